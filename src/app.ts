@@ -1,0 +1,124 @@
+import { Elysia } from 'elysia'
+import { accountOf } from './auth/account-repository.ts'
+import { accountRoutes } from './auth/account-routes.ts'
+import { attemptsOf } from './auth/attempts.ts'
+import { signedIn as signedInOf } from './auth/guard.ts'
+import { passwordsOf } from './auth/passwords.ts'
+import { accountsOf } from './auth/repository.ts'
+import { sessionsOf } from './auth/session-repository.ts'
+import { sessionRoutes } from './auth/session-routes.ts'
+import { signInRoutes } from './auth/sign-in-routes.ts'
+import { tokensOf } from './auth/tokens.ts'
+import type { Config } from './config.ts'
+import type { Counters } from './counters/counters.ts'
+import type { Db } from './db/client.ts'
+import { healthRoutes } from './health/routes.ts'
+import { clientAddress } from './http/client-address.ts'
+import { door } from './http/door.ts'
+import { intake } from './http/intake.ts'
+import { type Log, requestLog } from './http/log.ts'
+import { problemPages } from './http/problem-pages.ts'
+import { problems } from './http/problems.ts'
+import { rateLimit } from './http/rate-limit.ts'
+import { visitsOf } from './http/visits.ts'
+import { cursorsOf } from './tasks/cursor.ts'
+import { taskRepository } from './tasks/repository.ts'
+import { taskRoutes } from './tasks/routes.ts'
+
+export type Needs = {
+  config: Config
+  db: Db
+  counters: Counters
+  log: Log
+  isReady: () => Promise<boolean>
+  /** The socket's peer, as the server knows it. */
+  peerOf: (request: Request) => string | undefined
+}
+
+/**
+ * The whole service, in the order in which a request meets it: the door (is there
+ * such a route, and who asks), the intake (body and query), the limit, the routes;
+ * and whatever goes wrong on the way becomes a problem in one place.
+ *
+ * Nothing is read, opened or started here: `main.ts` and every test hand in what the
+ * service needs, so that two services can live in one process.
+ */
+export const createApp = ({ config, db, counters, log, isReady, peerOf }: Needs) => {
+  const visits = visitsOf()
+  const tokens = tokensOf(config.jwt)
+  const passwords = passwordsOf(config.passwords)
+  const attempts = attemptsOf(config.signIn, counters)
+  const limit = rateLimit({ settings: config.rateLimit, counters, visits })
+  const signedIn = signedInOf(visits)
+  const addressOf = clientAddress(config.trustProxy)
+  const { ttlSeconds, sessionMaxDays } = config.jwt
+  const accounts = accountsOf(db, ttlSeconds)
+
+  const root = new Elysia({
+    // An unknown member is refused, never silently dropped; and in what we answer, it is a bug.
+    normalize: false,
+    strictPath: true,
+    handler: { standardHostname: false },
+  })
+
+  return root
+    .use(
+      problems({
+        visits,
+        log,
+        limit,
+        isLive: (caller) => accountOf(db, caller).isLive(),
+      }),
+    )
+    .use(requestLog(log, visits))
+    .use(
+      door({
+        settings: config,
+        visits,
+        tokens,
+        addressOf: (request) => addressOf(request, peerOf(request)),
+        routes: () => root.routes,
+      }),
+    )
+    .use(intake(visits))
+    .use(limit.counting)
+    .use(healthRoutes({ isReady }))
+    .use(problemPages())
+    .group('/api', (api) =>
+      api
+        .use(
+          signInRoutes({
+            registration: config.registration,
+            accounts,
+            attempts,
+            passwords,
+            tokens,
+            visits,
+            log,
+          }),
+        )
+        .use(
+          accountRoutes({
+            accountOf: (caller) => accountOf(db, caller),
+            attempts,
+            passwords,
+            signedIn,
+            log,
+          }),
+        )
+        .use(
+          sessionRoutes({
+            sessionsOf: (caller) => sessionsOf(db, caller),
+            tokens,
+            ttlSeconds,
+            sessionMaxDays,
+            signedIn,
+            log,
+          }),
+        )
+        .use(taskRoutes({ tasksOf: taskRepository(db), cursors: cursorsOf(config.jwt.secrets), signedIn })),
+    )
+}
+
+/** For Eden: `treaty<App>(url)` is a client with these routes' types. */
+export type App = ReturnType<typeof createApp>

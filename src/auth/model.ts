@@ -1,0 +1,108 @@
+import { type Static, t } from 'elysia'
+import { Email, Form, Id, Instant, OneOf, Text } from '../shapes.ts'
+
+const closed = { additionalProperties: false }
+
+const Name = Text({ min: 1, max: 100, nullable: true, examples: ['Ada'] })
+/** Any text: what is wrong is wrong, and says nothing about what would be right. */
+const AnyPassword = Text({ min: 1, max: 128, examples: ['correct horse battery'] })
+const NewPassword = Text({
+  min: 1,
+  max: 128,
+  description: 'At least PASSWORD_MIN (8) characters, and not a commonly used password',
+  examples: ['correct horse battery'],
+})
+
+export const User = t.Object(
+  {
+    id: Id(),
+    email: Email({ examples: ['ada@example.com'] }),
+    name: Name,
+    created_at: Instant({}),
+  },
+  { ...closed, $id: 'User' },
+)
+
+export const Registration = t.Object(
+  {
+    email: Email({ examples: ['ada@example.com'] }),
+    password: NewPassword,
+    name: t.Optional(Name),
+  },
+  { ...closed, $id: 'Registration' },
+)
+
+export const Credentials = t.Object(
+  { email: Text({ min: 0, max: 10_000, examples: ['ada@example.com'] }), password: AnyPassword },
+  { ...closed, $id: 'Credentials' },
+)
+
+/** RFC 6749 §4.3.2. What else a client sends is ignored, as the RFC says. */
+export const PasswordGrant = Form(
+  t.Object(
+    {
+      grant_type: t.Literal('password'),
+      username: t.String({ description: 'The e-mail', examples: ['ada@example.com'] }),
+      password: t.String({ examples: ['correct horse battery'] }),
+    },
+    { $id: 'PasswordGrant' },
+  ),
+)
+
+/** RFC 6749 §5.2. */
+export const GrantError = t.Object(
+  {
+    error: OneOf(['invalid_request', 'invalid_grant', 'unsupported_grant_type']),
+    error_description: t.String(),
+  },
+  { ...closed, $id: 'GrantError' },
+)
+
+const token = {
+  access_token: t.String({ description: 'A JWT, to be sent as `Authorization: Bearer …`' }),
+  token_type: t.Literal('Bearer'),
+  expires_in: t.Integer({ description: 'Seconds', examples: [86400] }),
+}
+export const AccessToken = t.Object(token, { ...closed, $id: 'AccessToken' })
+export const SignedIn = t.Object({ ...token, user: User }, { ...closed, $id: 'SignedIn' })
+
+const ProfileName = t.Object({ name: Name }, closed)
+const ProfileEmail = t.Object(
+  { email: Email({ examples: ['ada@example.com'] }), current_password: AnyPassword },
+  closed,
+)
+/** Either `name`, or `email` with `current_password`. */
+export const ProfileChanges = t.Partial(t.Composite([ProfileName, ProfileEmail]), {
+  ...closed,
+  minProperties: 1,
+  $id: 'ProfileChanges',
+})
+
+export const PasswordChange = t.Object(
+  { current_password: AnyPassword, new_password: NewPassword },
+  { ...closed, $id: 'PasswordChange' },
+)
+
+export const Confirmation = t.Object(
+  { current_password: AnyPassword },
+  { ...closed, $id: 'Confirmation' },
+)
+
+export const Session = t.Object(
+  {
+    id: Id(),
+    kind: OneOf(['sign-in', 'personal']),
+    name: Name,
+    scope: t.String({ description: 'Space-separated', examples: ['tasks:read tasks:write'] }),
+    created_at: Instant({}),
+    expires_at: Instant({}),
+    last_seen_at: Instant({ description: 'Of the last sign-in or refresh' }),
+    current: t.Boolean({ description: 'Whether this request was made with it' }),
+  },
+  { ...closed, $id: 'Session' },
+)
+export const Sessions = t.Object({ sessions: t.Array(Session) }, { ...closed, $id: 'Sessions' })
+export const SessionId = t.Object({ id: Id() })
+
+export type User = Static<typeof User>
+export type Session = Static<typeof Session>

@@ -1,0 +1,93 @@
+import { availableParallelism } from 'node:os'
+import { dictionary } from '@zxcvbn-ts/language-common'
+import { refuse } from '../errors.ts'
+import { canonicalEmail, codePoints } from '../shapes.ts'
+
+type Settings = {
+  /** Code points. */
+  lengthMin: number
+  bcryptCost: number
+  /** How many may wait for a core; the next one is refused. */
+  queueMax: number
+}
+
+/**
+ * Passwords by bcrypt, behind a bounded queue.
+ *
+ * One hash keeps a core busy for ~235 ms at cost 12, so at most all cores but one
+ * hash at a time: task requests go on being answered while a thousand people sign in.
+ *
+ * `Bun.password` hashes passwords over 72 bytes with SHA-512 first, so that no byte
+ * is ignored; such hashes verify with Bun only.
+ */
+export const passwordsOf = ({ lengthMin, bcryptCost, queueMax }: Settings) => {
+  const inTurn = turns(Math.max(1, availableParallelism() - 1), queueMax)
+  const nobody = `$2b$${String(bcryptCost).padStart(2, '0')}$${'u'.repeat(21)}u${'e'.repeat(31)}`
+
+  return {
+    hash: (password: string): Promise<string> =>
+      inTurn(() =>
+        Bun.password.hash(password.normalize('NFC'), { algorithm: 'bcrypt', cost: bcryptCost }),
+      ),
+
+    /** Costs one verification with or without a hash, so that an unknown account takes as long as a wrong password. */
+    verify: (password: string, hash: string | undefined): Promise<boolean> =>
+      inTurn(async () => {
+        const matches = await Bun.password.verify(password.normalize('NFC'), hash ?? nobody)
+        return matches && hash !== undefined
+      }),
+
+    /** Whether the hash was made at a lower cost than today's. */
+    outdated: (hash: string): boolean => Number(hash.split('$')[2]) < bcryptCost,
+
+    /** Why nobody should use this password (NIST SP 800-63B: length and a blocklist, no composition rules). */
+    weakness: (password: string, email: string): string | undefined => {
+      const folded = password.normalize('NFC').toLowerCase()
+      if (codePoints(password.normalize('NFC')) < lengthMin)
+        return `must have at least ${lengthMin} characters`
+      if (common().has(folded)) return 'is one of the most used passwords'
+      return canonicalEmail(password) === canonicalEmail(email) ? 'is the e-mail itself' : undefined
+    },
+  }
+}
+
+export type Passwords = ReturnType<typeof passwordsOf>
+
+let commonPasswords: Set<string> | undefined
+/** Built on first use: 30 000 strings that a process without sign-ups need not hold. */
+const common = (): Set<string> => {
+  commonPasswords ??= new Set(dictionary['passwords-common'].map((word) => String(word).toLowerCase()))
+  return commonPasswords
+}
+
+const turns = (running: number, waitingMax: number) => {
+  let free = running
+  const waiting: (() => void)[] = []
+
+  return async <T>(work: () => Promise<T>): Promise<T> => {
+    if (free > 0) free--
+    else if (waiting.length < waitingMax)
+      await new Promise<void>((proceed) => waiting.push(proceed))
+    else refuse('unavailable', { headers: { 'retry-after': '1' } })
+
+    try {
+      return await work()
+    } finally {
+      const next = waiting.shift()
+      if (next) next()
+      else free++
+    }
+  }
+}
+
+/** Refuses a new password that is too easy to guess. */
+export const checkStrength = (
+  passwords: Passwords,
+  password: string,
+  email: string,
+  pointer: string,
+): void => {
+  const detail = passwords.weakness(password, email)
+  if (detail !== undefined)
+    refuse('weak-password', { errors: [{ in: 'body', pointer, detail }] })
+}

@@ -1,0 +1,71 @@
+import { and, asc, eq, exists, getTableColumns, gt, sql } from 'drizzle-orm'
+import type { Db } from '../db/client.ts'
+import { reading, writing } from '../db/faults.ts'
+import { always, partsOf } from '../db/live.ts'
+import { later, now } from '../db/now.ts'
+import { sessions } from '../db/schema.ts'
+import type { Caller } from './caller.ts'
+
+const { user_id: _owner, ...shown } = getTableColumns(sessions)
+
+/** The sessions of one caller, by the same rule. */
+export const sessionsOf = (db: Db, { userId, sessionId }: Caller) => {
+  const at = now()
+  const { live, locked } = partsOf(db, { user: userId, session: sessionId, now: at })
+  const mine = eq(sessions.user_id, userId)
+  const isLocked = exists(db.select().from(locked))
+
+  return {
+    /** Oldest first. */
+    async list() {
+      const rows = await reading(() =>
+        db
+          .select(shown)
+          .from(sessions)
+          .where(and(mine, gt(sessions.expires_at, at)))
+          .orderBy(asc(sessions.created_at), asc(sessions.id)),
+      )
+      const marked = rows.map((row) => ({ ...row, current: row.id === sessionId }))
+      return marked.some(({ current }) => current) ? marked : undefined
+    },
+
+    /** Whether there was such a session to end. */
+    async end(id: string): Promise<boolean | undefined> {
+      const ended = db.$with('ended').as(
+        db
+          .delete(sessions)
+          .where(and(mine, eq(sessions.id, id), gt(sessions.expires_at, at), isLocked))
+          .returning({ id: sessions.id }),
+      )
+      const [found] = await writing(() =>
+        db.with(live, locked, ended).select().from(live).leftJoin(ended, always),
+      )
+      return found && found.ended !== null
+    },
+
+    /** All of them, this one and personal ones too. */
+    async endAll(): Promise<boolean> {
+      const ended = await writing(() =>
+        db.with(live, locked).delete(sessions).where(and(mine, isLocked)).returning({ id: sessions.id }),
+      )
+      return ended.length > 0
+    },
+
+    /** Moves this session's end along, to `dayMax` days after sign-in at most. */
+    async refresh(ttlSeconds: number, dayMax: number): Promise<string | undefined> {
+      const limit = sql`${sessions.created_at} + make_interval(secs => ${dayMax * 86_400})`
+      const [refreshed] = await writing(() =>
+        db
+          .with(live, locked)
+          .update(sessions)
+          .set({
+            expires_at: sql`least(${later(at, ttlSeconds)}::timestamptz, ${limit})`,
+            last_seen_at: at,
+          })
+          .where(and(mine, eq(sessions.id, sessionId), isLocked))
+          .returning({ expires_at: sessions.expires_at }),
+      )
+      return refreshed?.expires_at
+    },
+  }
+}

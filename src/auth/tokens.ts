@@ -1,0 +1,127 @@
+import { createSecretKey } from 'node:crypto'
+import { jwt } from '@elysiajs/jwt'
+import { type Static, t } from 'elysia'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+
+const uuid = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+
+const Claims = t.Object({
+  iss: t.String(),
+  aud: t.String(),
+  /** The user. */
+  sub: t.String({ pattern: uuid }),
+  /** The row in `sessions`. */
+  sid: t.String({ pattern: uuid }),
+  jti: t.String({ pattern: uuid }),
+  /** Seconds since the epoch, as `exp`. */
+  iat: t.Integer({ minimum: 0 }),
+  exp: t.Integer({ minimum: 0 }),
+})
+export type Claims = Static<typeof Claims>
+
+type Settings = {
+  /** The first signs, all verify. */
+  secrets: readonly string[]
+  issuer: string
+  audience: string
+  ttlSeconds: number
+}
+
+/** RFC 9068. */
+const typ = 'at+jwt'
+/** How far the clocks of two instances may be apart. */
+const skewSeconds = 5
+const verifiedMax = 16_384
+
+/**
+ * Three parts of base64url, the last one the canonical text of 32 bytes: the
+ * last character carries two unused bits, and decoders forgive them.
+ */
+const compactForm = /^[\w-]{2,200}\.[\w-]{2,2000}\.[\w-]{42}[AEIMQUYcgkosw048]$/
+const claimsShape = TypeCompiler.Compile(Claims)
+
+/**
+ * Access tokens: JWT, HS256 and nothing else.
+ *
+ * A signature's verdict is kept (text → claims, at most `verifiedMax`, never past
+ * `exp`); whether the session still lives is asked of the database each time.
+ */
+export const tokensOf = ({ secrets, issuer, audience, ttlSeconds }: Settings) => {
+  const keys = secrets.flatMap((secret, index) => {
+    const name = `jwt${index}`
+    const key = createSecretKey(secret, 'utf8')
+    const plugin = jwt({ name, secret: key, alg: 'HS256', typ, iss: issuer, aud: audience })
+    return Object.values(plugin.decorator)
+  })
+  const [signer] = keys
+  if (signer === undefined) throw new Error('no secret to sign tokens with')
+
+  const verified = new Map<string, Claims>()
+  const options = {
+    algorithms: ['HS256'],
+    issuer,
+    audience,
+    typ,
+    requiredClaims: ['iss', 'aud', 'sub', 'sid', 'jti', 'iat', 'exp'],
+    clockTolerance: skewSeconds,
+  }
+
+  const checked = async (token: string): Promise<Claims | undefined> => {
+    if (!compactForm.test(token) || !ourHeader(token)) return undefined
+    for (const key of keys) {
+      const claims: unknown = await key.verify(token, options)
+      if (claimsShape.Check(claims) && timely(claims, ttlSeconds)) return claims
+    }
+    return undefined
+  }
+
+  return {
+    /** A token of the session that ends at `expiresAt` (RFC 3339) at the latest. */
+    sign: (userId: string, sessionId: string, expiresAt: string): Promise<string> => {
+      const claims = { sub: userId, sid: sessionId, jti: Bun.randomUUIDv7() }
+      return signer.sign({ ...claims, exp: Math.floor(Date.parse(expiresAt) / 1000) })
+    },
+
+    /** The claims, or nothing where the token is not one of ours, whole and in time. */
+    verify: async (token: string): Promise<Claims | undefined> => {
+      const known = verified.get(token)
+      if (known !== undefined) return known.exp * 1000 > Date.now() ? known : undefined
+
+      const claims = await checked(token)
+      if (claims === undefined) return undefined
+      const [oldest] = verified.size < verifiedMax ? [] : verified.keys()
+      if (oldest !== undefined) verified.delete(oldest)
+      verified.set(token, claims)
+      return claims
+    },
+  }
+}
+
+export type Tokens = ReturnType<typeof tokensOf>
+
+/** We are the only ones who sign: a header with anything but our two members is a forgery, signed or not. */
+const ourHeader = (token: string): boolean => {
+  try {
+    const [header = ''] = token.split('.')
+    const members = JSON.parse(Buffer.from(header, 'base64url').toString())
+    return Object.keys(members).length === 2 && members.alg === 'HS256' && members.typ === typ
+  } catch {
+    return false
+  }
+}
+
+const timely = ({ iat, exp }: Claims, ttlSeconds: number): boolean => {
+  const now = Date.now() / 1000
+  return exp > now && iat <= now + skewSeconds && exp - iat <= ttlSeconds
+}
+
+/** What a client gets when a session starts or moves on (RFC 6749 §5.1). */
+export const tokenAnswer = async (
+  tokens: Tokens,
+  userId: string,
+  { id, expires_at }: { id: string; expires_at: string },
+) => ({
+  access_token: await tokens.sign(userId, id, expires_at),
+  token_type: 'Bearer' as const,
+  expires_in: Math.floor(Date.parse(expires_at) / 1000) - Math.floor(Date.now() / 1000),
+})

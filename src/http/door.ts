@@ -1,0 +1,131 @@
+import { type DocumentDecoration, Elysia } from 'elysia'
+import type { Tokens } from '../auth/tokens.ts'
+import { challenge, Refusal, refuse } from '../errors.ts'
+import type { Visits } from './visits.ts'
+
+declare module 'elysia' {
+  /** What a route says of itself in its `detail`. `security: []` lets strangers in; nothing else does. */
+  interface DocumentDecoration {
+    /** Which budget a request spends: the API's (where it says nothing), the one for ending sessions, or none. */
+    'x-budget'?: 'api' | 'endings' | 'none'
+    /** Media types of the body; JSON where it says nothing. */
+    'x-accepts'?: readonly string[]
+  }
+}
+
+type Route = { method: string; path: string; hooks?: { detail?: DocumentDecoration } }
+type Settings = { bodyLimit: number }
+type Needs = {
+  settings: Settings
+  visits: Visits
+  tokens: Tokens
+  addressOf: (request: Request) => string
+  /** Asked once, at the first request, when all routes are there. */
+  routes: () => readonly Route[]
+}
+
+/** The answer to a plain OPTIONS is no refusal, but leaves the same way. */
+export class Options extends Error {
+  readonly allow: string
+  constructor(allow: string) {
+    super('options')
+    this.allow = allow
+  }
+}
+
+/**
+ * The first thing a request meets, ahead of routing, body and validation: is there
+ * such a route (404, 405), is the body of a size to be read (413), is the caller
+ * somebody (401).
+ *
+ * Elysia routes and parses before any guard of its own can speak; here a stranger
+ * is sent away without a byte of the body read, and `trash` is never taken for an id.
+ */
+export const door = ({ settings, visits, tokens, addressOf, routes }: Needs) => {
+  let doors: ReturnType<typeof doorsOf> | undefined
+
+  return new Elysia({ name: 'door' }).onRequest(async ({ request, set }) => {
+    doors ??= doorsOf(routes())
+    const { method, headers } = request
+    const authorization = headers.get('authorization')
+    const place = doors.find(pathOf(request.url))
+    const detail = place?.methods.get(method === 'HEAD' ? 'GET' : method)
+
+    const visit = visits.begin(request, {
+      id: requestId(headers.get('x-request-id')),
+      startedAtMs: performance.now(),
+      address: addressOf(request),
+      route: place?.pattern,
+      open: detail?.security?.length === 0,
+      budget: detail?.['x-budget'] ?? 'api',
+      accepts: detail?.['x-accepts'] ?? ['application/json'],
+      bodyMax: settings.bodyLimit,
+      tokenSent: authorization !== null,
+      caller: undefined,
+      countedAs: undefined,
+    })
+    set.headers['x-request-id'] = visit.id
+    set.headers['x-content-type-options'] = 'nosniff'
+    set.headers['cache-control'] = place?.pattern.startsWith('/api/tasks')
+      ? 'private, no-cache'
+      : 'no-store'
+
+    const [, token] = /^Bearer +([^\s,]+)$/i.exec(authorization ?? '') ?? []
+    const claims = token !== undefined && !visit.open ? await tokens.verify(token) : undefined
+    if (claims !== undefined)
+      visit.caller = { userId: claims.sub, sessionId: claims.sid, address: visit.address }
+
+    if (place === undefined) return refuse('not-found')
+    if (method === 'OPTIONS') throw new Options(place.allow)
+    if (detail === undefined) throw new Refusal('method-not-allowed', { headers: { allow: place.allow } })
+    if (Number(headers.get('content-length') ?? 0) > visit.bodyMax) refuse('body-too-large')
+    if (!visit.open && visit.caller === undefined)
+      refuse('unauthenticated', { headers: challenge(visit.tokenSent) })
+  })
+}
+
+type Place = { pattern: string; methods: Map<string, DocumentDecoration>; allow: string }
+
+/** The app's own route table, by path: literal segments win over parameters, whatever the method. */
+const doorsOf = (routes: readonly Route[]) => {
+  const places = new Map<string, Place>()
+  for (const { method, path, hooks } of routes) {
+    const place = places.get(path) ?? { pattern: path, methods: new Map(), allow: '' }
+    place.methods.set(method, hooks?.detail ?? {})
+    places.set(path, place)
+  }
+
+  const patterns: { segments: string[]; place: Place }[] = []
+  for (const place of places.values()) {
+    const methods = [...place.methods.keys()]
+    place.allow = [...methods, ...(place.methods.has('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ')
+    if (place.pattern.includes(':'))
+      patterns.push({ segments: place.pattern.split('/'), place })
+  }
+  patterns.sort((a, b) => a.place.pattern.split(':').length - b.place.pattern.split(':').length)
+
+  const fits = (segments: string[], path: string[]) =>
+    segments.length === path.length &&
+    segments.every((segment, at) =>
+      segment.startsWith(':') ? path[at] !== '' : segment === path[at],
+    )
+
+  return {
+    find: (path: string): Place | undefined => {
+      const literal = places.get(path)
+      if (literal !== undefined) return literal
+      const given = path.split('/')
+      return patterns.find(({ segments }) => fits(segments, given))?.place
+    },
+  }
+}
+
+/** The path as it was sent: Elysia matches it undecoded too. */
+const pathOf = (url: string): string => {
+  const start = url.indexOf('/', url.indexOf('://') + 3)
+  const end = url.search(/[?#]/)
+  return start === -1 ? '/' : url.slice(start, end === -1 ? undefined : end)
+}
+
+const requestId = (sent: string | null): string =>
+  sent !== null && /^[A-Za-z0-9._-]{1,128}$/.test(sent) ? sent : Bun.randomUUIDv7()

@@ -1,0 +1,55 @@
+import type { TSchema } from '@sinclair/typebox'
+import { type ValueError, ValueErrorType } from '@sinclair/typebox/errors'
+import type { ValidationError } from 'elysia'
+import type { Issue } from '../errors.ts'
+import { whyNot } from '../shapes.ts'
+
+/** What is wrong with a request, place by place; never what was sent there. */
+export const issuesOf = ({ validator, value, type }: ValidationError): Issue[] => {
+  if (!('Errors' in validator)) return []
+  const found = new Map<string, Issue>()
+  const where = type === 'query' ? 'query' : 'body'
+  for (const error of validator.Errors(value)) {
+    for (const { path, detail } of explained(error))
+      if (!found.has(path)) found.set(path, { in: where, pointer: shortened(path), detail })
+    if (found.size >= issuesMax) break
+  }
+  return [...found.values()]
+}
+
+const issuesMax = 20
+const shortened = (path: string) => (path.length > 200 ? `${path.slice(0, 200)}…` : path)
+
+type Explained = { path: string; detail: string }
+
+const explained = (error: ValueError): Explained[] => {
+  if (error.type === ValueErrorType.Union) {
+    const variant = error.schema.anyOf.findIndex((one: TSchema) => one.type === 'object')
+    const nested = error.errors[variant]
+    return nested ? [...nested].flatMap(explained) : [{ path: error.path, detail: 'is not valid' }]
+  }
+  return [{ path: error.path, detail: whyNot(error.schema, error.value) ?? phrase(error) }]
+}
+
+const phrase = ({ type, schema }: ValueError): string => {
+  switch (type) {
+    case ValueErrorType.ObjectAdditionalProperties:
+      return 'is not a known member'
+    case ValueErrorType.ObjectRequiredProperty:
+      return 'is required'
+    case ValueErrorType.ObjectMinProperties:
+      return 'must have at least one member'
+    case ValueErrorType.Object:
+      return 'must be an object'
+    case ValueErrorType.Boolean:
+      return 'must be true or false'
+    case ValueErrorType.Array:
+      return 'must be an array'
+    case ValueErrorType.ArrayMaxItems:
+      return `must have at most ${schema.maxItems} items`
+    case ValueErrorType.ArrayUniqueItems:
+      return 'must not repeat an item'
+    default:
+      return 'is not valid'
+  }
+}

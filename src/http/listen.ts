@@ -1,0 +1,42 @@
+import type { Log } from './log.ts'
+
+type Settings = { host: string; port: number; drainMs: number }
+type Fetch = (request: Request) => Response | Promise<Response>
+
+/**
+ * The listening server, apart from the service: sockets, peers, and how it stops.
+ *
+ * `stop` drains: the service says at once that it is not ready, and asks clients to
+ * close their connections, for `drainMs`, so that a load balancer sees it before
+ * anything is refused; then the listener closes, and what is in flight ends.
+ */
+export const listen = ({ host, port, drainMs }: Settings, fetch: Fetch, log: Log) => {
+  const peers = new WeakMap<Request, string>()
+  let draining = false
+
+  const answer = async (request: Request, server: Bun.Server<undefined>): Promise<Response> => {
+    const peer = server.requestIP(request)?.address
+    if (peer !== undefined) peers.set(request, peer)
+    const response = await fetch(request)
+    if (draining) response.headers.set('connection', 'close')
+    return response
+  }
+
+  return {
+    isDraining: () => draining,
+    peerOf: (request: Request) => peers.get(request),
+    start: () => {
+      const server = Bun.serve({ hostname: host, port, idleTimeout: 30, fetch: answer })
+      return {
+        url: server.url,
+        stop: async () => {
+          if (draining) return
+          draining = true
+          log.info('draining', { ms: drainMs })
+          await Bun.sleep(drainMs)
+          await server.stop()
+        },
+      }
+    },
+  }
+}

@@ -1,0 +1,60 @@
+import { Elysia } from 'elysia'
+import type { Visits } from './visits.ts'
+
+const levels = ['debug', 'info', 'warn', 'error'] as const
+type Level = (typeof levels)[number]
+export type Facts = Record<string, unknown>
+export type Log = Record<Level, (event: string, facts?: Facts) => void>
+
+/**
+ * A log of one JSON object a line. An `error` among the facts is named by its class
+ * and code only: messages of database errors carry SQL and parameters.
+ */
+export const logTo = (write: (line: string) => void, least: Level | 'silent'): Log => {
+  const at = (level: Level) => (event: string, facts: Facts = {}) => {
+    if (least === 'silent' || levels.indexOf(level) < levels.indexOf(least)) return
+    const { error, ...rest } = facts
+    const time = new Date().toISOString()
+    write(JSON.stringify({ time, level, event, ...rest, ...(error !== undefined && named(error)) }))
+  }
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
+
+const named = (error: unknown) => {
+  const { name, code, cause, stack } = error as Error & { code?: unknown }
+  const inner = cause as { code?: unknown; constraint_name?: unknown; constraint?: unknown } | undefined
+  return {
+    error: name ?? typeof error,
+    code: inner?.code ?? code,
+    constraint: inner?.constraint_name ?? inner?.constraint,
+    // The frames, without the first line: it is the message.
+    at: stack
+      ?.split('\n')
+      .filter((line) => /^\s+at /.test(line))
+      .slice(0, 8)
+      .map((line) => line.trim()),
+  }
+}
+
+/** The same, for a person at a terminal. */
+export const pretty = (line: string): string => {
+  const { time, level, event, method, route, status, ms, ...rest } = JSON.parse(line)
+  const what = method === undefined ? event : `${method} ${route ?? '(no route)'} ${status} ${ms} ms`
+  const more = Object.entries(rest).map(([name, value]) => `${name}=${JSON.stringify(value)}`)
+  return `${time.slice(11, 23)} ${level.padEnd(5)} ${what} ${more.join(' ')}`.trimEnd()
+}
+
+/** One line a request, after its answer: the route's pattern, never its path or query. */
+export const requestLog = (log: Log, visits: Visits) =>
+  new Elysia({ name: 'request-log' }).onAfterResponse({ as: 'global' }, ({ request, set }) => {
+    const visit = visits.of(request)
+    const status = typeof set.status === 'number' ? set.status : 200
+    log[status >= 500 ? 'warn' : 'info']('request', {
+      request_id: visit.id,
+      method: request.method,
+      route: visit.route,
+      status,
+      ms: Math.round((performance.now() - visit.startedAtMs) * 10) / 10,
+      user_id: visit.caller?.userId,
+    })
+  })

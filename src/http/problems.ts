@@ -1,0 +1,87 @@
+import { Elysia, ValidationError } from 'elysia'
+import type { Caller } from '../auth/caller.ts'
+import { CountersUnavailable } from '../counters/counters.ts'
+import { DatabaseUnavailable } from '../db/faults.ts'
+import { catalogue, challenge, Refusal } from '../errors.ts'
+import { Options } from './door.ts'
+import { issuesOf } from './issues.ts'
+import type { RateLimit } from './rate-limit.ts'
+import type { Log } from './log.ts'
+import type { Visits } from './visits.ts'
+
+type Needs = {
+  visits: Visits
+  log: Log
+  limit: RateLimit
+  /** Whether the caller's session still lives: one statement, for what was refused before any was sent. */
+  isLive: (caller: Caller) => Promise<boolean>
+}
+
+/**
+ * The only place where an error becomes a response.
+ *
+ * What was refused before a handler ran is counted here, and its session checked
+ * here: so every answer counts once, and a dead session is 401 whatever the body.
+ */
+export const problems = ({ visits, log, limit, isLive }: Needs) =>
+  new Elysia({ name: 'problems' }).onError({ as: 'global' }, async ({ error, request, set }) => {
+    const visit = visits.of(request)
+    if (error instanceof Options) {
+      set.status = 204
+      set.headers.allow = error.allow
+    }
+
+    let refusal = asRefusal(error)
+    try {
+      if (refusal?.refusal === 'unauthenticated' && visit.caller !== undefined)
+        await limit.giveBack(visit)
+      Object.assign(set.headers, await limit.count(visit))
+      const { caller } = visit
+      if (refusal && needsSession.has(refusal.refusal) && caller && !(await isLive(caller))) {
+        await limit.giveBack(visit)
+        Object.assign(set.headers, await limit.count(visit))
+        refusal = new Refusal('unauthenticated', { headers: challenge(true) })
+      }
+    } catch (worse) {
+      refusal = asRefusal(worse)
+    }
+    if (refusal === undefined) return ''
+    if (refusal.refusal === 'internal') log.error('request failed', { request_id: visit.id, error })
+    return answer(refusal, visit.id, set)
+  })
+
+/** What a request can be refused with before a statement has seen its session. */
+const needsSession = new Set<string>([
+  'malformed-request',
+  'unsupported-media-type',
+  'invalid-request',
+  'weak-password',
+])
+
+type Set = { status?: number | string; headers: Record<string, string | number> }
+
+const answer = ({ refusal: code, errors, headers }: Refusal, requestId: string, set: Set) => {
+  const { status, title } = catalogue[code]
+  set.status = status
+  Object.assign(set.headers, headers, { 'content-type': 'application/problem+json' })
+  return JSON.stringify({
+    type: `/problems/${code}`,
+    title,
+    status,
+    code,
+    request_id: requestId,
+    errors,
+  })
+}
+
+const asRefusal = (error: unknown): Refusal | undefined => {
+  if (error instanceof Options) return undefined
+  if (error instanceof Refusal) return error
+  // Elysia wraps what a parser throws.
+  if (error instanceof Error && error.cause instanceof Refusal) return error.cause
+  if (error instanceof DatabaseUnavailable || error instanceof CountersUnavailable)
+    return new Refusal('unavailable', { headers: { 'retry-after': '1' } })
+  if (error instanceof ValidationError && error.type !== 'response')
+    return new Refusal('invalid-request', { errors: issuesOf(error) })
+  return new Refusal('internal')
+}

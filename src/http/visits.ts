@@ -1,0 +1,43 @@
+import type { Caller } from '../auth/caller.ts'
+
+/** What the service knows of a request before, and while, it answers it. */
+export type Visit = {
+  /** `X-Request-Id`. */
+  id: string
+  startedAtMs: number
+  /** The key of the client's address. */
+  address: string
+  /** The pattern of the route; nothing where there is none. */
+  route: string | undefined
+  /** Whether a stranger may call the route. */
+  open: boolean
+  budget: 'api' | 'endings' | 'none'
+  /** Media types that the body may be of. */
+  accepts: readonly string[]
+  /** Bytes. */
+  bodyMax: number
+  /** Whether an `Authorization` header came along. */
+  tokenSent: boolean
+  /** Of a token whose signature holds. Its session may have ended: the next statement tells. */
+  caller: Caller | undefined
+  /** The key that the answer was counted against. */
+  countedAs: string | undefined
+}
+
+/** One per service; a request's facts go with the request. */
+export const visitsOf = () => {
+  const visits = new WeakMap<Request, Visit>()
+  return {
+    begin: (request: Request, visit: Visit): Visit => {
+      visits.set(request, visit)
+      return visit
+    },
+    of: (request: Request): Visit => {
+      const visit = visits.get(request)
+      if (visit === undefined) throw new Error('a request that never came through the door')
+      return visit
+    },
+  }
+}
+
+export type Visits = ReturnType<typeof visitsOf>

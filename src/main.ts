@@ -1,0 +1,96 @@
+import { createApp } from './app.ts'
+import { type Config, ConfigError, readConfig } from './config.ts'
+import { memoryCounters } from './counters/memory.ts'
+import { connect, type Database } from './db/client.ts'
+import { DataDirectoryInUse } from './db/data-directory.ts'
+import { DatabaseUnavailable } from './db/faults.ts'
+import { MigrationRefused } from './db/migrate.ts'
+import { listen } from './http/listen.ts'
+import { type Log, logTo, pretty } from './http/log.ts'
+import { freshSecret, keptSecret } from './secret.ts'
+
+/** The edge of the process: settings, database, listener, signals. Everything else is handed in. */
+const serve = async () => {
+  const config = await withSecret(readConfig(process.env))
+  const write = (line: string) =>
+    process.stdout.write(`${process.stdout.isTTY ? pretty(line) : line}\n`)
+  const log = logTo(write, config.log.level)
+  const database = await connect(config.database)
+
+  let migrated = false
+  const server = listen(config, (request) => app.fetch(request), log)
+  const app = createApp({
+    config,
+    db: database.db,
+    counters: memoryCounters(),
+    log,
+    peerOf: server.peerOf,
+    isReady: async () => migrated && !server.isDraining() && (await answers(database)),
+  })
+
+  const { url, stop } = server.start()
+  log.info('listening', { url: url.href, docs: new URL('/docs', url).href })
+  process.on('SIGTERM', () => void halt())
+  process.on('SIGINT', () => void halt())
+  let halting = false
+  const halt = async () => {
+    if (halting) process.exit(130)
+    halting = true
+    await stop()
+    await database.close()
+    log.info('stopped')
+    process.exit(0)
+  }
+
+  await migrateWhenPossible(config, database, log)
+  migrated = true
+  log.info('ready')
+}
+
+const withSecret = async (config: Config): Promise<Config> => {
+  if (config.jwt.secrets.length > 0 || config.database.kind === 'postgres') return config
+  const { dataDir } = config.database
+  const secret = dataDir === undefined ? freshSecret() : await keptSecret(dataDir)
+  return { ...config, jwt: { ...config.jwt, secrets: [secret] } }
+}
+
+const answers = async (database: Database): Promise<boolean> => {
+  try {
+    await database.ping()
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** A database that is down is waited for: the process is up, says so on /health, and is not ready. */
+const migrateWhenPossible = async ({ migrateOnStart }: Config, database: Database, log: Log) => {
+  if (!migrateOnStart) return
+  for (;;) {
+    try {
+      return await database.migrate()
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailable)) throw error
+      log.warn('waiting for the database', { error })
+      await Bun.sleep(1000)
+    }
+  }
+}
+
+/** What a person can act on, a line each; a bug keeps its stack. */
+const explain = (error: unknown): string => {
+  if (error instanceof ConfigError)
+    return error.problems.map((line) => `taskwarden: ${line}`).join('\n')
+  if (error instanceof DataDirectoryInUse || error instanceof MigrationRefused)
+    return `taskwarden: ${error.message}`
+  if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')
+    return 'taskwarden: the port is in use by another process; set PORT to a free one'
+  return `taskwarden: ${error instanceof Error ? error.stack : String(error)}`
+}
+
+try {
+  await serve()
+} catch (error) {
+  console.error(explain(error))
+  process.exit(1)
+}

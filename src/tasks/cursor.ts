@@ -1,0 +1,58 @@
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+
+/** Where a page ended: the sort key of its last row and, for ties, its id. */
+export type Position = readonly [key: string, id: string]
+
+const nonceBytes = 12
+const tagBytes = 16
+
+/**
+ * Cursors, sealed by AES-256-GCM under a key of their own (HKDF, RFC 5869).
+ *
+ * Encrypted, because a position may hold a title; authenticated together with the
+ * user and the query, so that a cursor is of no use to anybody else, nor with
+ * another sort or filter. The first secret seals, all open, as with tokens.
+ */
+export const cursorsOf = (secrets: readonly string[]) => {
+  const keys = secrets.map((secret) =>
+    Buffer.from(hkdfSync('sha256', secret, '', 'taskwarden cursor', 32)),
+  )
+  const [sealing] = keys
+  if (sealing === undefined) throw new Error('no secret to seal cursors with')
+
+  return {
+    /** `bound`: the user and the query that the cursor is good for. */
+    seal: (position: Position, bound: string): string => {
+      const nonce = randomBytes(nonceBytes)
+      const cipher = createCipheriv('aes-256-gcm', sealing, nonce).setAAD(Buffer.from(bound))
+      const text = Buffer.concat([cipher.update(JSON.stringify(position)), cipher.final()])
+      return Buffer.concat([nonce, text, cipher.getAuthTag()]).toString('base64url')
+    },
+
+    /** The position, or nothing where the cursor is not ours, or not for this user and query. */
+    open: (cursor: string, bound: string): Position | undefined => {
+      const bytes = Buffer.from(cursor, 'base64url')
+      if (bytes.length < nonceBytes + tagBytes || bytes.toString('base64url') !== cursor)
+        return undefined
+      for (const key of keys) {
+        const text = opened(key, bytes, bound)
+        if (text !== undefined) return JSON.parse(text)
+      }
+      return undefined
+    },
+  }
+}
+
+export type Cursors = ReturnType<typeof cursorsOf>
+
+const opened = (key: Buffer, bytes: Buffer, bound: string): string | undefined => {
+  try {
+    const cipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, nonceBytes))
+      .setAAD(Buffer.from(bound))
+      .setAuthTag(bytes.subarray(-tagBytes))
+    const text = cipher.update(bytes.subarray(nonceBytes, -tagBytes))
+    return Buffer.concat([text, cipher.final()]).toString()
+  } catch {
+    return undefined
+  }
+}
