@@ -8,7 +8,7 @@ import { accountsOf } from './auth/repository.ts'
 import { sessionsOf } from './auth/session-repository.ts'
 import { sessionRoutes } from './auth/session-routes.ts'
 import { signInRoutes } from './auth/sign-in-routes.ts'
-import { tokensOf } from './auth/tokens.ts'
+import { type Tokens, tokensOf } from './auth/tokens.ts'
 import type { Config } from './config.ts'
 import type { Counters } from './counters/counters.ts'
 import type { Db } from './db/client.ts'
@@ -20,7 +20,7 @@ import { type Log, requestLog } from './http/log.ts'
 import { problemPages } from './http/problem-pages.ts'
 import { problems } from './http/problems.ts'
 import { rateLimit } from './http/rate-limit.ts'
-import { visitsOf } from './http/visits.ts'
+import { type Visits, visitsOf } from './http/visits.ts'
 import { cursorsOf } from './tasks/cursor.ts'
 import { taskRepository } from './tasks/repository.ts'
 import { taskRoutes } from './tasks/routes.ts'
@@ -46,14 +46,8 @@ export type Needs = {
 export const createApp = ({ config, db, counters, log, isReady, peerOf }: Needs) => {
   const visits = visitsOf()
   const tokens = tokensOf(config.jwt)
-  const passwords = passwordsOf(config.passwords)
-  const attempts = attemptsOf(config.signIn, counters)
   const limit = rateLimit({ settings: config.rateLimit, counters, visits })
-  const signedIn = signedInOf(visits)
   const addressOf = clientAddress(config.trustProxy)
-  const { ttlSeconds, sessionMaxDays } = config.jwt
-  const accounts = accountsOf(db, ttlSeconds)
-
   const root = new Elysia({
     // An unknown member is refused, never silently dropped; and in what we answer, it is a bug.
     normalize: false,
@@ -62,14 +56,7 @@ export const createApp = ({ config, db, counters, log, isReady, peerOf }: Needs)
   })
 
   return root
-    .use(
-      problems({
-        visits,
-        log,
-        limit,
-        isLive: (caller) => accountOf(db, caller).isLive(),
-      }),
-    )
+    .use(problems({ visits, log, limit, isLive: (caller) => accountOf(db, caller).isLive() }))
     .use(requestLog(log, visits))
     .use(
       door({
@@ -85,38 +72,59 @@ export const createApp = ({ config, db, counters, log, isReady, peerOf }: Needs)
     .use(healthRoutes({ isReady }))
     .use(problemPages())
     .group('/api', (api) =>
-      api
-        .use(
-          signInRoutes({
-            registration: config.registration,
-            accounts,
-            attempts,
-            passwords,
-            tokens,
-            visits,
-            log,
-          }),
-        )
-        .use(
-          accountRoutes({
-            accountOf: (caller) => accountOf(db, caller),
-            attempts,
-            passwords,
-            signedIn,
-            log,
-          }),
-        )
-        .use(
-          sessionRoutes({
-            sessionsOf: (caller) => sessionsOf(db, caller),
-            tokens,
-            ttlSeconds,
-            sessionMaxDays,
-            signedIn,
-            log,
-          }),
-        )
-        .use(taskRoutes({ tasksOf: taskRepository(db), cursors: cursorsOf(config.jwt.secrets), signedIn })),
+      api.use(accounts({ config, db, counters, log, visits, tokens })).use(
+        taskRoutes({
+          tasksOf: taskRepository(db),
+          cursors: cursorsOf(config.jwt.secrets),
+          signedIn: signedInOf(visits),
+        }),
+      ),
+    )
+}
+
+type AccountNeeds = Pick<Needs, 'config' | 'db' | 'counters' | 'log'> & {
+  visits: Visits
+  tokens: Tokens
+}
+
+/** Everything about who one is: signing in, the account, its sessions. */
+const accounts = ({ config, db, counters, log, visits, tokens }: AccountNeeds) => {
+  const passwords = passwordsOf(config.passwords)
+  const attempts = attemptsOf(config.signIn, counters)
+  const signedIn = signedInOf(visits)
+  const { registration } = config
+  const { ttlSeconds, sessionMaxDays } = config.jwt
+
+  return new Elysia()
+    .use(
+      signInRoutes({
+        registration,
+        accounts: accountsOf(db, ttlSeconds),
+        attempts,
+        passwords,
+        tokens,
+        visits,
+        log,
+      }),
+    )
+    .use(
+      accountRoutes({
+        accountOf: (caller) => accountOf(db, caller),
+        attempts,
+        passwords,
+        signedIn,
+        log,
+      }),
+    )
+    .use(
+      sessionRoutes({
+        sessionsOf: (caller) => sessionsOf(db, caller),
+        tokens,
+        ttlSeconds,
+        sessionMaxDays,
+        signedIn,
+        log,
+      }),
     )
 }
 

@@ -14,7 +14,8 @@ export const catalogue = {
   unauthenticated: {
     status: 401,
     title: 'A valid access token is required',
-    cause: 'There was no bearer token, or it is malformed, expired, or of a session that has ended.',
+    cause:
+      'There was no bearer token, or it is malformed, expired, or of a session that has ended.',
     cure: 'Sign in at POST /api/auth/login and send `Authorization: Bearer <access_token>`.',
   },
   'invalid-credentials': {

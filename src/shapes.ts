@@ -1,4 +1,11 @@
-import { Kind, type SchemaOptions, type TSchema, TypeRegistry, type TUnsafe, Type } from '@sinclair/typebox'
+import {
+  Kind,
+  type SchemaOptions,
+  type TSchema,
+  type TUnsafe,
+  Type,
+  TypeRegistry,
+} from '@sinclair/typebox'
 
 /**
  * The leaves of every schema.
@@ -16,7 +23,8 @@ const kinds = {
     if (value.includes('\0')) return 'must not contain U+0000'
     if (!value.isWellFormed()) return 'must not contain unpaired surrogates'
     const length = codePoints(value)
-    if (length < minLength) return `must have at least ${minLength} character${minLength === 1 ? '' : 's'}`
+    if (length < minLength)
+      return `must have at least ${minLength} character${minLength === 1 ? '' : 's'}`
     if (length > maxLength) return `must have at most ${maxLength} characters`
     return blank === false && value.trim() === '' ? 'must not be blank' : undefined
   },
@@ -114,8 +122,7 @@ export const Id = (options: SchemaOptions = {}) =>
   shape<string>('Id', { type: 'string', format: 'uuid', ...options })
 
 /** A form (`application/x-www-form-urlencoded`), which its route reads by itself; `schema` describes it. */
-export const Form = (schema: SchemaOptions) =>
-  shape<URLSearchParams | undefined>('Form', schema)
+export const Form = (schema: SchemaOptions) => shape<URLSearchParams | undefined>('Form', schema)
 
 /** Unicode code points, which is how JSON Schema counts too. */
 export const codePoints = (text: string): number => {

@@ -55,7 +55,8 @@ export const service = async (env: Record<string, string> = {}) => {
   const call = async (method: string, path: string, { body, token, headers }: Call = {}) => {
     const sent = new Headers(headers)
     if (token !== undefined) sent.set('authorization', `Bearer ${token}`)
-    const raw = typeof body === 'string' || body instanceof Uint8Array || body instanceof ReadableStream
+    const raw =
+      typeof body === 'string' || body instanceof Uint8Array || body instanceof ReadableStream
     if (body !== undefined && !raw && !sent.has('content-type'))
       sent.set('content-type', 'application/json')
     const payload = raw ? body : JSON.stringify(body)

@@ -13,40 +13,34 @@ import { shown } from './repository.ts'
  * session is part of: `undefined` (or `false`) means that it has ended.
  */
 export const accountOf = (db: Db, { userId, sessionId }: Caller) => {
-  const at = now()
-  const { live, locked } = partsOf(db, { user: userId, session: sessionId, now: at })
-  const mine = eq(sessions.user_id, userId)
-  const isLocked = exists(db.select().from(locked))
+  const { live, locked } = partsOf(db, { user: userId, session: sessionId, now: now() })
   const me = eq(users.id, userId)
+  const mine = and(me, exists(db.select().from(locked)))
+  const mineStill = (verified: string) => and(mine, eq(users.password_hash, verified))
+  const row = { ...shown, password_hash: users.password_hash }
+  const read = async () => {
+    const found = db.with(live).select(row).from(users).innerJoin(live, always).where(me)
+    return (await reading(() => found))[0]
+  }
 
   return {
     async isLive(): Promise<boolean> {
-      const found = await reading(() => db.with(live).select().from(live))
-      return found.length > 0
+      return (await reading(() => db.with(live).select().from(live))).length > 0
     },
 
     async me(): Promise<User | undefined> {
-      const [found] = await reading(() =>
-        db.with(live).select(shown).from(users).innerJoin(live, always).where(me),
-      )
-      return found
+      const found = await read()
+      if (found === undefined) return undefined
+      const { password_hash: _secret, ...user } = found
+      return user
     },
 
-    async credentials() {
-      const [found] = await reading(() =>
-        db
-          .with(live)
-          .select({ email: users.email, password_hash: users.password_hash })
-          .from(users)
-          .innerJoin(live, always)
-          .where(me),
-      )
-      return found
-    },
+    /** With the hash of the password, for verifying it. */
+    credentials: read,
 
     async rename(name: string | null): Promise<User | undefined> {
       const [renamed] = await writing(() =>
-        db.with(live, locked).update(users).set({ name }).where(and(me, isLocked)).returning(shown),
+        db.with(live, locked).update(users).set({ name }).where(mine).returning(shown),
       )
       return renamed
     },
@@ -57,15 +51,8 @@ export const accountOf = (db: Db, { userId, sessionId }: Caller) => {
       verified: string,
     ): Promise<User | 'taken' | undefined> {
       try {
-        const [moved] = await writing(() =>
-          db
-            .with(live, locked)
-            .update(users)
-            .set(changes)
-            .where(and(me, eq(users.password_hash, verified), isLocked))
-            .returning(shown),
-        )
-        return moved
+        const moving = db.with(live, locked).update(users).set(changes).where(mineStill(verified))
+        return (await writing(() => moving.returning(shown)))[0]
       } catch (error) {
         if (violates(error, 'users_email')) return 'taken'
         throw error
@@ -74,19 +61,11 @@ export const accountOf = (db: Db, { userId, sessionId }: Caller) => {
 
     /** Every other session ends with the old password. */
     async changePassword(verified: string, password_hash: string): Promise<boolean> {
-      const changed = db.$with('changed').as(
-        db
-          .update(users)
-          .set({ password_hash })
-          .where(and(me, eq(users.password_hash, verified), isLocked))
-          .returning({ id: users.id }),
-      )
-      const ended = db.$with('ended').as(
-        db
-          .delete(sessions)
-          .where(and(mine, ne(sessions.id, sessionId), exists(db.select().from(changed))))
-          .returning({ id: sessions.id }),
-      )
+      const changing = db.update(users).set({ password_hash }).where(mineStill(verified))
+      const changed = db.$with('changed').as(changing.returning({ id: users.id }))
+      const others = and(eq(sessions.user_id, userId), ne(sessions.id, sessionId))
+      const ending = db.delete(sessions).where(and(others, exists(db.select().from(changed))))
+      const ended = db.$with('ended').as(ending.returning({ id: sessions.id }))
       const found = await writing(() =>
         db.with(live, locked, changed, ended).select().from(changed),
       )
@@ -95,14 +74,8 @@ export const accountOf = (db: Db, { userId, sessionId }: Caller) => {
 
     /** Erases the account and all that is its own. */
     async erase(verified: string): Promise<boolean> {
-      const erased = await writing(() =>
-        db
-          .with(live, locked)
-          .delete(users)
-          .where(and(me, eq(users.password_hash, verified), isLocked))
-          .returning({ id: users.id }),
-      )
-      return erased.length > 0
+      const erasing = db.with(live, locked).delete(users).where(mineStill(verified))
+      return (await writing(() => erasing.returning({ id: users.id }))).length > 0
     },
   }
 }

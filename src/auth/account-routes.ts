@@ -1,12 +1,12 @@
 import { Elysia } from 'elysia'
-import { invalid, refusals, refuse } from '../errors.ts'
+import { invalid, refuse } from '../errors.ts'
 import type { Log } from '../http/log.ts'
-import { canonicalEmail, NoContent } from '../shapes.ts'
+import { canonicalEmail } from '../shapes.ts'
 import type { Account, accountOf } from './account-repository.ts'
 import type { Attempts } from './attempts.ts'
 import type { Caller } from './caller.ts'
 import { alive, type SignedIn } from './guard.ts'
-import { Confirmation, PasswordChange, ProfileChanges, User } from './model.ts'
+import * as operations from './operations.ts'
 import { checkStrength, type Passwords } from './passwords.ts'
 
 type Needs = {
@@ -41,10 +41,7 @@ export const accountRoutes = ({ accountOf, attempts, passwords, signedIn, log }:
     .use(signedIn)
     .derive(({ caller }) => ({ account: accountOf(caller) }))
 
-    .get('', async ({ account }) => alive(await account.me()), {
-      response: { 200: User },
-      detail: { operationId: 'readMe', summary: 'Who I am' },
-    })
+    .get('', async ({ account }) => alive(await account.me()), operations.readMe)
 
     .patch(
       '',
@@ -62,18 +59,7 @@ export const accountRoutes = ({ accountOf, attempts, passwords, signedIn, log }:
         const moved = alive(await account.move(changes, verified))
         return moved === 'taken' ? refuse('email-taken') : moved
       },
-      {
-        body: ProfileChanges,
-        response: {
-          200: User,
-          ...refusals('wrong-password', 'email-taken', 'invalid-request', 'too-many-attempts'),
-        },
-        detail: {
-          operationId: 'changeMe',
-          summary: 'Change my name or e-mail',
-          description: 'A new e-mail takes `current_password` too.',
-        },
-      },
+      operations.changeMe,
     )
 
     .put(
@@ -87,19 +73,7 @@ export const accountRoutes = ({ accountOf, attempts, passwords, signedIn, log }:
         log.info('password changed', { user_id: caller.userId })
         set.status = 204
       },
-      {
-        body: PasswordChange,
-        response: {
-          204: NoContent,
-          ...refusals('wrong-password', 'weak-password', 'too-many-attempts'),
-        },
-        detail: {
-          operationId: 'changePassword',
-          summary: 'Change my password',
-          description: 'Every other session ends.',
-          'x-budget': 'endings',
-        },
-      },
+      operations.changePassword,
     )
 
     .delete(
@@ -110,16 +84,6 @@ export const accountRoutes = ({ accountOf, attempts, passwords, signedIn, log }:
         log.info('account deleted', { user_id: caller.userId })
         set.status = 204
       },
-      {
-        body: Confirmation,
-        response: {
-          204: NoContent,
-          ...refusals('wrong-password', 'invalid-request', 'too-many-attempts'),
-        },
-        detail: {
-          operationId: 'deleteMe',
-          summary: 'Erase my account, its sessions and its tasks',
-        },
-      },
+      operations.deleteMe,
     )
 }

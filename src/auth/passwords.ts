@@ -56,7 +56,9 @@ export type Passwords = ReturnType<typeof passwordsOf>
 let commonPasswords: Set<string> | undefined
 /** Built on first use: 30 000 strings that a process without sign-ups need not hold. */
 const common = (): Set<string> => {
-  commonPasswords ??= new Set(dictionary['passwords-common'].map((word) => String(word).toLowerCase()))
+  commonPasswords ??= new Set(
+    dictionary['passwords-common'].map((word) => String(word).toLowerCase()),
+  )
   return commonPasswords
 }
 
@@ -88,6 +90,5 @@ export const checkStrength = (
   pointer: string,
 ): void => {
   const detail = passwords.weakness(password, email)
-  if (detail !== undefined)
-    refuse('weak-password', { errors: [{ in: 'body', pointer, detail }] })
+  if (detail !== undefined) refuse('weak-password', { errors: [{ in: 'body', pointer, detail }] })
 }

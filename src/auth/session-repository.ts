@@ -46,7 +46,11 @@ export const sessionsOf = (db: Db, { userId, sessionId }: Caller) => {
     /** All of them, this one and personal ones too. */
     async endAll(): Promise<boolean> {
       const ended = await writing(() =>
-        db.with(live, locked).delete(sessions).where(and(mine, isLocked)).returning({ id: sessions.id }),
+        db
+          .with(live, locked)
+          .delete(sessions)
+          .where(and(mine, isLocked))
+          .returning({ id: sessions.id }),
       )
       return ended.length > 0
     },

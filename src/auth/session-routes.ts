@@ -1,10 +1,10 @@
 import { Elysia } from 'elysia'
-import { refusals, refuse } from '../errors.ts'
+import { refuse } from '../errors.ts'
 import type { Log } from '../http/log.ts'
-import { idOf, NoBody, NoContent } from '../shapes.ts'
+import { idOf } from '../shapes.ts'
 import type { Caller } from './caller.ts'
 import { alive, type SignedIn } from './guard.ts'
-import { AccessToken, SessionId, Sessions } from './model.ts'
+import * as operations from './operations.ts'
 import type { sessionsOf } from './session-repository.ts'
 import { type Tokens, tokenAnswer } from './tokens.ts'
 
@@ -18,8 +18,6 @@ type Needs = {
   log: Log
 }
 
-const ending = { 'x-budget': 'endings' } as const
-
 /** Where one is signed in, and how that ends. */
 export const sessionRoutes = (needs: Needs) => {
   const { sessionsOf, tokens, ttlSeconds, sessionMaxDays, signedIn, log } = needs
@@ -28,10 +26,11 @@ export const sessionRoutes = (needs: Needs) => {
     .use(signedIn)
     .derive(({ caller }) => ({ sessions: sessionsOf(caller) }))
 
-    .get('/sessions', async ({ sessions }) => ({ sessions: alive(await sessions.list()) }), {
-      response: { 200: Sessions },
-      detail: { operationId: 'listSessions', summary: 'Where I am signed in' },
-    })
+    .get(
+      '/sessions',
+      async ({ sessions }) => ({ sessions: alive(await sessions.list()) }),
+      operations.listSessions,
+    )
 
     .delete(
       '/sessions',
@@ -40,15 +39,7 @@ export const sessionRoutes = (needs: Needs) => {
         log.info('all sessions ended', { user_id: caller.userId })
         set.status = 204
       },
-      {
-        body: NoBody,
-        response: { 204: NoContent },
-        detail: {
-          operationId: 'endSessions',
-          summary: 'Sign out everywhere, here too',
-          ...ending,
-        },
-      },
+      operations.endSessions,
     )
 
     .delete(
@@ -58,12 +49,7 @@ export const sessionRoutes = (needs: Needs) => {
         log.info('session ended', { user_id: caller.userId })
         set.status = 204
       },
-      {
-        params: SessionId,
-        body: NoBody,
-        response: { 204: NoContent, ...refusals('session-not-found') },
-        detail: { operationId: 'endSession', summary: 'End one of my sessions', ...ending },
-      },
+      operations.endSession,
     )
 
     .post(
@@ -73,11 +59,7 @@ export const sessionRoutes = (needs: Needs) => {
         log.info('signed out', { user_id: caller.userId })
         set.status = 204
       },
-      {
-        body: NoBody,
-        response: { 204: NoContent },
-        detail: { operationId: 'logout', summary: 'Sign out here', ...ending },
-      },
+      operations.logout,
     )
 
     .post(
@@ -86,14 +68,6 @@ export const sessionRoutes = (needs: Needs) => {
         const expires_at = alive(await sessions.refresh(ttlSeconds, sessionMaxDays))
         return tokenAnswer(tokens, caller.userId, { id: caller.sessionId, expires_at })
       },
-      {
-        body: NoBody,
-        response: { 200: AccessToken },
-        detail: {
-          operationId: 'refresh',
-          summary: 'A new token of the same session',
-          description: 'The session ends SESSION_MAX_DAYS (30) after sign-in all the same.',
-        },
-      },
+      operations.refresh,
     )
 }

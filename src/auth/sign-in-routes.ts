@@ -1,20 +1,12 @@
 import { Elysia } from 'elysia'
-import { challenge, refusals, refuse } from '../errors.ts'
+import { challenge, refuse } from '../errors.ts'
 import type { Log } from '../http/log.ts'
 import type { Visits } from '../http/visits.ts'
 import { canonicalEmail } from '../shapes.ts'
 import type { Attempts } from './attempts.ts'
-import {
-  AccessToken,
-  Credentials,
-  GrantError,
-  PasswordGrant,
-  Registration,
-  SignedIn,
-  type User,
-} from './model.ts'
+import * as operations from './operations.ts'
 import { checkStrength, type Passwords } from './passwords.ts'
-import type { Accounts } from './repository.ts'
+import type { Accounts, Started } from './repository.ts'
 import { type Tokens, tokenAnswer } from './tokens.ts'
 
 type Needs = {
@@ -54,14 +46,7 @@ export const signInRoutes = (needs: Needs) => {
         set.headers.location = '/api/auth/me'
         return welcome(started)
       },
-      {
-        body: Registration,
-        response: {
-          201: SignedIn,
-          ...refusals('registration-closed', 'email-taken', 'invalid-request', 'too-many-attempts'),
-        },
-        detail: { operationId: 'register', summary: 'Sign up' },
-      },
+      operations.register,
     )
 
     .post(
@@ -70,14 +55,7 @@ export const signInRoutes = (needs: Needs) => {
         const started = await signIn(needs, { ...body, address: addressOf(request) })
         return welcome(started ?? refuse('invalid-credentials', { headers: challenge(false) }))
       },
-      {
-        body: Credentials,
-        response: {
-          200: SignedIn,
-          ...refusals('invalid-credentials', 'invalid-request', 'too-many-attempts'),
-        },
-        detail: { operationId: 'login', summary: 'Sign in' },
-      },
+      operations.login,
     )
 
     .post(
@@ -93,20 +71,9 @@ export const signInRoutes = (needs: Needs) => {
           })
         return tokenAnswer(tokens, started.user.id, started.session)
       },
-      {
-        body: PasswordGrant,
-        response: { 200: AccessToken, 400: GrantError, ...refusals('too-many-attempts') },
-        detail: {
-          operationId: 'oauthToken',
-          summary: 'Sign in by the OAuth 2 password form',
-          description: 'For clients that speak OAuth 2 (RFC 6749 §4.3), like the Authorize dialog.',
-          'x-accepts': ['application/x-www-form-urlencoded'],
-        },
-      },
+      operations.oauthToken,
     )
 }
-
-type Started = { user: User; session: { id: string; expires_at: string } }
 
 /** A session for whoever knows the password; nothing for all others alike, after one bcrypt verification. */
 const signIn = async (

@@ -1,7 +1,7 @@
 import { createSecretKey } from 'node:crypto'
 import { jwt } from '@elysiajs/jwt'
-import { type Static, t } from 'elysia'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { type Static, t } from 'elysia'
 
 const uuid = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
 

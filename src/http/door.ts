@@ -77,7 +77,8 @@ export const door = ({ settings, visits, tokens, addressOf, routes }: Needs) => 
 
     if (place === undefined) return refuse('not-found')
     if (method === 'OPTIONS') throw new Options(place.allow)
-    if (detail === undefined) throw new Refusal('method-not-allowed', { headers: { allow: place.allow } })
+    if (detail === undefined)
+      throw new Refusal('method-not-allowed', { headers: { allow: place.allow } })
     if (Number(headers.get('content-length') ?? 0) > visit.bodyMax) refuse('body-too-large')
     if (!visit.open && visit.caller === undefined)
       refuse('unauthenticated', { headers: challenge(visit.tokenSent) })
@@ -99,8 +100,7 @@ const doorsOf = (routes: readonly Route[]) => {
   for (const place of places.values()) {
     const methods = [...place.methods.keys()]
     place.allow = [...methods, ...(place.methods.has('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ')
-    if (place.pattern.includes(':'))
-      patterns.push({ segments: place.pattern.split('/'), place })
+    if (place.pattern.includes(':')) patterns.push({ segments: place.pattern.split('/'), place })
   }
   patterns.sort((a, b) => a.place.pattern.split(':').length - b.place.pattern.split(':').length)
 

@@ -11,18 +11,24 @@ export type Log = Record<Level, (event: string, facts?: Facts) => void>
  * and code only: messages of database errors carry SQL and parameters.
  */
 export const logTo = (write: (line: string) => void, least: Level | 'silent'): Log => {
-  const at = (level: Level) => (event: string, facts: Facts = {}) => {
-    if (least === 'silent' || levels.indexOf(level) < levels.indexOf(least)) return
-    const { error, ...rest } = facts
-    const time = new Date().toISOString()
-    write(JSON.stringify({ time, level, event, ...rest, ...(error !== undefined && named(error)) }))
-  }
+  const at =
+    (level: Level) =>
+    (event: string, facts: Facts = {}) => {
+      if (least === 'silent' || levels.indexOf(level) < levels.indexOf(least)) return
+      const { error, ...rest } = facts
+      const time = new Date().toISOString()
+      write(
+        JSON.stringify({ time, level, event, ...rest, ...(error !== undefined && named(error)) }),
+      )
+    }
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 
 const named = (error: unknown) => {
   const { name, code, cause, stack } = error as Error & { code?: unknown }
-  const inner = cause as { code?: unknown; constraint_name?: unknown; constraint?: unknown } | undefined
+  const inner = cause as
+    | { code?: unknown; constraint_name?: unknown; constraint?: unknown }
+    | undefined
   return {
     error: name ?? typeof error,
     code: inner?.code ?? code,
@@ -39,7 +45,8 @@ const named = (error: unknown) => {
 /** The same, for a person at a terminal. */
 export const pretty = (line: string): string => {
   const { time, level, event, method, route, status, ms, ...rest } = JSON.parse(line)
-  const what = method === undefined ? event : `${method} ${route ?? '(no route)'} ${status} ${ms} ms`
+  const what =
+    method === undefined ? event : `${method} ${route ?? '(no route)'} ${status} ${ms} ms`
   const more = Object.entries(rest).map(([name, value]) => `${name}=${JSON.stringify(value)}`)
   return `${time.slice(11, 23)} ${level.padEnd(5)} ${what} ${more.join(' ')}`.trimEnd()
 }

@@ -5,8 +5,8 @@ import { DatabaseUnavailable } from '../db/faults.ts'
 import { catalogue, challenge, Refusal } from '../errors.ts'
 import { Options } from './door.ts'
 import { issuesOf } from './issues.ts'
-import type { RateLimit } from './rate-limit.ts'
 import type { Log } from './log.ts'
+import type { RateLimit } from './rate-limit.ts'
 import type { Visits } from './visits.ts'
 
 type Needs = {

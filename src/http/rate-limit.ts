@@ -105,8 +105,7 @@ const countedAs = (visit: Visit): string => {
   const { caller, budget, address } = visit
   if (caller === undefined) visit.countedAs = `address:${address}`
   else
-    visit.countedAs =
-      budget === 'endings' ? `endings:${caller.sessionId}` : `user:${caller.userId}`
+    visit.countedAs = budget === 'endings' ? `endings:${caller.sessionId}` : `user:${caller.userId}`
   return visit.countedAs
 }
 

@@ -96,12 +96,7 @@ const statementsOf = (db: Db) => {
     nextPage: page(
       sql`(${tasks.created_at}, ${tasks.id}) < (${given('key', 'timestamptz')}, ${given('last', 'uuid')})`,
     ).prepare('tasks_next_page'),
-    find: db
-      .with(live, found)
-      .select()
-      .from(live)
-      .leftJoin(found, always)
-      .prepare('tasks_find'),
+    find: db.with(live, found).select().from(live).leftJoin(found, always).prepare('tasks_find'),
     add: db.with(live, numbered, added).select().from(added).prepare('tasks_add'),
     replace: changed({ ...draft, ...completing(given('completed', 'boolean')) }).prepare(
       'tasks_replace',
@@ -123,8 +118,10 @@ export const taskRepository = (db: Db) => {
   return ({ userId, sessionId }: Caller) => {
     const bound = () => ({ user: userId, session: sessionId, now: now() })
     const one = (rows: { task: Task | null }[]) => rows[0]?.task
-    const changing = (statement: 'complete' | 'toggle' | 'remove', values: { id: string; completed?: boolean }) =>
-      writing(() => statements[statement].execute({ ...bound(), ...values })).then(one)
+    const changing = (
+      statement: 'complete' | 'toggle' | 'remove',
+      values: { id: string; completed?: boolean },
+    ) => writing(() => statements[statement].execute({ ...bound(), ...values })).then(one)
 
     return {
       /** Newest first; `rows` at most. */

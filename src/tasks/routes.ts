@@ -1,19 +1,9 @@
 import { Elysia } from 'elysia'
 import { alive, type SignedIn } from '../auth/guard.ts'
-import { refusals, refuse } from '../errors.ts'
-import { NoBody } from '../shapes.ts'
+import { refuse } from '../errors.ts'
 import type { Cursors, Position } from './cursor.ts'
-import {
-  Completed,
-  Completion,
-  Deleted,
-  NewTask,
-  Task,
-  TaskId,
-  TaskPage,
-  TaskQuery,
-  TaskReplacement,
-} from './model.ts'
+import type { Task } from './model.ts'
+import * as operations from './operations.ts'
 import type { TasksOf } from './repository.ts'
 
 type Needs = { tasksOf: TasksOf; cursors: Cursors; signedIn: SignedIn }
@@ -40,11 +30,7 @@ export const taskRoutes = ({ tasksOf, cursors, signedIn }: Needs) =>
         set.headers.link = `</api/tasks?${next}>; rel="next"`
         return { tasks: page, next_cursor }
       },
-      {
-        query: TaskQuery,
-        response: { 200: TaskPage, ...refusals('malformed-request', 'invalid-request') },
-        detail: { operationId: 'listTasks', summary: 'List my tasks, newest first' },
-      },
+      operations.list,
     )
 
     .post(
@@ -56,11 +42,7 @@ export const taskRoutes = ({ tasksOf, cursors, signedIn }: Needs) =>
         set.headers.etag = etag(task)
         return task
       },
-      {
-        body: NewTask,
-        response: { 201: Task, ...refusals('invalid-request') },
-        detail: { operationId: 'createTask', summary: 'Add a task' },
-      },
+      operations.add,
     )
 
     .get(
@@ -70,11 +52,7 @@ export const taskRoutes = ({ tasksOf, cursors, signedIn }: Needs) =>
         set.headers.etag = etag(task)
         return task
       },
-      {
-        params: TaskId,
-        response: { 200: Task, ...refusals('task-not-found') },
-        detail: { operationId: 'readTask', summary: 'Read one of my tasks' },
-      },
+      operations.read,
     )
 
     .put(
@@ -84,16 +62,7 @@ export const taskRoutes = ({ tasksOf, cursors, signedIn }: Needs) =>
         set.headers.etag = etag(task)
         return task
       },
-      {
-        params: TaskId,
-        body: TaskReplacement,
-        response: { 200: Task, ...refusals('task-not-found', 'invalid-request') },
-        detail: {
-          operationId: 'replaceTask',
-          summary: 'Replace one of my tasks',
-          description: 'Members that are left out go back to their defaults.',
-        },
-      },
+      operations.replace,
     )
 
     .patch(
@@ -103,16 +72,7 @@ export const taskRoutes = ({ tasksOf, cursors, signedIn }: Needs) =>
         set.headers.etag = etag(task)
         return { success: true as const, completed: task.completed }
       },
-      {
-        params: TaskId,
-        body: Completion,
-        response: { 200: Completed, ...refusals('task-not-found', 'invalid-request') },
-        detail: {
-          operationId: 'completeTask',
-          summary: 'Complete one of my tasks, or take it back',
-          description: 'Without a body it toggles; `{"completed": true}` sets.',
-        },
-      },
+      operations.complete,
     )
 
     .delete(
@@ -121,17 +81,11 @@ export const taskRoutes = ({ tasksOf, cursors, signedIn }: Needs) =>
         existing(await tasks.remove(params.id))
         return { success: true as const }
       },
-      {
-        params: TaskId,
-        body: NoBody,
-        response: { 200: Deleted, ...refusals('task-not-found') },
-        detail: { operationId: 'deleteTask', summary: 'Delete one of my tasks' },
-      },
+      operations.remove,
     )
 
 /** Absent, deleted, somebody else's and malformed ids are one answer: nothing is confirmed to exist. */
-const existing = (found: Task | null | undefined): Task =>
-  alive(found) ?? refuse('task-not-found')
+const existing = (found: Task | null | undefined): Task => alive(found) ?? refuse('task-not-found')
 
 /** A strong validator (RFC 9110 §8.8.3): the version changes with every write. */
 const etag = ({ version }: Task) => `"${version}"`

@@ -1,0 +1,132 @@
+import { refusals } from '../errors.ts'
+import { NoBody, NoContent } from '../shapes.ts'
+import {
+  AccessToken,
+  Confirmation,
+  Credentials,
+  GrantError,
+  PasswordChange,
+  PasswordGrant,
+  ProfileChanges,
+  Registration,
+  SessionId,
+  Sessions,
+  SignedIn,
+  User,
+} from './model.ts'
+
+/* What each route takes and answers, and what it is called: checked, typed and documented in one. */
+
+/** Spends the session's own budget for ending sessions, not the API's. */
+const ending = { 'x-budget': 'endings' } as const
+
+export const register = {
+  body: Registration,
+  response: {
+    201: SignedIn,
+    ...refusals('registration-closed', 'email-taken', 'invalid-request', 'too-many-attempts'),
+  },
+  detail: { operationId: 'register', summary: 'Sign up' },
+}
+
+export const login = {
+  body: Credentials,
+  response: {
+    200: SignedIn,
+    ...refusals('invalid-credentials', 'invalid-request', 'too-many-attempts'),
+  },
+  detail: { operationId: 'login', summary: 'Sign in' },
+}
+
+export const oauthToken = {
+  body: PasswordGrant,
+  response: { 200: AccessToken, 400: GrantError, ...refusals('too-many-attempts') },
+  detail: {
+    operationId: 'oauthToken',
+    summary: 'Sign in by the OAuth 2 password form',
+    description: 'For clients that speak OAuth 2 (RFC 6749 §4.3), like the Authorize dialog.',
+    'x-accepts': ['application/x-www-form-urlencoded'],
+  },
+}
+
+export const readMe = {
+  response: { 200: User },
+  detail: { operationId: 'readMe', summary: 'Who I am' },
+}
+
+export const changeMe = {
+  body: ProfileChanges,
+  response: {
+    200: User,
+    ...refusals('wrong-password', 'email-taken', 'invalid-request', 'too-many-attempts'),
+  },
+  detail: {
+    operationId: 'changeMe',
+    summary: 'Change my name or e-mail',
+    description: 'A new e-mail takes `current_password` too.',
+  },
+}
+
+export const changePassword = {
+  body: PasswordChange,
+  response: {
+    204: NoContent,
+    ...refusals('wrong-password', 'weak-password', 'too-many-attempts'),
+  },
+  detail: {
+    operationId: 'changePassword',
+    summary: 'Change my password',
+    description: 'Every other session ends.',
+    ...ending,
+  },
+}
+
+export const deleteMe = {
+  body: Confirmation,
+  response: {
+    204: NoContent,
+    ...refusals('wrong-password', 'invalid-request', 'too-many-attempts'),
+  },
+  detail: {
+    operationId: 'deleteMe',
+    summary: 'Erase my account, its sessions and its tasks',
+  },
+}
+
+export const listSessions = {
+  response: { 200: Sessions },
+  detail: { operationId: 'listSessions', summary: 'Where I am signed in' },
+}
+
+export const endSessions = {
+  body: NoBody,
+  response: { 204: NoContent },
+  detail: {
+    operationId: 'endSessions',
+    summary: 'Sign out everywhere, here too',
+    ...ending,
+  },
+}
+
+export const endSession = {
+  params: SessionId,
+  body: NoBody,
+  response: { 204: NoContent, ...refusals('session-not-found') },
+  detail: { operationId: 'endSession', summary: 'End one of my sessions', ...ending },
+}
+
+export const logout = {
+  body: NoBody,
+  response: { 204: NoContent },
+  detail: { operationId: 'logout', summary: 'Sign out here', ...ending },
+}
+
+export const refresh = {
+  body: NoBody,
+  response: { 200: AccessToken },
+  detail: {
+    operationId: 'refresh',
+    summary: 'A new token of the same session',
+    description: 'The session ends SESSION_MAX_DAYS (30) after sign-in all the same.',
+  },
+}
