@@ -63,12 +63,14 @@ const answers = async (database: Database): Promise<boolean> => {
   }
 }
 
-/** A database that is down is waited for: the process is up, says so on /health, and is not ready. */
+/** A database that is down, or that somebody else migrates, is waited for: the process is up, and not ready. */
 const migrateWhenPossible = async ({ migrateOnStart }: Config, database: Database, log: Log) => {
-  if (!migrateOnStart) return
   for (;;) {
     try {
-      return await database.migrate()
+      if (migrateOnStart) return await database.migrate()
+      if (await database.isMigrated()) return
+      log.warn('waiting for the migrations: MIGRATE_ON_START is false')
+      await Bun.sleep(1000)
     } catch (error) {
       if (!(error instanceof DatabaseUnavailable)) throw error
       log.warn('waiting for the database', { error })

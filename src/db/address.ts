@@ -1,0 +1,81 @@
+import { readFileSync } from 'node:fs'
+
+export type Address = {
+  options: {
+    host: string
+    port: number
+    path?: string
+    database: string
+    username: string
+    password: string
+    ssl: false | 'prefer' | TlsOptions
+  }
+  /** Startup parameters from the URL. */
+  parameters: Record<string, string>
+  /** Between us and the server is a pooler that hands each statement to another connection. */
+  pooled: boolean
+  /** That pooler keeps track of named prepared statements. */
+  preparesThroughPooler: boolean
+}
+
+type TlsOptions = {
+  rejectUnauthorized: boolean
+  host: string
+  ca?: string
+  checkServerIdentity?: () => undefined
+}
+
+/**
+ * Only these go on to the server. All else in a URL is meant for another client
+ * (`channel_binding`, `pgbouncer`, `connection_limit`), and the server refuses what it does not know.
+ */
+const forwarded = ['application_name', 'options', 'search_path']
+
+/** Reads a `postgres://` URL as libpq would, except that TLS is verified unless told otherwise. */
+export const addressOf = (url: string): Address => {
+  const { hostname, port, pathname, username, password, searchParams } = new URL(url)
+  const host = decodeURIComponent(hostname.replace(/^\[|\]$/g, '')) || 'localhost'
+  const directory = [searchParams.get('host') ?? '', host].find((text) => text.startsWith('/'))
+  const portNumber = Number(port || 5432)
+  const user = decodeURIComponent(username) || 'postgres'
+  return {
+    options: {
+      host: directory ? 'localhost' : (searchParams.get('host') ?? host),
+      port: portNumber,
+      ...(directory && { path: `${directory}/.s.PGSQL.${portNumber}` }),
+      database: decodeURIComponent(pathname.slice(1)) || user,
+      username: user,
+      password: decodeURIComponent(password),
+      ssl: directory ? false : tlsOf(host, searchParams),
+    },
+    parameters: Object.fromEntries([...searchParams].filter(([name]) => forwarded.includes(name))),
+    // 6432 and 6543 are the ports of PgBouncer and of Supabase's transaction pooler.
+    pooled:
+      searchParams.get('pgbouncer') === 'true' ||
+      /-pooler\./.test(host) ||
+      /^6(432|543)$/.test(port),
+    preparesThroughPooler: /-pooler\..*neon\.tech$/.test(host),
+  }
+}
+
+/**
+ * `sslmode` → what is checked. libpq's `require` checks nothing; here it verifies chain and name,
+ * because a URL with `require` in it (Neon's) means to be safe. Opting out is said aloud, `no-verify`.
+ * Without a mode TLS is used where the server offers it, as libpq does, unverified: whoever
+ * could forge a certificate could as well strip the offer.
+ */
+const tlsOf = (host: string, params: URLSearchParams): false | 'prefer' | TlsOptions => {
+  const loopback = /^(localhost|127\.[\d.]+|::1)$/.test(host)
+  const file = params.get('sslrootcert')
+  const ca = file && file !== 'system' ? { ca: readFileSync(file, 'utf8') } : {}
+  const mode = params.get('sslmode') ?? (file ? 'verify-full' : 'none')
+  const verified = { rejectUnauthorized: true, host, ...ca }
+
+  if (mode === 'disable') return false
+  if (mode === 'none' || mode === 'prefer' || mode === 'allow') return loopback ? false : 'prefer'
+  if (mode === 'no-verify') return { rejectUnauthorized: false, host }
+  if (mode === 'require') return loopback ? { rejectUnauthorized: false, host } : verified
+  if (mode === 'verify-ca') return { ...verified, checkServerIdentity: () => undefined }
+  if (mode === 'verify-full') return verified
+  throw new Error(`sslmode in the database URL must be a mode of libpq or no-verify`)
+}

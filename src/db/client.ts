@@ -1,0 +1,40 @@
+import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
+import { type EmbeddedSettings, openEmbedded } from './embedded.ts'
+import { openPostgres, type PostgresSettings } from './postgres.ts'
+
+/**
+ * What a repository works with: Drizzle over postgres.js or PGlite. `transaction` is not for
+ * use: on postgres.js it throws, since every statement may run on another connection.
+ */
+export type Db = PgDatabase<PgQueryResultHKT>
+
+export type Database = {
+  db: Db
+  kind: 'postgres' | 'embedded'
+  /** One round trip; `DatabaseUnavailable` when it fails. */
+  ping(): Promise<void>
+  /** Brings the schema up to date; `MigrationRefused` if it must not, `DatabaseUnavailable` if it cannot. */
+  migrate(): Promise<void>
+  /** Whether the schema is up to date, for where somebody else migrates. */
+  isMigrated(): Promise<boolean>
+  /** Lets running statements end (until their deadline), refuses waiting ones. */
+  close(): Promise<void>
+}
+
+export type DatabaseSettings = PostgresSettings | EmbeddedSettings
+
+/** Sees every statement sent; for tests. */
+export type Observe = (statement: string, params: unknown[]) => void
+
+/**
+ * Opens the database. With PostgreSQL nothing is connected yet, so that the process starts
+ * while the database is down.
+ */
+export const connect = async (settings: DatabaseSettings, observe?: Observe): Promise<Database> =>
+  settings.kind === 'postgres' ? openPostgres(settings, observe) : openEmbedded(settings, observe)
+
+/** The row a statement is bound to give back; its absence is our bug, not the caller's. */
+export const only = <Row>([row]: Row[]): Row => {
+  if (row === undefined) throw new Error('expected exactly one row, got none')
+  return row
+}

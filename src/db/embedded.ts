@@ -1,0 +1,71 @@
+import type { PGlite, QueryOptions } from '@electric-sql/pglite'
+import { drizzle } from 'drizzle-orm/pglite'
+import type { Database, Observe } from './client.ts'
+import { takeDataDirectory } from './data-directory.ts'
+import { reading } from './faults.ts'
+import { applyMigrations, isMigrated, type SendInTransaction } from './migrate.ts'
+import { openPGlite, template } from './template.ts'
+import { deadlineAfter, turns } from './turns.ts'
+
+export type EmbeddedSettings = {
+  kind: 'embedded'
+  /** Undefined: in memory. */
+  dataDir: string | undefined
+  /** How long a statement may wait for its turn; one that runs blocks the loop and cannot be stopped. */
+  timeoutMs: number
+}
+
+export const openEmbedded = async (
+  { dataDir, timeoutMs }: EmbeddedSettings,
+  observe?: Observe,
+): Promise<Database> => {
+  const directory = dataDir === undefined ? undefined : await takeDataDirectory(dataDir)
+  const release = async () => directory?.release()
+  const pglite = await open(directory?.cluster).catch(async (error) => {
+    await release()
+    throw error
+  })
+  const { enter, leave, refuseAll } = turns(1)
+
+  const inTurn = async <Result>(run: () => Promise<Result>): Promise<Result> => {
+    const deadline = deadlineAfter(timeoutMs)
+    try {
+      await enter(deadline)
+      return await run().finally(leave)
+    } finally {
+      deadline.clear()
+    }
+  }
+  const query = pglite.query.bind(pglite)
+  const client = Object.assign(pglite, {
+    query: <Row>(text: string, params?: unknown[], options?: QueryOptions) =>
+      inTurn(() => query<Row>(text, params, options)),
+  })
+  const logger = observe && { logQuery: observe }
+  const db = drizzle(client, { casing: 'snake_case', ...(logger && { logger }) })
+
+  return {
+    db,
+    kind: 'embedded',
+    ping: async () => {
+      await reading(() => client.query('select 1'))
+    },
+    migrate: () => migrate(pglite),
+    isMigrated: () => isMigrated(sendBy(pglite)),
+    close: async () => {
+      refuseAll()
+      await pglite.close()
+      await release()
+    },
+  }
+}
+
+const open = async (cluster: string | undefined) =>
+  openPGlite(cluster === undefined ? { loadDataDir: await template() } : { dataDir: cluster })
+
+const migrate = (pglite: PGlite) => pglite.transaction((tx) => applyMigrations(sendBy(tx)))
+
+const sendBy =
+  (client: Pick<PGlite, 'query'>): SendInTransaction =>
+  async (text, params) =>
+    (await client.query<Record<string, unknown>>(text, params)).rows

@@ -1,0 +1,22 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/**
+ * Reads `drizzle/`. Imported as a macro, so that it runs when the code is bundled
+ * and a binary carries its migrations.
+ */
+export const readMigrations = () => {
+  const folder = join(import.meta.dir, '../../drizzle')
+  const journal: { entries: { tag: string; when: number }[] } = JSON.parse(
+    readFileSync(join(folder, 'meta/_journal.json'), 'utf8'),
+  )
+  return journal.entries.map(({ tag, when }) => {
+    const text = readFileSync(join(folder, `${tag}.sql`), 'utf8')
+    return {
+      tag,
+      when,
+      hash: new Bun.CryptoHasher('sha256').update(text).digest('hex'),
+      statements: text.split('--> statement-breakpoint'),
+    }
+  })
+}

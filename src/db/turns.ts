@@ -1,0 +1,79 @@
+import { DatabaseUnavailable } from './faults.ts'
+
+/** More statements than this do not wait, they are refused: a queue without end only hides an outage. */
+const waitingMax = 10_000
+
+export type Deadline = { expired(): boolean; passed: Promise<never>; clear(): void }
+
+/** The moment at which a statement's caller is told to give up. */
+export const deadlineAfter = (timeoutMs: number): Deadline => {
+  const at = performance.now() + timeoutMs
+  let told = false
+  const { promise, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => {
+    told = true
+    reject(new DatabaseUnavailable('deadline'))
+  }, timeoutMs)
+  promise.catch(() => {})
+  return {
+    // `told` too: a timer may fire a moment early, and then the clock disagrees.
+    expired: () => told || performance.now() >= at,
+    passed: promise,
+    clear: () => clearTimeout(timer),
+  }
+}
+
+type Waiting = { deadline: Deadline; enter: () => void; refuse: (error: Error) => void }
+
+/**
+ * At most `max` at a time, first come, first served. Who is still waiting at his
+ * deadline never gets his turn: a write must not run after its 503.
+ */
+export const turns = (max: number) => {
+  const waiting = new Set<Waiting>()
+  let taken = 0
+
+  const leave = () => {
+    taken--
+    for (const next of waiting) {
+      waiting.delete(next)
+      // Asked again here: where statements block the loop, the timer comes too late.
+      if (next.deadline.expired()) next.refuse(new DatabaseUnavailable('deadline'))
+      else return next.enter()
+    }
+  }
+
+  return {
+    leave,
+
+    async enter(deadline: Deadline) {
+      if (taken < max) {
+        taken++
+        return
+      }
+      if (waiting.size >= waitingMax) throw new DatabaseUnavailable('queue')
+      const { promise, resolve, reject } = Promise.withResolvers<void>()
+      const mine: Waiting = {
+        deadline,
+        enter: () => {
+          taken++
+          resolve()
+        },
+        refuse: reject,
+      }
+      waiting.add(mine)
+      try {
+        await Promise.race([promise, deadline.passed])
+      } catch (error) {
+        waiting.delete(mine)
+        throw error
+      }
+    },
+
+    /** Whoever waits is refused; who has a turn keeps it. */
+    refuseAll() {
+      for (const { refuse } of waiting) refuse(new DatabaseUnavailable('closed'))
+      waiting.clear()
+    },
+  }
+}

@@ -1,0 +1,75 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import postgres from 'postgres'
+import { connect, type Database, type Observe } from '../../src/db/client.ts'
+import { template } from '../../src/db/template.ts'
+
+// Made here once, so that no test waits for the seconds that it takes.
+await template()
+
+/** A superuser's URL to a server that may be thrown away; without it only PGlite is tested. */
+export const serverUrl = process.env.TEST_DATABASE_URL
+
+type Options = { poolMax?: number; timeoutMs?: number; observe?: Observe }
+
+/** A database of one's own on the test server, dropped in the end. */
+export const onPostgres = async (options: Options = {}) => {
+  const admin = postgres(serverUrl!, { max: 1, onnotice: () => {} })
+  const name = `test_${Bun.randomUUIDv7().replaceAll('-', '')}`
+  await admin.unsafe(`create database ${name}`)
+  const url = new URL(serverUrl!)
+  url.pathname = `/${name}`
+  const { poolMax = 4, timeoutMs = 5_000, observe } = options
+  const open = () =>
+    connect(
+      {
+        kind: 'postgres',
+        url: url.href,
+        migrationUrl: url.href,
+        poolMax,
+        timeoutMs,
+        prepare: 'auto',
+      },
+      observe,
+    )
+  const database = await open()
+  return {
+    admin,
+    name,
+    url: url.href,
+    database,
+    open,
+    async [Symbol.asyncDispose]() {
+      await database.close()
+      await admin.unsafe(`drop database ${name} with (force)`)
+      await admin.end()
+    },
+  }
+}
+
+export const inMemory = async (observe?: Observe): Promise<Database & AsyncDisposable> => {
+  const database = await connect(
+    { kind: 'embedded', dataDir: undefined, timeoutMs: 5_000 },
+    observe,
+  )
+  return Object.assign(database, { [Symbol.asyncDispose]: () => database.close() })
+}
+
+export const directory = () => {
+  const path = mkdtempSync(join(tmpdir(), 'taskwarden-'))
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) }
+}
+
+/** Asks until it is so; a test that waits for a server's state has nothing else to wait for. */
+export const until = async (so: () => Promise<boolean>) => {
+  while (!(await so())) await Bun.sleep(5)
+}
+
+/** A row of `users` like no other. */
+export const person = () => ({
+  id: Bun.randomUUIDv7(),
+  email: `${Bun.randomUUIDv7()}@example.test`,
+  password_hash: 'x',
+  created_at: '2026-01-02T03:04:05.678Z',
+})

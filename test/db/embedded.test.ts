@@ -1,0 +1,66 @@
+import { expect, test } from 'bun:test'
+import { mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { eq, sql } from 'drizzle-orm'
+import { connect, only } from '../../src/db/client.ts'
+import { DataDirectoryInUse } from '../../src/db/data-directory.ts'
+import { users } from '../../src/db/schema.ts'
+import { directory, inMemory, person } from './databases.ts'
+
+const at = (dataDir: string) => connect({ kind: 'embedded', dataDir, timeoutMs: 5_000 })
+test('what was written is there after close and reopen; nobody else may look in between', async () => {
+  using folder = directory()
+  const ada = person()
+  const first = await at(join(folder.path, 'data'))
+  await first.migrate()
+  await first.db.insert(users).values(ada)
+
+  expect(statSync(join(folder.path, 'data')).mode & 0o777).toBe(0o700)
+  expect(statSync(join(folder.path, 'data/cluster')).mode & 0o777).toBe(0o700)
+  await first.close()
+
+  const second = await at(join(folder.path, 'data'))
+  await second.migrate()
+  const found = only(await second.db.select().from(users).where(eq(users.id, ada.id)))
+  expect(found).toEqual({ ...ada, name: null })
+  await second.close()
+})
+
+test('a second process on the directory is refused, and let in when the first is gone', async () => {
+  using folder = directory()
+  const first = await at(folder.path)
+  const script = `
+    import { connect } from '${import.meta.dir}/../../src/db/client.ts'
+    const opened = await connect({ kind: 'embedded', dataDir: '${folder.path}', timeoutMs: 5000 }).catch(
+      (error) => error,
+    )
+    console.log(opened.message ?? 'opened')
+    await opened.close?.()`
+  const other = async () =>
+    (await new Response(Bun.spawn([process.execPath, '-e', script]).stdout).text()).trim()
+
+  expect(await other()).toBe(`the data directory ${folder.path} is in use by another process`)
+  expect(at(folder.path)).rejects.toBeInstanceOf(DataDirectoryInUse)
+  await first.close()
+  expect(await other()).toBe('opened')
+}, 15_000)
+
+test('a start that died while it unpacked is begun anew', async () => {
+  using folder = directory()
+  mkdirSync(join(folder.path, 'cluster.unpacking/base'), { recursive: true })
+  writeFileSync(join(folder.path, 'cluster.unpacking/PG_VERSION'), '18\n')
+
+  const database = await at(folder.path)
+  await database.ping()
+  await database.close()
+})
+
+test('sessions are in UTC, and a statement is seen with its parameters', async () => {
+  const seen: unknown[] = []
+  await using database = await inMemory((...statement) => seen.push(statement))
+  const [row] = await database.db
+    .select({ zone: sql`current_setting('TimeZone')` })
+    .from(sql`(select ${7}) t`)
+  expect(row?.zone).toBe('UTC')
+  expect(seen).toEqual([[`select current_setting('TimeZone') from (select $1) t`, [7]]])
+})

@@ -1,0 +1,137 @@
+import { describe, expect, test } from 'bun:test'
+import { eq, sql } from 'drizzle-orm'
+import { connect } from '../../src/db/client.ts'
+import { DatabaseUnavailable, reading, writing } from '../../src/db/faults.ts'
+import { users } from '../../src/db/schema.ts'
+import { onPostgres, person, serverUrl, until } from './databases.ts'
+
+const nobody = '00000000-0000-7000-8000-000000000000'
+const settings = { kind: 'postgres', migrationUrl: '', poolMax: 2, prepare: 'auto' } as const
+
+test('a peer that accepts and closes is unavailable at once, and is not called in a loop', async () => {
+  let calls = 0
+  using peer = Bun.listen({
+    hostname: '127.0.0.1',
+    port: 0,
+    socket: {
+      data: () => {},
+      open: (socket) => {
+        calls++
+        socket.end()
+      },
+    },
+  })
+  const url = `postgres://a@127.0.0.1:${peer.port}/a`
+  const database = await connect({ ...settings, url, timeoutMs: 2_000 })
+  await expect(database.ping()).rejects.toBeInstanceOf(DatabaseUnavailable)
+  expect(calls).toBe(2)
+  await database.close()
+})
+
+test('a peer that never answers is unavailable at the deadline', async () => {
+  using peer = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: () => {} } })
+  const url = `postgres://a@127.0.0.1:${peer.port}/a`
+  const database = await connect({ ...settings, url, timeoutMs: 100 })
+  const started = performance.now()
+  await expect(database.ping()).rejects.toMatchObject({ code: 'deadline' })
+  expect(performance.now() - started).toBeLessThan(500)
+  await database.close()
+})
+
+describe.skipIf(!serverUrl)('on a server', () => {
+  test('at its deadline a running statement is cancelled, a waiting one never runs', async () => {
+    await using one = await onPostgres({ poolMax: 1, timeoutMs: 200 })
+    const { db } = one.database
+    await one.database.migrate()
+    await one.database.ping()
+    // statement_timeout off: what stops it must be our cancel request.
+    await db.execute(sql`set statement_timeout = 0`)
+    const sleeping = reading(() => db.execute(sql`select pg_sleep(60)`))
+    const waiting = writing(() => db.insert(users).values(person()))
+
+    const outcomes = await Promise.allSettled([sleeping, waiting])
+    for (const outcome of outcomes) expect(outcome).toMatchObject({ reason: { code: 'deadline' } })
+    const asleep = () =>
+      one.admin`select from pg_stat_activity where datname = ${one.name} and query like '%pg_sleep%'`
+    await until(async () => (await asleep()).length === 0)
+    await until(() =>
+      one.database.ping().then(
+        () => true,
+        () => false,
+      ),
+    )
+    expect(await db.select().from(users)).toEqual([])
+  })
+
+  test('backends killed under load leave no slot behind, and lose no acknowledged row', async () => {
+    await using one = await onPostgres({ poolMax: 4 })
+    const { db } = one.database
+    await one.database.migrate()
+    const acknowledged: string[] = []
+    let over = false
+    const write = async () => {
+      while (!over) {
+        const mine = person()
+        await writing(() => db.insert(users).values(mine)).then(
+          () => acknowledged.push(mine.id),
+          (error) => expect(error).toBeInstanceOf(DatabaseUnavailable),
+        )
+      }
+    }
+    const load = Promise.all(Array.from({ length: 12 }, write))
+
+    for (let kills = 0; kills < 40; )
+      kills += (
+        await one.admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${one.name}`
+      ).length
+    over = true
+    await load
+
+    // All at once, so that every slot has to answer.
+    const answers = Array.from({ length: 4 }, () =>
+      reading(() => db.execute(sql`select pg_sleep(0.05)`)),
+    )
+    expect(await Promise.all(answers)).toHaveLength(4)
+    const kept = new Set((await db.select({ id: users.id }).from(users)).map(({ id }) => id))
+    expect(acknowledged.filter((id) => !kept.has(id))).toEqual([])
+  }, 15_000)
+
+  test('a read outlives the kill of its idle connection', async () => {
+    await using one = await onPostgres({ poolMax: 1 })
+    await one.database.ping()
+    await one.admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${one.name}`
+    await one.database.ping()
+  })
+
+  test('a prepared query is a named statement, and only that', async () => {
+    await using one = await onPostgres({ poolMax: 1 })
+    const { db } = one.database
+    await one.database.migrate()
+    const find = db
+      .select()
+      .from(users)
+      .where(eq(users.id, sql.placeholder('id')))
+      .prepare('find')
+    const all = db.select().from(users).prepare('all')
+    for (let run = 0; run < 3; run++)
+      await Promise.all([find.execute({ id: nobody }), all.execute()])
+    await db.select().from(users).where(eq(users.email, ''))
+
+    const named = await db
+      .select({ text: sql<string>`statement` })
+      .from(sql`pg_prepared_statements`)
+    expect(named.map(({ text }) => text.includes(' where ')).toSorted()).toEqual([false, true])
+  })
+
+  test('sessions are in UTC whatever the server says; a transaction on the pool is refused', async () => {
+    await using one = await onPostgres()
+    await one.admin.unsafe(`alter database ${one.name} set timezone = 'Asia/Tokyo'`)
+    await one.admin.unsafe(`alter database ${one.name} set datestyle = 'SQL, DMY'`)
+    const { db } = one.database
+    const [shown] = await db
+      .select({ text: sql`'2026-01-02 03:04:05Z'::timestamptz::text` })
+      .from(sql`(select) t`)
+    expect(shown?.text).toBe('2026-01-02 03:04:05+00')
+    expect(async () => db.transaction(async () => {})).toThrow('one statement a request')
+  })
+})
