@@ -30,17 +30,21 @@ const serve = async () => {
 
   const { url, stop } = server.start()
   log.info('listening', { url: url.href, docs: new URL('/docs', url).href })
-  process.on('SIGTERM', () => void halt())
-  process.on('SIGINT', () => void halt())
-  let halting = false
+  let haltedAtMs: number | undefined
   const halt = async () => {
-    if (halting) process.exit(130)
-    halting = true
+    if (haltedAtMs !== undefined) {
+      // Runners pass on a Ctrl-C that the terminal has sent here already: that is one signal, not two.
+      if (performance.now() - haltedAtMs > 1000) process.exit(130)
+      return
+    }
+    haltedAtMs = performance.now()
     await stop()
     await database.close()
     log.info('stopped')
     process.exit(0)
   }
+  process.on('SIGTERM', () => void halt())
+  process.on('SIGINT', () => void halt())
 
   await migrateWhenPossible(config, database, log)
   migrated = true

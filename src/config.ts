@@ -1,0 +1,183 @@
+import { type Env, type Readers, readersOf, wholeNumber } from './environment.ts'
+
+/** Every problem at once, a line each. No line has a variable's value in it: it may be a secret. */
+export class ConfigError extends Error {
+  readonly problems: string[]
+
+  constructor(problems: string[]) {
+    super(problems.join('\n'))
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+/** Everything the process takes from its surroundings, checked once, before anything opens. */
+export const readConfig = (env: Env) => {
+  const read = readersOf(env)
+  const { integer, choice, matching } = read
+  const production = env.NODE_ENV === 'production'
+
+  const config = {
+    host: matching('HOST', '::', /^[\w.:%-]{1,255}$/, 'an address or a host name'),
+    port: integer('PORT', 3000, [0, 65_535]),
+    database: databaseOf(read, production),
+    dataDir: dataDirOf(read),
+    migrateOnStart: choice('MIGRATE_ON_START', 'true', ['true', 'false']) === 'true',
+    jwt: {
+      /** The first signs, all verify. None (embedded only): the process makes one and keeps it. */
+      secrets: secretsOf(read, production),
+      issuer: matching('JWT_ISSUER', 'taskwarden', ...name),
+      audience: matching('JWT_AUDIENCE', 'taskwarden-api', ...name),
+      ttlSeconds: integer('JWT_TTL_SECONDS', 86_400, [60, 2_592_000]),
+      sessionMaxDays: integer('SESSION_MAX_DAYS', 30, [1, 3650]),
+    },
+    registration: choice('REGISTRATION', 'open', ['open', 'closed']),
+    passwords: {
+      lengthMin: integer('PASSWORD_MIN', 8, [8, 128]),
+      // Each step doubles the time: 16 is 4 s a sign-in, and under 10 is for tests only.
+      bcryptCost: integer('BCRYPT_COST', 12, [production ? 10 : 4, 16]),
+      queueMax: integer('BCRYPT_QUEUE_MAX', 32, [1, 10_000]),
+    },
+    rateLimit: {
+      limit: integer('RATE_LIMIT', 100, [1, 1_000_000]),
+      windowSeconds: integer('RATE_WINDOW_SECONDS', 3600, [1, 86_400]),
+    },
+    signIn: {
+      attempts: integer('LOGIN_ATTEMPTS', 10, [1, 1_000_000]),
+      attemptsPerAccount: integer('LOGIN_ATTEMPTS_PER_ACCOUNT', 100, [1, 1_000_000]),
+      attemptsPerAddress: integer('LOGIN_ATTEMPTS_PER_ADDRESS', 50, [1, 1_000_000]),
+      windowSeconds: integer('LOGIN_WINDOW_SECONDS', 900, [1, 86_400]),
+    },
+    trustProxy: trustProxyOf(read),
+    /** Bytes. */
+    bodyLimit: integer('BODY_LIMIT', 65_536, [1024, 16_777_216]),
+    trashDays: integer('TRASH_DAYS', 30, [1, 3650]),
+    importing: {
+      bytesMax: integer('IMPORT_LIMIT', 10_485_760, [1024, 104_857_600]),
+      rowsMax: integer('IMPORT_ROWS', 50_000, [1, 1_000_000]),
+    },
+    drainMs: integer('DRAIN_MS', 5000, [0, 600_000]),
+    log: { level: choice('LOG_LEVEL', 'info', ['debug', 'info', 'warn', 'error', 'silent']) },
+  }
+
+  if (read.problems.length > 0) throw new ConfigError(read.problems)
+  return frozen(config)
+}
+
+export type Config = ReturnType<typeof readConfig>
+
+type Database =
+  | {
+      kind: 'postgres'
+      url: string
+      migrationUrl: string
+      poolMax: number
+      timeoutMs: number
+      prepare: 'auto' | boolean
+    }
+  /** `dataDir` undefined: in memory, gone with the process. */
+  | { kind: 'embedded'; dataDir: string | undefined; timeoutMs: number }
+
+/** Every variable is read, whatever the kind, so that a wrong one is reported either way. */
+const databaseOf = (read: Readers, production: boolean): Database => {
+  const url = read.text('DATABASE_URL')
+  const migrationUrl = read.text('MIGRATION_DATABASE_URL')
+  const poolMax = read.integer('DB_POOL_MAX', 10, [1, 1000])
+  const timeoutMs = read.integer('DB_TIMEOUT_MS', 5000, [1, 600_000])
+  const prepare = read.choice('DB_PREPARE', 'auto', ['auto', 'true', 'false'])
+
+  if (migrationUrl !== undefined && !isPostgres(migrationUrl))
+    read.problem('MIGRATION_DATABASE_URL', `is not ${postgresForm}; unset it for DATABASE_URL`)
+  if (url !== undefined && isPostgres(url))
+    return {
+      kind: 'postgres',
+      url,
+      migrationUrl: migrationUrl ?? url,
+      poolMax,
+      timeoutMs,
+      prepare: prepare === 'auto' ? prepare : prepare === 'true',
+    }
+
+  if (migrationUrl !== undefined && isEmbedded(url))
+    read.problem(
+      'MIGRATION_DATABASE_URL',
+      'has no use without a postgres:// DATABASE_URL; set both',
+    )
+  if (url === undefined && production)
+    read.problem(
+      'DATABASE_URL',
+      'is required in production; set it to postgres://…, or to pglite: for the embedded database, ' +
+        'which may lose data in a power cut',
+    )
+  if (!isEmbedded(url))
+    read.problem('DATABASE_URL', `is not ${postgresForm}; nor is it pglite: or pglite:memory`)
+  return {
+    kind: 'embedded',
+    dataDir: url === 'pglite:memory' ? undefined : dataDirOf(read),
+    timeoutMs,
+  }
+}
+
+const isEmbedded = (url: string | undefined) =>
+  url === undefined || url === 'pglite:' || url === 'pglite:memory'
+
+const postgresForm = 'postgres://user:password@host/name, with special characters percent-encoded'
+
+const isPostgres = (url: string) => {
+  if (!/^postgres(ql)?:\/\/\S+$/.test(url)) return false
+  try {
+    const { username, password, pathname } = new URL(url)
+    // The driver decodes these when it connects; a lone % would only fail there.
+    decodeURIComponent(username + password + pathname)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const dataDirOf = (read: Readers) => read.text('DATA_DIR') ?? './data'
+
+/** As in `.env.example`, where it stands so that a copied file is noticed. */
+const placeholderSecret = 'replace-me-with-the-output-of-openssl-rand-base64-48'
+const secretBytesMin = 32
+const makeSecret = 'make one with: openssl rand -base64 48'
+
+const secretsOf = (read: Readers, production: boolean): readonly string[] => {
+  const list = read.text('JWT_SECRET')
+  const databaseUrl = read.text('DATABASE_URL')
+  if (list === undefined) {
+    if (!isEmbedded(databaseUrl) || (production && databaseUrl === undefined))
+      read.problem('JWT_SECRET', `is required with PostgreSQL; ${makeSecret}`)
+    return []
+  }
+
+  const secrets = list.split(',').map((secret) => secret.trim())
+  if (secrets.includes(placeholderSecret))
+    read.problem('JWT_SECRET', `is the placeholder of .env.example; ${makeSecret}`)
+  if (secrets.some((secret) => Buffer.byteLength(secret) < secretBytesMin))
+    read.problem('JWT_SECRET', `has an entry of under ${secretBytesMin} bytes; ${makeSecret}`)
+  return secrets
+}
+
+const hopsMax = 10
+
+const trustProxyOf = (read: Readers): 'none' | 'fly' | 'railway' | number => {
+  const text = read.text('TRUST_PROXY') ?? 'none'
+  if (text === 'none' || text === 'fly' || text === 'railway') return text
+  const hops = wholeNumber(text)
+  if (hops >= 1 && hops <= hopsMax) return hops
+  read.problem('TRUST_PROXY', `is not none, fly, railway or a number of hops from 1 to ${hopsMax}`)
+  return 'none'
+}
+
+const name = [
+  /^[\x21-\x7e]{1,255}$/,
+  'at most 255 printable ASCII characters without spaces',
+] as const
+
+type Frozen<T> = T extends object ? { readonly [Key in keyof T]: Frozen<T[Key]> } : T
+
+const frozen = <T>(value: T): Frozen<T> => {
+  if (typeof value === 'object' && value !== null) Object.values(value).forEach(frozen)
+  return Object.freeze(value) as Frozen<T>
+}
