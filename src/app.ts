@@ -14,6 +14,7 @@ import type { Counters } from './counters/counters.ts'
 import type { Db } from './db/client.ts'
 import { healthRoutes } from './health/routes.ts'
 import { clientAddress } from './http/client-address.ts'
+import { docs } from './http/docs.ts'
 import { door } from './http/door.ts'
 import { intake } from './http/intake.ts'
 import { type Log, requestLog } from './http/log.ts'
@@ -21,9 +22,17 @@ import { problemPages } from './http/problem-pages.ts'
 import { problems } from './http/problems.ts'
 import { rateLimit } from './http/rate-limit.ts'
 import { type Visits, visitsOf } from './http/visits.ts'
-import { cursorsOf } from './tasks/cursor.ts'
+import { batchRepository } from './tasks/batch-repository.ts'
+import { bulkRoutes } from './tasks/bulk-routes.ts'
+import { changesRepository } from './tasks/changes-repository.ts'
+import { listingRepository } from './tasks/listing-repository.ts'
+import { listingRoutes } from './tasks/listing-routes.ts'
 import { taskRepository } from './tasks/repository.ts'
 import { taskRoutes } from './tasks/routes.ts'
+import { sealsOf } from './tasks/seals.ts'
+import { transferRepository } from './tasks/transfer-repository.ts'
+import { trashRepository } from './tasks/trash-repository.ts'
+import { trashRoutes } from './tasks/trash-routes.ts'
 
 export type Needs = {
   config: Config
@@ -71,15 +80,34 @@ export const createApp = ({ config, db, counters, log, isReady, peerOf }: Needs)
     .use(limit.counting)
     .use(healthRoutes({ isReady }))
     .use(problemPages())
+    .use(docs({ routes: () => root.routes }))
     .group('/api', (api) =>
-      api.use(accounts({ config, db, counters, log, visits, tokens })).use(
-        taskRoutes({
-          tasksOf: taskRepository(db),
-          cursors: cursorsOf(config.jwt.secrets),
-          signedIn: signedInOf(visits),
-        }),
-      ),
+      api
+        .use(accounts({ config, db, counters, log, visits, tokens }))
+        .use(tasks({ config, db, visits })),
     )
+}
+
+/** Everything about tasks: one, lists of them, many at once. */
+const tasks = ({ config, db, visits }: Pick<Needs, 'config' | 'db'> & { visits: Visits }) => {
+  const signedIn = signedInOf(visits)
+  const seals = sealsOf(config.jwt.secrets)
+
+  return new Elysia({ prefix: '/tasks' })
+    .use(listingRoutes({ listsOf: listingRepository(db), seals, signedIn }))
+    .use(
+      bulkRoutes({
+        batchOf: batchRepository(db),
+        changesOf: changesRepository(db),
+        transfersOf: transferRepository(db),
+        seals,
+        signedIn,
+        trashDays: config.trashDays,
+        importRowsMax: config.importing.rowsMax,
+      }),
+    )
+    .use(trashRoutes({ trashOf: trashRepository(db), signedIn }))
+    .use(taskRoutes({ tasksOf: taskRepository(db), signedIn }))
 }
 
 type AccountNeeds = Pick<Needs, 'config' | 'db' | 'counters' | 'log'> & {
@@ -99,7 +127,7 @@ const accounts = ({ config, db, counters, log, visits, tokens }: AccountNeeds) =
     .use(
       signInRoutes({
         registration,
-        accounts: accountsOf(db, ttlSeconds),
+        accounts: accountsOf(db, Math.min(ttlSeconds, sessionMaxDays * 86_400)),
         attempts,
         passwords,
         tokens,

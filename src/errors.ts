@@ -66,6 +66,24 @@ export const catalogue = {
     cause: 'E-mails are unique, letter case and surrounding space aside.',
     cure: 'Sign in instead, or use another e-mail.',
   },
+  'idempotency-in-flight': {
+    status: 409,
+    title: 'A request with this Idempotency-Key is under way',
+    cause: 'Two requests with one key came at the same time, and the other one is not done yet.',
+    cure: 'Repeat the request: it will get the answer of the first.',
+  },
+  'sync-expired': {
+    status: 410,
+    title: 'The changes token is too old',
+    cause: 'Since it was given, erased tasks may have been forgotten (TRASH_DAYS, 30 by default).',
+    cure: 'Start anew without `since`, and replace your copy.',
+  },
+  'version-mismatch': {
+    status: 412,
+    title: 'The task has changed since you read it',
+    cause: 'The version in `If-Match`, or in a batch, is not the current one.',
+    cure: 'Read the task again (its current `ETag` is in this answer), and decide anew.',
+  },
   'body-too-large': {
     status: 413,
     title: 'The body is too large',
@@ -89,6 +107,12 @@ export const catalogue = {
     title: 'The password is too easy to guess',
     cause: 'It is too short, a commonly used one, or the e-mail itself.',
     cure: 'Choose a longer one that nobody else would choose.',
+  },
+  'idempotency-mismatch': {
+    status: 422,
+    title: 'The Idempotency-Key was used for another request',
+    cause: 'The same key came with another body, query or `If-Match` within 24 hours.',
+    cure: 'Make a new key for each new request.',
   },
   'rate-limited': {
     status: 429,
@@ -160,17 +184,32 @@ export const Problem = t.Object(
     type: t.String({ examples: ['/problems/invalid-request'] }),
     title: t.String(),
     status: t.Number(),
-    code: t.String(),
+    code: t.String({ enum: Object.keys(catalogue) }),
     request_id: t.String(),
     errors: t.Optional(
-      t.Array(t.Object({ in: t.String(), pointer: t.String(), detail: t.String() })),
+      t.Array(
+        t.Object(
+          { in: t.String(), pointer: t.String(), detail: t.String() },
+          { additionalProperties: false },
+        ),
+      ),
     ),
   },
-  { $id: 'Problem', description: 'Why the request was refused (RFC 9457)' },
+  {
+    additionalProperties: false,
+    $id: 'Problem',
+    description: 'Why the request was refused (RFC 9457)',
+  },
 )
 
-/** The `response` entries of a route that may refuse in these ways. */
-export const refusals = <const Code extends RefusalCode>(...codes: Code[]) =>
-  Object.fromEntries(codes.map((code) => [catalogue[code].status, Problem])) as {
-    [C in Code as Catalogue[C]['status']]: typeof Problem
-  }
+/**
+ * The `response` entries of a route that may refuse in these ways; `x-codes` tells the
+ * document which of them share a status.
+ */
+export const refusals = <const Code extends RefusalCode>(...codes: Code[]) => {
+  const byStatus = Map.groupBy(codes, (code) => catalogue[code].status)
+  const problemOf = (shared: Code[]): typeof Problem => ({ ...Problem, 'x-codes': shared })
+  return Object.fromEntries(
+    [...byStatus].map(([status, shared]) => [status, problemOf(shared)]),
+  ) as { [C in Code as Catalogue[C]['status']]: typeof Problem }
+}

@@ -45,6 +45,10 @@ const kinds = {
       ? undefined
       : `must be one of ${(schema.enum as unknown[]).filter((one) => one !== null).join(', ')}`,
   Flag: (value) => (value === 'true' || value === 'false' ? undefined : 'must be true or false'),
+  Whole: (value, { minimum, maximum }) =>
+    Number.isInteger(value) && Number(value) >= minimum && Number(value) <= maximum
+      ? undefined
+      : `must be a whole number from ${minimum} to ${maximum}`,
   Digits: (value, { minimum, maximum }) =>
     typeof value === 'string' &&
     /^(0|[1-9]\d{0,8})$/.test(value) &&
@@ -52,6 +56,11 @@ const kinds = {
     Number(value) <= maximum
       ? undefined
       : `must be a whole number from ${minimum} to ${maximum}`,
+  Repeated: (value, { items, maxItems }) => {
+    const values = [value].flat()
+    if (values.length > maxItems) return `must be given at most ${maxItems} times`
+    return values.map((one) => whyNot(items, one)).find((why) => why !== undefined)
+  },
   Id: () => undefined,
   Form: () => undefined,
 } satisfies Record<string, Why>
@@ -113,6 +122,14 @@ export const OneOf = <const Values extends readonly string[]>(
 export const Flag = (options: SchemaOptions = {}) =>
   shape<'true' | 'false'>('Flag', { type: 'boolean', ...options })
 
+/** A whole number in a body. */
+export const Whole = (options: SchemaOptions & { minimum: number; maximum: number }) =>
+  shape<number>('Whole', { type: 'integer', ...options })
+
+/** A query parameter that may be repeated: one value, or a list of them. */
+export const Repeated = (items: TSchema, options: SchemaOptions & { maxItems: number }) =>
+  shape<string | string[]>('Repeated', { type: 'array', items, ...options })
+
 /** A whole number in a query, in plain decimal digits. */
 export const Digits = (options: SchemaOptions & { minimum: number; maximum: number }) =>
   shape<string>('Digits', { type: 'integer', ...options })
@@ -157,6 +174,19 @@ const canonicalId = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{1
 /** The id, or one that nothing has: what is not canonical is looked up like any absent id. */
 export const idOf = (text: string): string =>
   canonicalId.test(text) ? text : '00000000-0000-0000-0000-000000000000'
+
+/** A body that is text of its own format, which its route reads by itself. */
+export class TextBody {
+  readonly type: string
+  readonly text: string
+  constructor(type: string, text: string) {
+    this.type = type
+    this.text = text
+  }
+}
+
+/** A body of one of several formats; `schema` describes the JSON one. */
+export const AnyFormat = (schema: SchemaOptions) => shape<unknown>('Form', schema)
 
 /** For routes that take no body: nothing at all, or `{}`, which some clients always send. */
 export const NoBody = Type.Union([

@@ -1,7 +1,13 @@
+import { setSystemTime } from 'bun:test'
+import { PGlite } from '@electric-sql/pglite'
+import { eq } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/pglite'
 import { createApp } from '../src/app.ts'
 import { type Config, readConfig } from '../src/config.ts'
+import type { Counters } from '../src/counters/counters.ts'
 import { memoryCounters } from '../src/counters/memory.ts'
-import { connect, type Database } from '../src/db/client.ts'
+import { connect, type Database, type Db } from '../src/db/client.ts'
+import { sessions, tasks, userChanges, users } from '../src/db/schema.ts'
 import { type Facts, logTo } from '../src/http/log.ts'
 
 /** Everything that was sent to the database by any service of this process. */
@@ -28,6 +34,39 @@ export const database = (): Promise<Database> => {
   return opened.database
 }
 
+/** What is sent to the database while `work` runs. */
+export const sentBy = async (work: () => Promise<unknown>) => {
+  const from = statements.length
+  await work()
+  return statements.slice(from)
+}
+
+/** Moves time on, for libraries too. A file that uses it or `at` ends each test by `afterEach(realTime)`. */
+export const pass = (ms: number) => void setSystemTime(Date.now() + ms)
+export const at = (instant: string | number) => void setSystemTime(new Date(instant))
+export const realTime = () => void setSystemTime()
+
+/** All that the database holds of a user, to be compared before and after. */
+export const rowsOf = async (id: string) => {
+  const { db } = await database()
+  return {
+    users: await db.select().from(users).where(eq(users.id, id)),
+    changes: await db.select().from(userChanges).where(eq(userChanges.user_id, id)),
+    sessions: await db.select().from(sessions).where(eq(sessions.user_id, id)).orderBy(sessions.id),
+    tasks: await db.select().from(tasks).where(eq(tasks.user_id, id)).orderBy(tasks.id),
+  }
+}
+
+/** An answer without what differs from one to the next: the request's id and the count. */
+export const faceless = ({ status, headers, text }: Answer) => {
+  const id = headers.get('x-request-id') ?? ''
+  const kept = [...headers].filter(([name]) => !/^(x-request-id|ratelimit.*)$/.test(name))
+  return { status, headers: Object.fromEntries(kept), text: text.replace(id, '(id)') }
+}
+
+/** A path with its parameters filled in. */
+export const filled = (path: string, id = Bun.randomUUIDv7()) => path.replace(/:\w+/g, id)
+
 type Call = { body?: unknown; token?: string | undefined; headers?: Record<string, string> }
 export type Answer = {
   status: number
@@ -37,16 +76,22 @@ export type Answer = {
   body: any
 }
 
+type Failing = {
+  /** What happens in place of each statement. */
+  db?: () => unknown
+  counters?: Counters
+}
+
 /** A service of its own: own settings, own counters, own log; the database is everybody's. */
-export const service = async (env: Record<string, string> = {}) => {
+export const service = async (env: Record<string, string> = {}, failing: Failing = {}) => {
   const config: Config = readConfig({ ...environment, ...env })
-  const { db } = await database()
+  const db = failing.db ? dbThat(failing.db) : (await database()).db
   const log: Facts[] = []
   const peer = { address: '203.0.113.1' as string | undefined }
   const app = createApp({
     config,
     db,
-    counters: memoryCounters(),
+    counters: failing.counters ?? memoryCounters(),
     log: logTo((line) => log.push(JSON.parse(line)), 'debug'),
     isReady: async () => true,
     peerOf: () => peer.address,
@@ -88,12 +133,19 @@ export const service = async (env: Record<string, string> = {}) => {
   return { app, config, call, someone, log, peer }
 }
 
+/** A database of which every statement does what is said: throw, or never answer. */
+const dbThat = (does: () => unknown): Db => {
+  const query = async () => does()
+  const client = Object.assign(Object.create(PGlite.prototype), { query })
+  return drizzle(client, { casing: 'snake_case' }) as unknown as Db
+}
+
 export type Service = Awaited<ReturnType<typeof service>>
 export type Someone = Awaited<ReturnType<Service['someone']>>
 
 const read = async (response: Response): Promise<Answer> => {
   const text = await response.text()
-  const isJson = response.headers.get('content-type')?.includes('json')
+  const isJson = /[/+]json/.test(response.headers.get('content-type') ?? '')
   return {
     status: response.status,
     headers: response.headers,

@@ -45,7 +45,7 @@ export const PasswordGrant = Form(
       username: t.String({ description: 'The e-mail', examples: ['ada@example.com'] }),
       password: t.String({ examples: ['correct horse battery'] }),
     },
-    { $id: 'PasswordGrant' },
+    { additionalProperties: true, $id: 'PasswordGrant' },
   ),
 )
 
@@ -53,13 +53,16 @@ export const PasswordGrant = Form(
 export const GrantError = t.Object(
   {
     error: OneOf(['invalid_request', 'invalid_grant', 'unsupported_grant_type']),
-    error_description: t.String(),
+    error_description: t.String({ examples: ['grant_type is required, once'] }),
   },
-  { ...closed, $id: 'GrantError' },
+  { ...closed, $id: 'GrantError', description: 'Why there is no token (RFC 6749 §5.2)' },
 )
 
 const token = {
-  access_token: t.String({ description: 'A JWT, to be sent as `Authorization: Bearer …`' }),
+  access_token: t.String({
+    description: 'A JWT, to be sent as `Authorization: Bearer …`',
+    examples: ['eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIwMTk5In0.c2lnbmF0dXJl'],
+  }),
   token_type: t.Literal('Bearer'),
   expires_in: t.Integer({ description: 'Seconds', examples: [86400] }),
 }
@@ -76,6 +79,7 @@ export const ProfileChanges = t.Partial(t.Composite([ProfileName, ProfileEmail])
   ...closed,
   minProperties: 1,
   $id: 'ProfileChanges',
+  examples: [{ name: 'Ada' }],
 })
 
 export const PasswordChange = t.Object(

@@ -24,7 +24,13 @@ export const register = {
   body: Registration,
   response: {
     201: SignedIn,
-    ...refusals('registration-closed', 'email-taken', 'invalid-request', 'too-many-attempts'),
+    ...refusals(
+      'registration-closed',
+      'email-taken',
+      'invalid-request',
+      'weak-password',
+      'too-many-attempts',
+    ),
   },
   detail: { operationId: 'register', summary: 'Sign up' },
 }

@@ -1,4 +1,4 @@
-import { sql } from 'drizzle-orm'
+import { type SQLWrapper, sql } from 'drizzle-orm'
 import {
   bigint,
   boolean,
@@ -81,6 +81,8 @@ export const sessions = pgTable(
   (session) => [primaryKey({ columns: [session.user_id, session.id] })],
 )
 
+const live = (task: { deleted_at: SQLWrapper }) => sql`${task.deleted_at} is null`
+
 /** Every key and index starts with the user, so that the table can be distributed by user. */
 export const tasks = pgTable(
   'tasks',
@@ -103,13 +105,59 @@ export const tasks = pgTable(
   },
   (task) => [
     primaryKey({ columns: [task.user_id, task.id] }),
-    index('tasks_by_created_at')
-      .on(task.user_id, task.created_at, task.id)
-      .where(sql`${task.deleted_at} is null`),
-    index('tasks_by_change').on(task.user_id, task.change),
+    index('tasks_by_created_at').on(task.user_id, task.created_at, task.id).where(live(task)),
+    index('tasks_by_updated_at').on(task.user_id, task.updated_at, task.id).where(live(task)),
+    // No due date comes last either way; `or is null` in the place of this read 60 001 rows for a page.
+    index('tasks_by_due_at')
+      .on(task.user_id, sql`coalesce(${task.due_at}, 'infinity'::timestamptz)`, task.id)
+      .where(live(task)),
+    index('tasks_by_due_at_desc')
+      .on(task.user_id, sql`coalesce(${task.due_at}, '-infinity'::timestamptz)`, task.id)
+      .where(live(task)),
+    index('tasks_by_priority').on(task.user_id, task.priority, task.id).where(live(task)),
+    index('tasks_by_title')
+      .on(task.user_id, sql`${task.title} collate "C"`, task.id)
+      .where(live(task)),
+    index('tasks_in_trash')
+      .on(task.user_id, task.deleted_at, task.id)
+      .where(sql`${task.deleted_at} is not null`),
+    index('tasks_by_change').on(task.user_id, task.change, task.id),
     check('tasks_title_length', sql`char_length(${task.title}) between 1 and 500`),
     check('tasks_description_length', sql`char_length(${task.description}) <= 10000`),
     check('tasks_tags_count', sql`cardinality(${task.tags}) <= 20`),
     check('tasks_completed_at', sql`${task.completed} = (${task.completed_at} is not null)`),
   ],
+)
+
+/** What is left of a task that was erased, for as long as a client's copy may still hold it. */
+export const taskTombstones = pgTable(
+  'task_tombstones',
+  {
+    user_id: ownerId(),
+    id: uuid().notNull(),
+    deleted_at: moment().notNull(),
+    erased_at: moment().notNull(),
+    change: bigint({ mode: 'number' }).notNull(),
+  },
+  (tombstone) => [
+    primaryKey({ columns: [tombstone.user_id, tombstone.id] }),
+    index('task_tombstones_by_change').on(tombstone.user_id, tombstone.change, tombstone.id),
+  ],
+)
+
+/** The first answer that each `Idempotency-Key` got, written by the statement that had the effect. */
+export const idempotencyKeys = pgTable(
+  'idempotency_keys',
+  {
+    user_id: ownerId(),
+    /** Method and path. */
+    route: text().notNull(),
+    key: text().notNull(),
+    /** SHA-256 of body, query and `If-Match`. */
+    fingerprint: text().notNull(),
+    body: text().notNull(),
+    etag: text(),
+    expires_at: moment().notNull(),
+  },
+  (kept) => [primaryKey({ columns: [kept.user_id, kept.route, kept.key] })],
 )

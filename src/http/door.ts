@@ -10,11 +10,14 @@ declare module 'elysia' {
     'x-budget'?: 'api' | 'endings' | 'none'
     /** Media types of the body; JSON where it says nothing. */
     'x-accepts'?: readonly string[]
+    /** Whether the body may be as long as an import (IMPORT_LIMIT), not as any other (BODY_LIMIT). */
+    'x-imports'?: boolean
   }
 }
 
-type Route = { method: string; path: string; hooks?: { detail?: DocumentDecoration } }
-type Settings = { bodyLimit: number }
+type Hooks = { detail?: DocumentDecoration; query?: unknown }
+type Route = { method: string; path: string; hooks?: Hooks }
+type Settings = { bodyLimit: number; importing: { bytesMax: number } }
 type Needs = {
   settings: Settings
   visits: Visits
@@ -49,7 +52,8 @@ export const door = ({ settings, visits, tokens, addressOf, routes }: Needs) => 
     const { method, headers } = request
     const authorization = headers.get('authorization')
     const place = doors.find(pathOf(request.url))
-    const detail = place?.methods.get(method === 'HEAD' ? 'GET' : method)
+    const hooks = place?.methods.get(method === 'HEAD' ? 'GET' : method)
+    const detail = hooks?.detail
 
     const visit = visits.begin(request, {
       id: requestId(headers.get('x-request-id')),
@@ -57,9 +61,10 @@ export const door = ({ settings, visits, tokens, addressOf, routes }: Needs) => 
       address: addressOf(request),
       route: place?.pattern,
       open: detail?.security?.length === 0,
-      budget: detail?.['x-budget'] ?? 'api',
+      budget: place?.isExempt ? 'none' : (detail?.['x-budget'] ?? 'api'),
       accepts: detail?.['x-accepts'] ?? ['application/json'],
-      bodyMax: settings.bodyLimit,
+      takesQuery: hooks?.query !== undefined,
+      bodyMax: detail?.['x-imports'] ? settings.importing.bytesMax : settings.bodyLimit,
       tokenSent: authorization !== null,
       caller: undefined,
       countedAs: undefined,
@@ -77,7 +82,7 @@ export const door = ({ settings, visits, tokens, addressOf, routes }: Needs) => 
 
     if (place === undefined) return refuse('not-found')
     if (method === 'OPTIONS') throw new Options(place.allow)
-    if (detail === undefined)
+    if (hooks === undefined)
       throw new Refusal('method-not-allowed', { headers: { allow: place.allow } })
     if (Number(headers.get('content-length') ?? 0) > visit.bodyMax) refuse('body-too-large')
     if (!visit.open && visit.caller === undefined)
@@ -85,20 +90,29 @@ export const door = ({ settings, visits, tokens, addressOf, routes }: Needs) => 
   })
 }
 
-type Place = { pattern: string; methods: Map<string, DocumentDecoration>; allow: string }
+type Place = { pattern: string; methods: Map<string, Hooks>; allow: string; isExempt: boolean }
 
 /** The app's own route table, by path: literal segments win over parameters, whatever the method. */
 const doorsOf = (routes: readonly Route[]) => {
   const places = new Map<string, Place>()
   for (const { method, path, hooks } of routes) {
-    const place = places.get(path) ?? { pattern: path, methods: new Map(), allow: '' }
-    place.methods.set(method, hooks?.detail ?? {})
+    const place = places.get(path) ?? {
+      pattern: path,
+      methods: new Map(),
+      allow: '',
+      isExempt: false,
+    }
+    place.methods.set(method, hooks ?? {})
     places.set(path, place)
   }
 
   const patterns: { segments: string[]; place: Place }[] = []
   for (const place of places.values()) {
     const methods = [...place.methods.keys()]
+    // Its 405s and OPTIONS too: probes are not counted, whatever they send.
+    place.isExempt = [...place.methods.values()].every(
+      ({ detail }) => detail?.['x-budget'] === 'none',
+    )
     place.allow = [...methods, ...(place.methods.has('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ')
     if (place.pattern.includes(':')) patterns.push({ segments: place.pattern.split('/'), place })
   }
@@ -120,10 +134,10 @@ const doorsOf = (routes: readonly Route[]) => {
   }
 }
 
-/** The path as it was sent: Elysia matches it undecoded too. */
+/** The path as it was sent: Elysia matches it undecoded too, and takes a `#` for a part of it. */
 const pathOf = (url: string): string => {
   const start = url.indexOf('/', url.indexOf('://') + 3)
-  const end = url.search(/[?#]/)
+  const end = url.indexOf('?')
   return start === -1 ? '/' : url.slice(start, end === -1 ? undefined : end)
 }
 

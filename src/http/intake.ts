@@ -1,5 +1,6 @@
 import { Elysia } from 'elysia'
-import { refuse } from '../errors.ts'
+import { invalid, refuse } from '../errors.ts'
+import { TextBody } from '../shapes.ts'
 import type { Visits } from './visits.ts'
 
 /**
@@ -20,7 +21,11 @@ export const intake = (visits: Visits) =>
     .onTransform({ as: 'global' }, (context) => {
       const { request, qi, url } = context as typeof context & { qi: number; url: string }
       if (isRead(context.body)) context.body = context.body.read
-      if (request.url.includes('?')) context.query = readQuery(url, qi)
+      if (!request.url.includes('?')) return
+      context.query = readQuery(url, qi)
+      const [unknown] = visits.of(request).takesQuery ? [] : Object.keys(context.query)
+      if (unknown !== undefined)
+        invalid(`/${unknown.slice(0, 200)}`, 'is not a known parameter', 'query')
     })
 
 const isRead = (body: unknown): body is { read: unknown } =>
@@ -35,7 +40,15 @@ const readBody = async (request: Request, accepts: readonly string[], bodyMax: n
   if (bytes.length === 0) return undefined
 
   const text = readText(bytes)
-  if (accepts[0] === 'application/x-www-form-urlencoded') return new URLSearchParams(text)
+  const essence = essenceOf(type)
+  if (essence === 'application/x-www-form-urlencoded') return new URLSearchParams(text)
+  if (!/[/+]json$/.test(essence)) return new TextBody(essence, text)
+  const body = readJson(text)
+  if (isDeep(text)) invalid('', `must not be nested deeper than ${depthMax}`)
+  return body
+}
+
+const readJson = (text: string): unknown => {
   try {
     return JSON.parse(text)
   } catch {
@@ -43,12 +56,32 @@ const readBody = async (request: Request, accepts: readonly string[], bodyMax: n
   }
 }
 
+/** No route takes more than 4. Validation recurses: 64 KiB of brackets kept it busy for 11 seconds. */
+const depthMax = 32
+
+const isDeep = (json: string): boolean => {
+  let depth = 0
+  let inText = false
+  for (let at = 0; at < json.length; at += 1) {
+    const mark = json[at]
+    if (mark === '"') inText = !inText
+    else if (inText) at += mark === '\\' ? 1 : 0
+    else if (mark === '[' || mark === '{') depth += 1
+    else if (mark === ']' || mark === '}') depth -= 1
+    if (depth > depthMax) return true
+  }
+  return false
+}
+
+const essenceOf = (type: string | null): string =>
+  (type ?? '').split(';', 1).join().trim().toLowerCase()
+
 /** Parameters of a media type are nobody's business but `charset`, which has one value for JSON (RFC 8259). */
 const isAccepted = (type: string | null, accepts: readonly string[]): boolean => {
-  const [essence = '', ...parameters] = (type ?? '').toLowerCase().split(';')
+  const [, ...parameters] = (type ?? '').toLowerCase().split(';')
   const charset = parameters.map((one) => one.trim()).find((one) => one.startsWith('charset='))
   return (
-    accepts.includes(essence.trim()) &&
+    accepts.includes(essenceOf(type)) &&
     (charset === undefined || /^charset="?utf-?8"?$/.test(charset))
   )
 }

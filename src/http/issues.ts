@@ -5,11 +5,14 @@ import type { Issue } from '../errors.ts'
 import { whyNot } from '../shapes.ts'
 
 /** What is wrong with a request, place by place; never what was sent there. */
-export const issuesOf = ({ validator, value, type }: ValidationError): Issue[] => {
-  if (!('Errors' in validator)) return []
+export const issuesOf = ({ validator, value, type }: ValidationError): Issue[] =>
+  'Errors' in validator
+    ? issuesIn(validator.Errors(value), type === 'query' ? 'query' : 'body')
+    : []
+
+export const issuesIn = (errors: Iterable<ValueError>, where: Issue['in']): Issue[] => {
   const found = new Map<string, Issue>()
-  const where = type === 'query' ? 'query' : 'body'
-  for (const error of validator.Errors(value)) {
+  for (const error of errors) {
     for (const { path, detail } of explained(error))
       if (!found.has(path)) found.set(path, { in: where, pointer: shortened(path), detail })
     if (found.size >= issuesMax) break
@@ -28,7 +31,9 @@ const explained = (error: ValueError): Explained[] => {
     const nested = error.errors[variant]
     return nested ? [...nested].flatMap(explained) : [{ path: error.path, detail: 'is not valid' }]
   }
-  return [{ path: error.path, detail: whyNot(error.schema, error.value) ?? phrase(error) }]
+  const isMissing = error.type === ValueErrorType.ObjectRequiredProperty
+  const why = isMissing ? undefined : whyNot(error.schema, error.value)
+  return [{ path: error.path, detail: why ?? phrase(error) }]
 }
 
 const phrase = ({ type, schema }: ValueError): string => {

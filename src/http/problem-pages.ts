@@ -1,6 +1,15 @@
 import { Elysia, t } from 'elysia'
 import { catalogue, refusals, refuse } from '../errors.ts'
 
+const pages = Object.entries(catalogue).map(([code, { status, title, cause, cure }]) => ({
+  type: `/problems/${code}`,
+  code,
+  status,
+  title,
+  cause,
+  cure,
+}))
+
 const ProblemPage = t.Object(
   {
     type: t.String(),
@@ -10,17 +19,8 @@ const ProblemPage = t.Object(
     cause: t.String(),
     cure: t.String(),
   },
-  { additionalProperties: false, $id: 'ProblemPage' },
+  { additionalProperties: false, $id: 'ProblemPage', examples: pages.slice(0, 1) },
 )
-
-const pages = Object.entries(catalogue).map(([code, { status, title, cause, cure }]) => ({
-  type: `/problems/${code}`,
-  code,
-  status,
-  title,
-  cause,
-  cure,
-}))
 
 /** What the `type` of a problem leads to: each refusal with its cause and its cure. */
 export const problemPages = () =>

@@ -37,10 +37,12 @@ export const problems = ({ visits, log, limit, isLive }: Needs) =>
         await limit.giveBack(visit)
       Object.assign(set.headers, await limit.count(visit))
       const { caller } = visit
-      if (refusal && needsSession.has(refusal.refusal) && caller && !(await isLive(caller))) {
+      const code = refusal?.refusal ?? 'options'
+      if (caller && beforeSession.has(code) && !(await isLive(caller))) {
         await limit.giveBack(visit)
         Object.assign(set.headers, await limit.count(visit))
-        refusal = new Refusal('unauthenticated', { headers: challenge(true) })
+        if (!beforeToken.has(code))
+          refusal = new Refusal('unauthenticated', { headers: challenge(true) })
       }
     } catch (worse) {
       refusal = asRefusal(worse)
@@ -50,8 +52,16 @@ export const problems = ({ visits, log, limit, isLive }: Needs) =>
     return answer(refusal, visit.id, set)
   })
 
-/** What a request can be refused with before a statement has seen its session. */
-const needsSession = new Set<string>([
+/** What is answered whoever asks; but the user is not to pay for what a dead session of theirs asks. */
+const beforeToken = new Set<string>([
+  'not-found',
+  'method-not-allowed',
+  'body-too-large',
+  'options',
+])
+/** What a request can be answered with before a statement has seen its session. */
+const beforeSession = new Set<string>([
+  ...beforeToken,
   'malformed-request',
   'unsupported-media-type',
   'invalid-request',

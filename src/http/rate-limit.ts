@@ -45,7 +45,7 @@ export const rateLimit = ({ settings, counters, visits }: Needs) => {
       throw new Refusal('rate-limited', {
         headers: {
           ...headers,
-          ...draftHeaders(headers, settings.windowSeconds),
+          ...draftHeaders(key, headers, settings.windowSeconds),
           'retry-after': String(Math.max(1, Number(headers['RateLimit-Reset']))),
         },
       })
@@ -76,8 +76,9 @@ export const rateLimit = ({ settings, counters, visits }: Needs) => {
       }),
     )
     .onBeforeHandle({ as: 'global' }, ({ set, request }) => {
-      if (visits.of(request).countedAs !== undefined)
-        Object.assign(set.headers, draftHeaders(set.headers, settings.windowSeconds))
+      const { countedAs } = visits.of(request)
+      if (countedAs !== undefined)
+        Object.assign(set.headers, draftHeaders(countedAs, set.headers, settings.windowSeconds))
     })
 
   return {
@@ -86,8 +87,9 @@ export const rateLimit = ({ settings, counters, visits }: Needs) => {
     /** Counts what the plugin has not, and gives the headers that say so; throws where that is one too many. */
     count: async (visit: Visit): Promise<Record<string, string>> => {
       if (visit.budget === 'none' || visit.countedAs !== undefined) return {}
-      const { headers } = await add(countedAs(visit))
-      return { ...headers, ...draftHeaders(headers, settings.windowSeconds) }
+      const key = countedAs(visit)
+      const { headers } = await add(key)
+      return { ...headers, ...draftHeaders(key, headers, settings.windowSeconds) }
     },
 
     /** The token turned out to be of a dead session: its user is not to pay, and the next count is the address's. */
@@ -111,10 +113,11 @@ const countedAs = (visit: Visit): string => {
 
 /** draft-ietf-httpapi-ratelimit-headers-10, from the older fields that the plugin has written. */
 const draftHeaders = (
+  key: string,
   headers: Readonly<Record<string, string | number | undefined>>,
   windowSeconds: number,
 ) => {
-  const name = headers['RateLimit-Limit'] === String(endingsMax) ? 'endings' : 'api'
+  const name = key.startsWith('endings:') ? 'endings' : 'api'
   return {
     'RateLimit-Policy': `"${name}";q=${headers['RateLimit-Limit']};w=${windowSeconds}`,
     RateLimit: `"${name}";r=${headers['RateLimit-Remaining']};t=${headers['RateLimit-Reset']}`,

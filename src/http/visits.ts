@@ -14,6 +14,8 @@ export type Visit = {
   budget: 'api' | 'endings' | 'none'
   /** Media types that the body may be of. */
   accepts: readonly string[]
+  /** Whether the route looks at its query: its schema then says what is known there. */
+  takesQuery: boolean
   /** Bytes. */
   bodyMax: number
   /** Whether an `Authorization` header came along. */

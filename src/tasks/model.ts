@@ -1,11 +1,17 @@
 import { type Static, t } from 'elysia'
-import { Digits, Id, Instant, OneOf, Text } from '../shapes.ts'
+import { AnyFormat, Digits, Flag, Id, Instant, OneOf, Repeated, Text, Whole } from '../shapes.ts'
 
 const closed = { additionalProperties: false }
 
 const Title = Text({ min: 1, max: 500, blank: false, examples: ['Buy milk'] })
 const Description = Text({ min: 0, max: 10_000, nullable: true, examples: [null] })
 const Priority = OneOf(['low', 'normal', 'high', 'urgent'], { examples: ['normal'] })
+const Version = Whole({
+  minimum: 1,
+  maximum: 2_147_483_647,
+  description: 'Grows by one with each change',
+  examples: [1],
+})
 const DueAt = Instant({ nullable: true, examples: ['2026-12-24T18:00:00.000Z'] })
 const Tags = t.Array(Text({ min: 1, max: 50 }), {
   maxItems: 20,
@@ -24,11 +30,11 @@ export const Task = t.Object(
     priority: Priority,
     due_at: DueAt,
     tags: Tags,
-    version: t.Integer({ description: 'Grows by one with each change', examples: [1] }),
+    version: Version,
     created_at: Instant({}),
     updated_at: Instant({}),
   },
-  { ...closed, $id: 'Task' },
+  { ...closed, $id: 'Task', 'x-headers': ['ETag'] },
 )
 
 const optional = {
@@ -51,28 +57,192 @@ export const Completion = t.Union([
 ])
 export const Completed = t.Object(
   { success: t.Literal(true), completed: t.Boolean() },
-  { ...closed, $id: 'Completed' },
+  { ...closed, $id: 'Completed', 'x-headers': ['ETag'] },
 )
 export const Deleted = t.Object({ success: t.Literal(true) }, { ...closed, $id: 'Deleted' })
 
+/** RFC 7396: what is left out stays, null clears. */
+export const TaskChanges = t.Partial(
+  t.Object({ title: Title, completed: t.Boolean(), ...optional }),
+  { ...closed, minProperties: 1, $id: 'TaskChanges' },
+)
+
+const sorts = ['created_at', 'updated_at', 'due_at', 'priority', 'title'] as const
+export const Sort = OneOf([...sorts, ...sorts.map((sort) => `-${sort}` as const)], {
+  description: 'Descending with `-`. `-created_at` where it is left out; no due date comes last',
+  examples: ['-priority'],
+})
+const paging = {
+  limit: t.Optional(
+    Digits({ minimum: 1, maximum: 200, description: '50 where it is left out', examples: [50] }),
+  ),
+  cursor: t.Optional(
+    Text({
+      min: 1,
+      max: 8192,
+      description: '`next_cursor` of the page before',
+      examples: ['q1w2e3r4t5z6u7i8o9p0'],
+    }),
+  ),
+}
+const moment = (description: string) =>
+  t.Optional(Instant({ description, examples: ['2026-12-24T18:00:00Z'] }))
+
 export const TaskQuery = t.Object(
   {
-    limit: t.Optional(Digits({ minimum: 1, maximum: 200, description: '50 where it is left out' })),
-    cursor: t.Optional(
-      Text({ min: 1, max: 4096, description: '`next_cursor` of the page before' }),
+    completed: t.Optional(Flag({ examples: [false] })),
+    priority: t.Optional(Priority),
+    tag: t.Optional(
+      Repeated(Text({ min: 1, max: 50 }), {
+        maxItems: 20,
+        description: 'Tasks with this tag; repeated, with all of them',
+        examples: [['home']],
+      }),
+    ),
+    q: t.Optional(
+      Text({
+        min: 1,
+        max: 200,
+        description: 'Text in title or description, whatever its case',
+        examples: ['milk'],
+      }),
+    ),
+    due_before: moment('Due earlier than this'),
+    due_after: moment('Due later than this'),
+    updated_after: moment('Changed later than this'),
+    sort: t.Optional(Sort),
+    ...paging,
+  },
+  closed,
+)
+export const TrashQuery = t.Object(paging, closed)
+export const TaskPage = t.Object(
+  {
+    tasks: t.Array(Task),
+    next_cursor: Text({ min: 1, max: 8192, nullable: true, description: 'null on the last page' }),
+  },
+  { ...closed, $id: 'TaskPage', 'x-headers': ['Link'] },
+)
+
+export const TrashedTask = t.Object(
+  { ...Task.properties, deleted_at: Instant({}) },
+  { ...closed, $id: 'TrashedTask' },
+)
+export const TrashPage = t.Object(
+  { ...TaskPage.properties, tasks: t.Array(TrashedTask) },
+  { ...closed, $id: 'TrashPage' },
+)
+export const TaskId = t.Object({ id: Id() })
+
+export const ChangesQuery = t.Object(
+  {
+    since: t.Optional(
+      Text({
+        min: 1,
+        max: 4096,
+        description: '`next` of the changes before; all tasks without it',
+        examples: ['q1w2e3r4t5z6u7i8o9p0'],
+      }),
+    ),
+    limit: paging.limit,
+  },
+  closed,
+)
+const Upsert = t.Object({ op: t.Literal('upsert'), task: Task }, closed)
+const Removal = t.Object({ op: t.Literal('delete'), id: Id(), deleted_at: Instant({}) }, closed)
+export const Change = t.Union([Upsert, Removal])
+export const ChangesPage = t.Object(
+  {
+    changes: t.Array(Change),
+    next: t.String({
+      description: 'For `since`, the next time',
+      examples: ['q1w2e3r4t5z6u7i8o9p0'],
+    }),
+    has_more: t.Boolean({ description: 'Whether there is more right now' }),
+  },
+  { ...closed, $id: 'Changes' },
+)
+
+const BatchId = Text({ min: 1, max: 100, examples: ['0198f2c4-5c1e-7a44-9d5c-3f1f6a9b2c10'] })
+const operations = { maxItems: 100 }
+/** 1 to 100 operations in all, an id in one of them at most. */
+export const Batch = t.Object(
+  {
+    create: t.Optional(t.Array(NewTask, operations)),
+    update: t.Optional(
+      t.Array(
+        t.Object(
+          {
+            id: BatchId,
+            version: t.Optional(Version),
+            ...TaskChanges.properties,
+          },
+          closed,
+        ),
+        operations,
+      ),
+    ),
+    complete: t.Optional(
+      t.Array(t.Object({ id: BatchId, completed: t.Optional(t.Boolean()) }, closed), operations),
+    ),
+    delete: t.Optional(t.Array(BatchId, operations)),
+  },
+  { ...closed, $id: 'Batch' },
+)
+export const BatchDone = t.Object(
+  {
+    created: t.Array(Task),
+    updated: t.Array(Task),
+    completed: t.Array(Task),
+    deleted: t.Array(Id()),
+  },
+  { ...closed, $id: 'BatchDone' },
+)
+
+const ignored = t.Optional(t.Unknown())
+/** A record of an import: what an export holds, of which the server's own members are ignored. */
+export const ImportedTask = t.Object(
+  {
+    title: Title,
+    ...optional,
+    completed: t.Optional(t.Boolean()),
+    completed_at: t.Optional(Instant({ nullable: true })),
+    created_at: t.Optional(Instant({})),
+    id: ignored,
+    user_id: ignored,
+    version: ignored,
+    updated_at: ignored,
+  },
+  { ...closed, $id: 'ImportedTask' },
+)
+export const Import = AnyFormat(t.Object({ tasks: t.Array(ImportedTask) }, { $id: 'Import' }))
+export const ImportQuery = t.Object(
+  { dry_run: t.Optional(Flag({ description: 'Only check', examples: [true] })) },
+  closed,
+)
+export const Imported = t.Union([
+  t.Object({ imported: t.Integer({ examples: [2] }) }, closed),
+  t.Object({ valid: t.Integer({ examples: [2] }) }, closed),
+])
+export const ExportQuery = t.Object(
+  {
+    format: t.Optional(
+      OneOf(['json', 'ndjson', 'csv', 'ics'], {
+        description: 'Goes before `Accept`; JSON without either',
+        examples: ['csv'],
+      }),
     ),
   },
   closed,
 )
-export const TaskPage = t.Object(
-  {
-    tasks: t.Array(Task),
-    next_cursor: Text({ min: 1, max: 4096, nullable: true, description: 'null on the last page' }),
-  },
-  { ...closed, $id: 'TaskPage' },
-)
-export const TaskId = t.Object({ id: Id() })
 
+export type Change = Static<typeof Change>
+export type Batch = Static<typeof Batch>
+export type BatchDone = Static<typeof BatchDone>
 export type Task = Static<typeof Task>
 export type NewTask = Static<typeof NewTask>
 export type TaskReplacement = Static<typeof TaskReplacement>
+export type TaskChanges = Static<typeof TaskChanges>
+export type TaskQuery = Static<typeof TaskQuery>
+export type TrashedTask = Static<typeof TrashedTask>
+export type Sort = Static<typeof Sort>

@@ -7,13 +7,14 @@ const nonceBytes = 12
 const tagBytes = 16
 
 /**
- * Cursors, sealed by AES-256-GCM under a key of their own (HKDF, RFC 5869).
+ * Cursors and tokens that only this service can read, sealed by AES-256-GCM under a key
+ * of their own (HKDF, RFC 5869).
  *
- * Encrypted, because a position may hold a title; authenticated together with the
- * user and the query, so that a cursor is of no use to anybody else, nor with
- * another sort or filter. The first secret seals, all open, as with tokens.
+ * Encrypted, because a position may hold a title; authenticated together with the user
+ * and the query, so that a cursor is of no use to anybody else, nor with another sort or
+ * filter. The first secret seals, all open, as with tokens.
  */
-export const cursorsOf = (secrets: readonly string[]) => {
+export const sealsOf = (secrets: readonly string[]) => {
   const keys = secrets.map((secret) =>
     Buffer.from(hkdfSync('sha256', secret, '', 'taskwarden cursor', 32)),
   )
@@ -21,18 +22,18 @@ export const cursorsOf = (secrets: readonly string[]) => {
   if (sealing === undefined) throw new Error('no secret to seal cursors with')
 
   return {
-    /** `bound`: the user and the query that the cursor is good for. */
-    seal: (position: Position, bound: string): string => {
+    /** `bound`: the user and the query that it is good for. */
+    seal: (content: unknown, bound: string): string => {
       const nonce = randomBytes(nonceBytes)
       const cipher = createCipheriv('aes-256-gcm', sealing, nonce).setAAD(Buffer.from(bound))
-      const text = Buffer.concat([cipher.update(JSON.stringify(position)), cipher.final()])
+      const text = Buffer.concat([cipher.update(JSON.stringify(content)), cipher.final()])
       return Buffer.concat([nonce, text, cipher.getAuthTag()]).toString('base64url')
     },
 
-    /** The position, or nothing where the cursor is not ours, or not for this user and query. */
-    open: (cursor: string, bound: string): Position | undefined => {
-      const bytes = Buffer.from(cursor, 'base64url')
-      if (bytes.length < nonceBytes + tagBytes || bytes.toString('base64url') !== cursor)
+    /** What was sealed, or nothing where the seal is not ours, or not for this user and query. */
+    open: <Content>(sealed: string, bound: string): Content | undefined => {
+      const bytes = Buffer.from(sealed, 'base64url')
+      if (bytes.length < nonceBytes + tagBytes || bytes.toString('base64url') !== sealed)
         return undefined
       for (const key of keys) {
         const text = opened(key, bytes, bound)
@@ -43,7 +44,7 @@ export const cursorsOf = (secrets: readonly string[]) => {
   }
 }
 
-export type Cursors = ReturnType<typeof cursorsOf>
+export type Seals = ReturnType<typeof sealsOf>
 
 const opened = (key: Buffer, bytes: Buffer, bound: string): string | undefined => {
   try {

@@ -1,0 +1,94 @@
+import { catalogue, type RefusalCode } from '../errors.ts'
+import type { ResponseHeader } from './openapi-headers.ts'
+import { exampleId } from './openapi-schemas.ts'
+
+const codes = Object.keys(catalogue) as RefusalCode[]
+
+export const codesOf = (status: number): RefusalCode[] =>
+  codes.filter((code) => catalogue[code].status === status)
+
+/** What an operation is like, as far as it decides how it may be refused. */
+export type Trait = {
+  open: boolean
+  counted: boolean
+  body: boolean
+  form: boolean
+  query: boolean
+}
+
+const general: [RefusalCode, (trait: Trait) => boolean][] = [
+  ['malformed-request', ({ body, query }) => body || query],
+  ['unauthenticated', ({ open }) => !open],
+  ['body-too-large', ({ body }) => body],
+  ['unsupported-media-type', ({ body }) => body],
+  // A form's refusals are those of RFC 6749.
+  ['invalid-request', ({ body, form, query }) => (body && !form) || query],
+  ['rate-limited', ({ counted }) => counted],
+  ['internal', () => true],
+  ['unavailable', ({ counted }) => counted],
+]
+
+/** The refusals that any operation of this kind may meet, said by no route of itself. */
+export const generalCodes = (trait: Trait): RefusalCode[] =>
+  general.filter(([, applies]) => applies(trait)).map(([code]) => code)
+
+/** The codes under the status that they share, each once. */
+export const byStatus = (codes: RefusalCode[]): [string, RefusalCode[]][] => [
+  ...Map.groupBy(new Set(codes), (code) => String(catalogue[code].status)),
+]
+
+/** The headers that go with a refusal. */
+export const headersOf = (code: RefusalCode): ResponseHeader[] => {
+  const status: number = catalogue[code].status
+  if (status === 401) return ['WWW-Authenticate']
+  if (status === 412) return ['ETag']
+  return status === 429 || status === 503 ? ['Retry-After'] : []
+}
+
+const problem = { $ref: '#/components/schemas/Problem' }
+
+/** Description and content of a status that stands for these refusals. */
+export const refusalResponse = (shared: readonly RefusalCode[]) => ({
+  description: shared.map(described).join('\n\n'),
+  content: {
+    'application/problem+json': {
+      schema: problem,
+      examples: Object.fromEntries(
+        shared.map((code) => [code, { $ref: `#/components/examples/${code}` }]),
+      ),
+    },
+  },
+})
+
+const described = (code: RefusalCode) =>
+  `\`${code}\`: ${catalogue[code].title}. ${catalogue[code].cause}`
+
+/** What no operation lists by itself: a body where none belongs, a client's own mistakes. */
+export const anyRefusal = {
+  description: 'Any other refusal: a problem of the catalogue at `/problems`.',
+  content: { 'application/problem+json': { schema: problem } },
+}
+
+const places: Partial<Record<RefusalCode, { pointer: string; detail: string }>> = {
+  'invalid-request': { pointer: '/title', detail: 'must have at most 500 characters' },
+  'weak-password': { pointer: '/password', detail: 'is a commonly used password' },
+}
+
+/** One example for each code, to be referred to. */
+export const refusalExamples = () =>
+  Object.fromEntries(
+    codes.map((code) => [code, { summary: catalogue[code].title, value: sample(code) }]),
+  )
+
+const sample = (code: RefusalCode) => {
+  const { status, title } = catalogue[code]
+  const place = places[code]
+  return {
+    type: `/problems/${code}`,
+    title,
+    status,
+    code,
+    request_id: exampleId,
+    ...(place !== undefined && { errors: [{ in: 'body', ...place }] }),
+  }
+}

@@ -1,0 +1,45 @@
+import type { Task } from '../model.ts'
+
+/** The columns, in this order; `tags` as a JSON array. */
+export const columns = [
+  'id',
+  'user_id',
+  'title',
+  'description',
+  'completed',
+  'completed_at',
+  'priority',
+  'due_at',
+  'tags',
+  'version',
+  'created_at',
+  'updated_at',
+] as const satisfies readonly (keyof Task)[]
+
+/**
+ * RFC 4180. Null is nothing at all, empty text `""`.
+ *
+ * A spreadsheet takes a cell that begins with one of `= + - @`, a tab or a return for a
+ * formula (OWASP, CSV injection): such text gets an apostrophe before it, and so does text
+ * that begins with apostrophes and then one of these, so that taking one off gives back
+ * what there was.
+ */
+export const csvHeader = `${columns.join(',')}\r\n`
+export const csvRecord = (task: Task): string =>
+  `${columns.map((column) => cell(task[column])).join(',')}\r\n`
+
+const risky = /^'*[=+\-@\t\r]/
+const escaped = /^''*[=+\-@\t\r]/
+
+const cell = (value: Task[keyof Task]): string => {
+  if (value === null) return ''
+  if (typeof value !== 'string')
+    return quoted(Array.isArray(value) ? JSON.stringify(value) : `${value}`)
+  return value === '' ? '""' : quoted(risky.test(value) ? `'${value}` : value)
+}
+
+const quoted = (text: string): string =>
+  /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+
+/** The text that a cell stands for. */
+export const uncell = (text: string): string => (escaped.test(text) ? text.slice(1) : text)

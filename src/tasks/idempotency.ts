@@ -1,0 +1,38 @@
+import { createHash } from 'node:crypto'
+import { invalid, refuse } from '../errors.ts'
+import type { KeptAnswer, Once } from './repository.ts'
+
+/**
+ * What `Idempotency-Key` asks for (draft-ietf-httpapi-idempotency-key-header), or nothing
+ * without it: 1 to 255 printable ASCII characters, quoted or not. A key is good for one
+ * method and path; body, query and `If-Match` are what it was first used with.
+ */
+export const onceOf = (request: Request, body: unknown): Once | undefined => {
+  const sent = request.headers.get('idempotency-key')
+  if (sent === null) return undefined
+  const key = /^"(.*)"$/.exec(sent)?.[1] ?? sent
+  if (!/^[\x20-\x7e]{1,255}$/.test(key))
+    return invalid('/idempotency-key', 'must be 1 to 255 printable ASCII characters', 'header')
+
+  const { pathname, search } = new URL(request.url)
+  const condition = request.headers.get('if-match') ?? ''
+  return {
+    route: `${request.method} ${pathname}`,
+    key,
+    fingerprint: createHash('sha256')
+      .update(JSON.stringify([search, condition, body]))
+      .digest('base64url'),
+  }
+}
+
+/** The kept answer's body, marked as a replay; 422 where the key was used for another request. */
+export const replayed = (
+  { fingerprint, body, etag }: KeptAnswer,
+  once: Once,
+  headers: Record<string, string | number>,
+): unknown => {
+  if (fingerprint !== once.fingerprint) refuse('idempotency-mismatch')
+  headers['idempotency-replayed'] = 'true'
+  if (etag !== null) headers.etag = etag
+  return JSON.parse(body)
+}

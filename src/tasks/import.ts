@@ -1,0 +1,168 @@
+import type { Static } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { CsvError, parse } from 'csv-parse/sync'
+import { type Issue, Refusal, refuse } from '../errors.ts'
+import { issuesIn } from '../http/issues.ts'
+import { TextBody } from '../shapes.ts'
+import { uncell } from './formats/csv.ts'
+import { ImportedTask } from './model.ts'
+import type { ImportedRow } from './transfer-repository.ts'
+
+/** One record of an import, and where it stands: `/tasks/6`, or the line where it starts: `/line/7`. */
+type Record = { pointer: string; value: unknown; unreadable?: string }
+
+const shape = TypeCompiler.Compile(ImportedTask)
+const issuesMax = 100
+/** How many records are checked before other requests get a turn. */
+const recordsAtOnce = 2000
+
+/**
+ * The rows of an import, every one of them good; else 422 with what is wrong with each bad one,
+ * a hundred at most, or 413 where there are too many.
+ */
+export const rowsOf = async (
+  body: unknown,
+  rowsMax: number,
+  now: string,
+): Promise<ImportedRow[]> => {
+  const records = recordsOf(body)
+  if (records.length > rowsMax) refuse('body-too-large')
+
+  const rows: Omit<ImportedRow, 'id'>[] = []
+  const issues: Issue[] = []
+  for (const [at, record] of records.entries()) {
+    if (at % recordsAtOnce === recordsAtOnce - 1) await Bun.sleep(0)
+    const wrong = issuesOf(record)
+    if (wrong.length === 0) rows.push(rowOf(record.value as Static<typeof ImportedTask>, now))
+    issues.push(...wrong.slice(0, issuesMax - issues.length))
+    if (issues.length >= issuesMax) break
+  }
+  if (issues.length > 0) throw new Refusal('invalid-request', { errors: issues })
+  return withIds(rows)
+}
+
+const recordsOf = (body: unknown): Record[] => {
+  if (!(body instanceof TextBody)) return fromJson(body)
+  return body.type === 'text/csv' ? fromCsv(body.text) : fromLines(body.text)
+}
+
+const wrongBody = (detail: string, pointer = '') =>
+  refuse('invalid-request', { errors: [{ in: 'body', pointer, detail }] })
+
+const fromJson = (body: unknown): Record[] => {
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    return wrongBody('must be an object')
+  const { tasks, ...others } = body as { tasks?: unknown }
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) return wrongBody('is not a known member', `/${unknown.slice(0, 100)}`)
+  if (!Array.isArray(tasks)) return wrongBody('must be an array', '/tasks')
+  return tasks.map((value, at) => ({ pointer: `/tasks/${at}`, value }))
+}
+
+const fromLines = (text: string): Record[] =>
+  text.split('\n').flatMap((line, at) => {
+    const pointer = `/line/${at + 1}`
+    if (line.trim() === '') return []
+    try {
+      return [{ pointer, value: JSON.parse(line) }]
+    } catch {
+      return [{ pointer, value: undefined, unreadable: 'is not JSON' }]
+    }
+  })
+
+type Cell = { text: string; isQuoted: boolean }
+
+/** RFC 4180; a cell is null where nothing stands there, and empty text where `""` does. */
+const fromCsv = (text: string): Record[] => {
+  const [header, ...records] = csvRows(text)
+  const names = header?.cells.map((cell) => cell.text) ?? []
+  if (!names.includes('title')) return wrongBody('must name the column title', '/line/1')
+  const unknown = names.findIndex((name) => !(name in ImportedTask.properties))
+  if (unknown !== -1) return wrongBody(`column ${unknown + 1} is not known`, '/line/1')
+
+  return records.map(({ cells, line }) => {
+    const pointer = `/line/${line}`
+    if (cells.length !== names.length)
+      return { pointer, value: undefined, unreadable: `must have ${names.length} cells` }
+    const members = cells.flatMap((cell, at) => memberOf(names[at] ?? '', cell))
+    return { pointer, value: Object.fromEntries(members) }
+  })
+}
+
+/** What `info` and `cast` make of a record. */
+type CsvRow = { record: Cell[]; info: { lines: number } }
+
+const csvRows = (text: string): { cells: Cell[]; line: number }[] => {
+  const options = {
+    bom: true,
+    info: true,
+    relax_column_count: true,
+    skip_empty_lines: true,
+    record_delimiter: ['\r\n', '\n'],
+    cast: (text: string, { quoting }: { quoting: boolean }): Cell => ({ text, isQuoted: quoting }),
+  }
+  try {
+    const rows: unknown[] = parse(text, options)
+    return (rows as CsvRow[]).map(({ record, info }) => ({
+      cells: record,
+      line: info.lines - breaksIn(record),
+    }))
+  } catch (error) {
+    if (error instanceof CsvError) return wrongBody('is not CSV (RFC 4180)', `/line/${error.lines}`)
+    throw error
+  }
+}
+
+/** The lines that a record goes over, besides its first. */
+const breaksIn = (cells: Cell[]): number =>
+  cells.reduce((sum, { text }) => sum + text.split('\n').length - 1, 0)
+
+const memberOf = (name: string, { text, isQuoted }: Cell): [string, unknown][] => {
+  const isNothing = text === '' && !isQuoted
+  if (name === 'title' || name === 'description')
+    return isNothing ? (name === 'title' ? [] : [[name, null]]) : [[name, uncell(text)]]
+  if (isNothing) return []
+  if (name === 'completed') return [[name, text === 'true' || (text === 'false' ? false : text)]]
+  return [[name, name === 'tags' ? parsed(text) : text]]
+}
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+const issuesOf = ({ pointer, value, unreadable }: Record): Issue[] => {
+  const issue = (detail: string): Issue => ({ in: 'body', pointer, detail })
+  if (unreadable !== undefined) return [issue(unreadable)]
+  if (!shape.Check(value))
+    return issuesIn(shape.Errors(value), 'body').map(({ pointer: member, detail }) =>
+      issue(`${member.slice(1)} ${detail}`.trim()),
+    )
+  const { completed, completed_at } = value
+  return completed !== true && (completed_at ?? null) !== null
+    ? [issue('completed_at goes with completed: true only')]
+    : []
+}
+
+const rowOf = (task: Static<typeof ImportedTask>, now: string): Omit<ImportedRow, 'id'> => {
+  const completed = task.completed ?? false
+  return {
+    title: task.title,
+    description: task.description ?? null,
+    completed,
+    completed_at: completed ? (task.completed_at ?? now) : null,
+    priority: task.priority ?? 'normal',
+    due_at: task.due_at ?? null,
+    tags: task.tags ?? [],
+    created_at: task.created_at ?? now,
+  }
+}
+
+/** Ids in the order of the records, which is the order of an export. */
+const withIds = (rows: Omit<ImportedRow, 'id'>[]): ImportedRow[] => {
+  const ids = rows.map(() => Bun.randomUUIDv7()).sort()
+  return rows.map((row, at) => ({ ...row, id: ids[at] ?? Bun.randomUUIDv7() }))
+}

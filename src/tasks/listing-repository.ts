@@ -1,0 +1,147 @@
+import { and, asc, desc, eq, gt, lt, type SQL, sql } from 'drizzle-orm'
+import type { Caller } from '../auth/caller.ts'
+import type { Db } from '../db/client.ts'
+import { reading } from '../db/faults.ts'
+import { always, anyone, partsOf, type Who } from '../db/live.ts'
+import { now } from '../db/now.ts'
+import { tasks } from '../db/schema.ts'
+import type { Sort, Task, TaskQuery, TrashedTask } from './model.ts'
+import type { Position } from './seals.ts'
+import { arrayOf, mineInTrash, mineLiveOf, shown } from './statements.ts'
+
+export type Filters = Omit<TaskQuery, 'sort' | 'limit' | 'cursor'>
+type Page = { sort: Sort; rows: number; after: Position | undefined }
+
+/** What a sort goes by, as its index has it, and the type of that in a cursor. */
+const sortKeys = {
+  created_at: { by: sql`${tasks.created_at}`, type: 'timestamptz' },
+  '-created_at': { by: sql`${tasks.created_at}`, type: 'timestamptz' },
+  updated_at: { by: sql`${tasks.updated_at}`, type: 'timestamptz' },
+  '-updated_at': { by: sql`${tasks.updated_at}`, type: 'timestamptz' },
+  // No due date is last, whichever the direction.
+  due_at: { by: sql`coalesce(${tasks.due_at}, 'infinity'::timestamptz)`, type: 'timestamptz' },
+  '-due_at': { by: sql`coalesce(${tasks.due_at}, '-infinity'::timestamptz)`, type: 'timestamptz' },
+  priority: { by: sql`${tasks.priority}`, type: 'priority' },
+  '-priority': { by: sql`${tasks.priority}`, type: 'priority' },
+  title: { by: sql`${tasks.title} collate "C"`, type: 'text' },
+  '-title': { by: sql`${tasks.title} collate "C"`, type: 'text' },
+} satisfies Record<Sort, { by: SQL; type: string }>
+
+/** Where a row stands in a sort. */
+export const positionOf = (task: Task, sort: Sort): Position => {
+  if (sort === 'due_at') return [task.due_at ?? 'infinity', task.id]
+  if (sort === '-due_at') return [task.due_at ?? '-infinity', task.id]
+  const key = sort.replace('-', '') as 'created_at' | 'updated_at' | 'priority' | 'title'
+  return [task[key], task.id]
+}
+
+/** Rows in the order of a sort, from behind a position: each read by one range of one index. */
+const pageOf = (db: Db, who: Who, sort: Sort, values: PageValues, filter?: SQL) => {
+  const { by, type } = sortKeys[sort]
+  const down = sort.startsWith('-')
+  const position = sql`(${values.key}::${sql.raw(type)}, ${values.last}::uuid)`
+  const from = sql`(${by}, ${tasks.id}) ${sql.raw(down ? '<' : '>')} ${position}`
+  const task = db
+    .select(shown)
+    .from(tasks)
+    .where(and(mineLiveOf(who.user), values.key === undefined ? undefined : from, filter))
+    .orderBy(down ? desc(by) : asc(by), down ? desc(tasks.id) : asc(tasks.id))
+    .limit(values.rows)
+    .as('task')
+  const { live } = partsOf(db, who)
+  return db.with(live).select().from(live).leftJoinLateral(task, always)
+}
+
+type Value = string | ReturnType<typeof sql.placeholder>
+type PageValues = {
+  key: Value | undefined
+  last: Value | undefined
+  rows: number | ReturnType<typeof sql.placeholder>
+}
+
+/** The lists without filters, prepared; with filters there would be thousands of them. */
+const preparedOf = (db: Db) => {
+  const placeholders = { key: sql.placeholder('key'), last: sql.placeholder('last') }
+  const nothing = { key: undefined, last: undefined }
+  const rows = sql.placeholder('rows')
+  const prepared = (sort: Sort) => ({
+    first: pageOf(db, anyone, sort, { ...nothing, rows }).prepare(`tasks_${sort}`),
+    next: pageOf(db, anyone, sort, { ...placeholders, rows }).prepare(`tasks_${sort}_next`),
+  })
+  return Object.fromEntries(
+    Object.keys(sortKeys).map((sort) => [sort, prepared(sort as Sort)]),
+  ) as Record<Sort, ReturnType<typeof prepared>>
+}
+
+const trashOf = (db: Db, after: boolean) => {
+  const position = sql`(${sql.placeholder('key')}::timestamptz, ${sql.placeholder('last')}::uuid)`
+  const task = db
+    .select({
+      ...shown,
+      deleted_at: sql<string>`${tasks.deleted_at}`.mapWith(tasks.deleted_at).as('deleted_at'),
+    })
+    .from(tasks)
+    .where(
+      and(mineInTrash, after ? sql`(${tasks.deleted_at}, ${tasks.id}) < ${position}` : undefined),
+    )
+    .orderBy(desc(tasks.deleted_at), desc(tasks.id))
+    .limit(sql.placeholder('rows'))
+    .as('task')
+  const { live } = partsOf(db, anyone)
+  return db.with(live).select().from(live).leftJoinLateral(task, always)
+}
+
+/** The lists of whoever asks; nothing where their session has ended. */
+export const listingRepository = (db: Db) => {
+  const prepared = preparedOf(db)
+  const trash = {
+    first: trashOf(db, false).prepare('trash'),
+    next: trashOf(db, true).prepare('trash_next'),
+  }
+
+  return ({ userId, sessionId }: Caller) => {
+    const who = () => ({ user: userId, session: sessionId, now: now() })
+    const filtered = (filters: Filters, { sort, rows, after }: Page) =>
+      pageOf(db, who(), sort, { rows, key: after?.[0], last: after?.[1] }, conditionOf(filters))
+
+    return {
+      async page(filters: Filters, page: Page): Promise<Task[] | undefined> {
+        const { first, next } = prepared[page.sort]
+        const { rows, after } = page
+        const found = await reading(() => {
+          if (Object.keys(filters).length > 0) return filtered(filters, page)
+          if (after === undefined) return first.execute({ ...who(), rows })
+          return next.execute({ ...who(), rows, key: after[0], last: after[1] })
+        })
+        return found.length === 0 ? undefined : found.flatMap(({ task }) => task ?? [])
+      },
+
+      async trash(rows: number, after?: Position): Promise<TrashedTask[] | undefined> {
+        const found = await reading(() =>
+          after === undefined
+            ? trash.first.execute({ ...who(), rows })
+            : trash.next.execute({ ...who(), rows, key: after[0], last: after[1] }),
+        )
+        return found.length === 0 ? undefined : found.flatMap(({ task }) => task ?? [])
+      },
+    }
+  }
+}
+
+export type ListsOf = ReturnType<typeof listingRepository>
+
+const conditionOf = (filters: Filters): SQL | undefined => {
+  const { completed, priority, tag, q, due_before, due_after, updated_after } = filters
+  const pattern = q === undefined ? undefined : `%${q.replace(/[\\%_]/g, '\\$&')}%`
+  return and(
+    completed === undefined ? undefined : eq(tasks.completed, completed === 'true'),
+    priority === undefined ? undefined : eq(tasks.priority, priority),
+    tag === undefined ? undefined : sql`${tasks.tags} @> ${arrayOf([tag].flat())}::text[]`,
+    pattern === undefined
+      ? undefined
+      : sql`(${tasks.title} ilike ${pattern} or ${tasks.description} ilike ${pattern})`,
+    due_before === undefined ? undefined : lt(tasks.due_at, due_before),
+    due_after === undefined ? undefined : gt(tasks.due_at, due_after),
+    updated_after === undefined ? undefined : gt(tasks.updated_at, updated_after),
+  )
+}

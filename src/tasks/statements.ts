@@ -1,0 +1,112 @@
+import { and, eq, getTableColumns, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm'
+import type { Db } from '../db/client.ts'
+import { always, anyone, partsOf, type Who } from '../db/live.ts'
+import { idempotencyKeys, tasks } from '../db/schema.ts'
+
+const { user_id, id, deleted_at: _deleted, change: _change, ...others } = getTableColumns(tasks)
+/** A row as a client sees it: a Task. */
+export const shown = { id, user_id, ...others }
+
+/** A parameter where PostgreSQL cannot guess its type. */
+export const given = (name: string, type: string): SQL =>
+  sql`${sql.placeholder(name)}::${sql.raw(type)}`
+export const at = given('now', 'timestamptz')
+
+/** What a client says of a task. */
+export const draft = {
+  title: given('title', 'text'),
+  description: given('description', 'text'),
+  priority: given('priority', 'priority'),
+  due_at: given('due_at', 'timestamptz'),
+  tags: given('tags', 'text[]'),
+}
+
+/** An array as PostgreSQL reads it, on either driver. */
+export const arrayOf = (items: readonly (string | number)[]): string =>
+  `{${items.map((item) => `"${String(item).replace(/["\\]/g, '\\$&')}"`).join(',')}}`
+
+/** The parameters of what a client says of a task; what it leaves out is at its default. */
+export const draftOf = (task: {
+  description?: string | null
+  priority?: string
+  due_at?: string | null
+  tags?: readonly string[]
+}) => ({
+  ...{ description: null, priority: 'normal', due_at: null },
+  ...task,
+  tags: arrayOf(task.tags ?? []),
+})
+
+/** `completed_at` as it follows from what `completed` becomes: kept while a task stays completed. */
+export const completing = (completed: SQL) => ({
+  completed,
+  completed_at: sql`case when ${completed} then coalesce(${tasks.completed_at}, ${at}) end`,
+})
+
+export const mineLiveOf = (user: Who['user']) =>
+  and(eq(tasks.user_id, user), isNull(tasks.deleted_at))
+export const mineLive = mineLiveOf(anyone.user)
+export const mineInTrash = and(eq(tasks.user_id, anyone.user), isNotNull(tasks.deleted_at))
+export const byId = eq(tasks.id, sql.placeholder('id'))
+
+/** A task's row as the JSON text of a Task, for an answer that is kept. */
+export const asJson = (row: Record<keyof typeof shown, unknown>): SQL => {
+  const members = Object.entries(shown).map(([name, column]) => {
+    const value = row[name as keyof typeof shown]
+    const isMoment = column.getSQLType().startsWith('timestamp')
+    return sql`${sql.raw(`'${name}'`)}, ${
+      isMoment ? sql`to_char(${value} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')` : value
+    }`
+  })
+  return sql`json_build_object(${sql.join(members, sql`, `)})`
+}
+
+/**
+ * The parts of a statement that answers an `Idempotency-Key` once.
+ *
+ * `earlier` is the kept answer, and stops the effect. `keep` writes the answer of this
+ * one: of twins that saw no earlier answer, the second breaks the key's uniqueness, and
+ * its whole statement is undone.
+ */
+export const onceParts = (db: Db) => {
+  const sameKey = and(
+    eq(idempotencyKeys.user_id, anyone.user),
+    eq(idempotencyKeys.route, sql.placeholder('route')),
+    eq(idempotencyKeys.key, sql.placeholder('key')),
+  )
+  const earlier = db.$with('earlier').as(
+    db
+      .select({
+        fingerprint: idempotencyKeys.fingerprint,
+        body: idempotencyKeys.body,
+        etag: idempotencyKeys.etag,
+      })
+      .from(idempotencyKeys)
+      .where(and(sameKey, sql`${idempotencyKeys.expires_at} > ${at}`)),
+  )
+  const expired = db.$with('expired').as(
+    db
+      .delete(idempotencyKeys)
+      .where(
+        and(eq(idempotencyKeys.user_id, anyone.user), lte(idempotencyKeys.expires_at, anyone.now)),
+      )
+      .returning({ key: idempotencyKeys.key }),
+  )
+  /** The row to keep: `body` as JSON, from a CTE of at most one row that the effect is in. */
+  const row = (body: SQL, etag: SQL) => ({
+    user_id: sql`${anyone.user}::uuid`.as('user_id'),
+    route: given('route', 'text').as('route'),
+    key: given('key', 'text').as('key'),
+    fingerprint: given('fingerprint', 'text').as('fingerprint'),
+    body: sql`${body}::text`.as('body'),
+    etag: etag.as('etag'),
+    expires_at: sql`${at} + interval '24 hours'`.as('expires_at'),
+  })
+  /** Holds once the expired are gone: a key may be used anew in the statement that removes it. */
+  const isSwept = sql`(select count(*) from ${expired}) >= 0`
+  const isFirst = sql`not exists (select from ${earlier})`
+  return { earlier, expired, row, isSwept, isFirst }
+}
+
+/** The parts that every statement on tasks may start with. */
+export const commonParts = (db: Db) => ({ ...partsOf(db, anyone), always })

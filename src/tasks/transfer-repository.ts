@@ -1,0 +1,106 @@
+import { and, asc, gt, sql } from 'drizzle-orm'
+import type { Caller } from '../auth/caller.ts'
+import type { Db } from '../db/client.ts'
+import { reading, writing } from '../db/faults.ts'
+import { now } from '../db/now.ts'
+import { idempotencyKeys, tasks } from '../db/schema.ts'
+import type { Task } from './model.ts'
+import { type KeptAnswer, type Once, orAgain } from './repository.ts'
+import { at, commonParts, given, mineLive, onceParts, shown } from './statements.ts'
+
+/** A record as the statement takes it, all of it decided. */
+export type ImportedRow = Omit<Task, 'user_id' | 'version' | 'updated_at'>
+export type Imported = { count: number } | { kept: KeptAnswer }
+
+const exportingOf = (db: Db) => {
+  const { live, always } = commonParts(db)
+  const task = db
+    .select(shown)
+    .from(tasks)
+    .where(and(mineLive, gt(tasks.id, sql.placeholder('last'))))
+    .orderBy(asc(tasks.id))
+    .limit(sql.placeholder('rows'))
+    .as('task')
+  return db.with(live).select().from(live).leftJoinLateral(task, always).prepare('tasks_export')
+}
+
+/** All rows by one statement: all of them, or none. */
+const importingOf = (db: Db) => {
+  const { live, numbered, always } = commonParts(db)
+  const { earlier, expired, row, isSwept, isFirst } = onceParts(db)
+  const rows = sql`jsonb_to_recordset(${given('records', 'jsonb')}) as record (
+    id uuid, title text, description text, completed boolean, completed_at timestamptz,
+    priority priority, due_at timestamptz, tags text[], created_at timestamptz)`
+  const drafts = sql`select ${numbered.user_id}, record.id, record.title, record.description,
+    record.completed, record.completed_at, record.priority, record.due_at, record.tags, 1,
+    record.created_at, ${at}, null::timestamptz, ${numbered.change} from ${rows}, ${numbered}`
+  const inserting = (condition = sql`true`) =>
+    db
+      .$with('imported')
+      .as(db.insert(tasks).select(sql`${drafts} where ${condition}`).returning({ id: tasks.id }))
+  const countOf = (imported: ReturnType<typeof inserting>) =>
+    db
+      .$with('counted')
+      .as(db.select({ count: sql<number>`count(*)::int`.as('count') }).from(imported))
+
+  const imported = inserting()
+  const counted = countOf(imported)
+  const importedOnce = inserting(isFirst)
+  const countedOnce = countOf(importedOnce)
+  const body = sql`json_build_object('imported', ${countedOnce.count})`
+  const keeping = db
+    .select(row(body, sql`null::text`))
+    .from(countedOnce)
+    .where(and(isSwept, isFirst))
+  const kept = db
+    .$with('kept')
+    .as(db.insert(idempotencyKeys).select(keeping).returning({ key: idempotencyKeys.key }))
+
+  return {
+    plain: db
+      .with(live, numbered, imported, counted)
+      .select()
+      .from(live)
+      .innerJoin(counted, always)
+      .prepare('tasks_import'),
+    keyed: db
+      .with(live, numbered, earlier, expired, importedOnce, countedOnce, kept)
+      .select()
+      .from(live)
+      .innerJoin(countedOnce, always)
+      .leftJoin(earlier, always)
+      .prepare('tasks_import_once'),
+  }
+}
+
+/** What goes out and comes in of whoever asks; nothing where their session has ended. */
+export const transferRepository = (db: Db) => {
+  const exporting = exportingOf(db)
+  const importing = importingOf(db)
+
+  return ({ userId, sessionId }: Caller) => {
+    const bound = () => ({ user: userId, session: sessionId, now: now() })
+    return {
+      /** In the order of ids, from behind one. */
+      async page(rows: number, last = '00000000-0000-0000-0000-000000000000') {
+        const found = await reading(() => exporting.execute({ ...bound(), rows, last }))
+        return found.length === 0 ? undefined : found.flatMap(({ task }) => task ?? [])
+      },
+
+      add(rows: ImportedRow[], once?: Once): Promise<Imported | undefined> {
+        const records = JSON.stringify(rows)
+        return orAgain(async () => {
+          if (!once) {
+            const [found] = await writing(() => importing.plain.execute({ ...bound(), records }))
+            return found?.counted
+          }
+          const values = { ...bound(), ...once, records }
+          const [found] = await writing(() => importing.keyed.execute(values))
+          return found?.earlier ? { kept: found.earlier } : found?.counted
+        })
+      },
+    }
+  }
+}
+
+export type TransfersOf = ReturnType<typeof transferRepository>
