@@ -39,6 +39,8 @@ export type Needs = {
   db: Db
   counters: Counters
   log: Log
+  /** Whether the schema is there: before that, all that needs it is 503. */
+  isUp: () => boolean
   isReady: () => Promise<boolean>
   /** The socket's peer, as the server knows it. */
   peerOf: (request: Request) => string | undefined
@@ -52,7 +54,7 @@ export type Needs = {
  * Nothing is read, opened or started here: `main.ts` and every test hand in what the
  * service needs, so that two services can live in one process.
  */
-export const createApp = ({ config, db, counters, log, isReady, peerOf }: Needs) => {
+export const createApp = ({ config, db, counters, log, isUp, isReady, peerOf }: Needs) => {
   const visits = visitsOf()
   const tokens = tokensOf(config.jwt)
   const limit = rateLimit({ settings: config.rateLimit, counters, visits })
@@ -73,6 +75,7 @@ export const createApp = ({ config, db, counters, log, isReady, peerOf }: Needs)
         visits,
         tokens,
         addressOf: (request) => addressOf(request, peerOf(request)),
+        isUp,
         routes: () => root.routes,
       }),
     )

@@ -8,6 +8,7 @@ import { MigrationRefused } from './db/migrate.ts'
 import { listen } from './http/listen.ts'
 import { type Log, logTo, pretty } from './http/log.ts'
 import { freshSecret, keptSecret } from './secret.ts'
+import { upkeep } from './tasks/upkeep.ts'
 
 /** The edge of the process: settings, database, listener, signals. Everything else is handed in. */
 const serve = async () => {
@@ -25,6 +26,7 @@ const serve = async () => {
     counters: memoryCounters(),
     log,
     peerOf: server.peerOf,
+    isUp: () => migrated,
     isReady: async () => migrated && !server.isDraining() && (await answers(database)),
   })
 
@@ -49,6 +51,7 @@ const serve = async () => {
   await migrateWhenPossible(config, database, log)
   migrated = true
   log.info('ready')
+  keepUp(config, database, log)
 }
 
 const withSecret = async (config: Config): Promise<Config> => {
@@ -81,6 +84,21 @@ const migrateWhenPossible = async ({ migrateOnStart }: Config, database: Databas
       await Bun.sleep(1000)
     }
   }
+}
+
+const upkeepMs = 3_600_000
+
+/** Once an hour, at a moment of its own, so that twenty instances do not all come at once. */
+const keepUp = ({ trashDays }: Config, { db }: Database, log: Log) => {
+  const run = async () => {
+    try {
+      log.info('upkeep', await upkeep(db, trashDays))
+    } catch (error) {
+      log.warn('upkeep failed', { error })
+    }
+    setTimeout(run, upkeepMs).unref()
+  }
+  setTimeout(run, Math.random() * upkeepMs).unref()
 }
 
 /** What a person can act on, a line each; a bug keeps its stack. */

@@ -93,6 +93,7 @@ export const service = async (env: Record<string, string> = {}, failing: Failing
     db,
     counters: failing.counters ?? memoryCounters(),
     log: logTo((line) => log.push(JSON.parse(line)), 'debug'),
+    isUp: () => true,
     isReady: async () => true,
     peerOf: () => peer.address,
   })

@@ -23,6 +23,7 @@ type Needs = {
   visits: Visits
   tokens: Tokens
   addressOf: (request: Request) => string
+  isUp: () => boolean
   /** Asked once, at the first request, when all routes are there. */
   routes: () => readonly Route[]
 }
@@ -44,7 +45,7 @@ export class Options extends Error {
  * Elysia routes and parses before any guard of its own can speak; here a stranger
  * is sent away without a byte of the body read, and `trash` is never taken for an id.
  */
-export const door = ({ settings, visits, tokens, addressOf, routes }: Needs) => {
+export const door = ({ settings, visits, tokens, addressOf, isUp, routes }: Needs) => {
   let doors: ReturnType<typeof doorsOf> | undefined
 
   return new Elysia({ name: 'door' }).onRequest(async ({ request, set }) => {
@@ -87,6 +88,8 @@ export const door = ({ settings, visits, tokens, addressOf, routes }: Needs) => 
     if (Number(headers.get('content-length') ?? 0) > visit.bodyMax) refuse('body-too-large')
     if (!visit.open && visit.caller === undefined)
       refuse('unauthenticated', { headers: challenge(visit.tokenSent) })
+    if (!isUp() && visit.budget !== 'none')
+      refuse('unavailable', { headers: { 'retry-after': '1' } })
   })
 }
 

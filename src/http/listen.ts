@@ -3,20 +3,22 @@ import type { Log } from './log.ts'
 type Settings = { host: string; port: number; drainMs: number }
 type Fetch = (request: Request) => Response | Promise<Response>
 
+/** How long a connection may be silent, in the middle of a request too. */
+const idleSeconds = 30
+
 /**
  * The listening server, apart from the service: sockets, peers, and how it stops.
  *
- * `stop` drains: the service says at once that it is not ready, and asks clients to
- * close their connections, for `drainMs`, so that a load balancer sees it before
- * anything is refused; then the listener closes, and what is in flight ends.
+ * `stop` drains: for `drainMs` the service is not ready and asks clients to close their
+ * connections, so that a load balancer sees it before anything is refused; then the
+ * listener closes, and what is in flight ends.
  */
 export const listen = ({ host, port, drainMs }: Settings, fetch: Fetch, log: Log) => {
   const peers = new WeakMap<Request, string>()
   let draining = false
 
-  const answer = async (received: Request, server: Bun.Server<undefined>): Promise<Response> => {
-    const peer = server.requestIP(received)?.address
-    const request = whole(received)
+  const answer = async (request: Request, server: Bun.Server<undefined>): Promise<Response> => {
+    const peer = server.requestIP(request)?.address
     if (peer !== undefined) peers.set(request, peer)
     const response = await fetch(request)
     if (draining) response.headers.set('connection', 'close')
@@ -30,15 +32,14 @@ export const listen = ({ host, port, drainMs }: Settings, fetch: Fetch, log: Log
       const server = Bun.serve({
         hostname: host,
         port,
-        idleTimeout: 30,
-        // The service refuses what is too large in its own words.
+        idleTimeout: idleSeconds,
+        // The door and the intake refuse by their own limits, in problems: Bun's is a bare 413.
         maxRequestBodySize: Number.MAX_SAFE_INTEGER,
         fetch: answer,
       })
       return {
         url: server.url,
         stop: async () => {
-          if (draining) return
           draining = true
           log.info('draining', { ms: drainMs })
           await Bun.sleep(drainMs)
@@ -48,7 +49,3 @@ export const listen = ({ host, port, drainMs }: Settings, fetch: Fetch, log: Log
     },
   }
 }
-
-/** Without a usable Host (probes that speak HTTP/1.0 send none) Bun gives a path for a URL. */
-const whole = (request: Request): Request =>
-  request.url.startsWith('/') ? new Request(`http://localhost${request.url}`, request) : request
