@@ -31,6 +31,8 @@ const serve = async () => {
   })
 
   const { url, stop } = server.start()
+  // Every address is nobody's name for it: what a person can open is.
+  if (url.hostname === '[::]' || url.hostname === '0.0.0.0') url.hostname = 'localhost'
   log.info('listening', { url: url.href, docs: new URL('/docs', url).href })
   let haltedAtMs: number | undefined
   const halt = async () => {

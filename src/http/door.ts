@@ -10,7 +10,7 @@ declare module 'elysia' {
     'x-budget'?: 'api' | 'endings' | 'none'
     /** Media types of the body; JSON where it says nothing. */
     'x-accepts'?: readonly string[]
-    /** Whether the body may be as long as an import (IMPORT_LIMIT), not as any other (BODY_LIMIT). */
+    /** Whether the body may be as long as an import (IMPORT_LIMIT), where all others are shorter (BODY_LIMIT). */
     'x-imports'?: boolean
   }
 }

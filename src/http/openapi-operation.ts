@@ -34,6 +34,8 @@ declare module 'elysia' {
     'x-takes'?: readonly RequestHeader[]
     /** Media types of the route's success; JSON where it says nothing. */
     'x-produces'?: readonly string[]
+    /** What body or success look like in media types other than JSON. */
+    'x-examples'?: Readonly<Record<string, unknown>>
   }
 }
 
@@ -65,6 +67,7 @@ export const operation = (walked: Walked, schemas: Schemas) => {
     body: body !== undefined && !isEmpty(body),
     form: accepts.includes('application/x-www-form-urlencoded'),
     query: walked.parameters?.some((parameter) => parameter.in === 'query') ?? false,
+    takes: walked['x-takes'] ?? [],
   }
 
   return {
@@ -73,15 +76,12 @@ export const operation = (walked: Walked, schemas: Schemas) => {
     ...(description !== undefined && { description }),
     tags,
     security: trait.open ? [] : protectedBy,
-    parameters: [
-      ...(walked.parameters ?? []).map(parameterOf),
-      ...headerParameters(walked['x-takes'] ?? []),
-    ],
+    parameters: [...(walked.parameters ?? []).map(parameterOf), ...headerParameters(trait.takes)],
     ...(body !== undefined &&
       trait.body && {
         requestBody: {
           required: !isOptional(body),
-          content: contentOf(plain(body), accepts, schemas),
+          content: contentOf(plain(body), accepts, { schemas, walked }),
         },
       }),
     responses: responsesOf(walked, trait, schemas),
@@ -99,16 +99,30 @@ const parameterOf = ({ examples, schema, ...rest }: Parameter) => ({
   schema: plain({ ...schema, ...(examples !== undefined && { examples }) }),
 })
 
+type Context = { schemas: Schemas; walked: Walked }
+
 /** JSON and forms have the schema; in other media types the same comes as text. */
-const contentOf = (schema: Schema, types: readonly string[], schemas: Schemas): Media =>
-  Object.fromEntries(
+const contentOf = (
+  schema: Schema,
+  types: readonly string[],
+  { schemas, walked }: Context,
+): Media => {
+  const structure = types.length > 1 ? withoutText(schema) : schema
+  return Object.fromEntries(
     types.map((type) => [
       type,
       /[/+]json$|-urlencoded$/.test(type)
-        ? { schema, example: exampleOf(schema, schemas) }
-        : { schema: { type: 'string' } },
+        ? { schema: structure, example: exampleOf(structure, schemas) }
+        : { schema: { type: 'string' }, example: walked['x-examples']?.[type] },
     ]),
   )
+}
+
+/** What is text in other media types is none in JSON. */
+const withoutText = (schema: Schema): Schema => {
+  const [structure, ...more] = schema.anyOf?.filter(({ type }) => type !== 'string') ?? []
+  return structure !== undefined && more.length === 0 ? structure : schema
+}
 
 const responsesOf = (walked: Walked, trait: Trait, schemas: Schemas) => {
   const common: ResponseHeader[] = ['X-Request-Id', ...(trait.counted ? countedHeaders : [])]
@@ -148,6 +162,7 @@ const phrases: Record<string, string> = {
 
 const headersWith = (status: string, answered: Answered, walked: Walked): ResponseHeader[] => [
   ...(status === '201' ? ['Location' as const] : []),
+  ...(status === '304' ? ['ETag' as const] : []),
   ...(answered['x-headers'] ?? []),
   ...(status.startsWith('2') ? (walked['x-headers'] ?? []) : []),
 ]
@@ -156,5 +171,5 @@ const successContent = (answered: Answered, walked: Walked, schemas: Schemas): M
   const [media] = Object.values(answered.content ?? {})
   const { $id } = answered
   const schema = $id === undefined ? media?.schema : { $id }
-  return contentOf(plain(schema ?? {}), walked['x-produces'] ?? json, schemas)
+  return contentOf(plain(schema ?? {}), walked['x-produces'] ?? json, { schemas, walked })
 }

@@ -1,5 +1,5 @@
 import { catalogue, type RefusalCode } from '../errors.ts'
-import type { ResponseHeader } from './openapi-headers.ts'
+import type { RequestHeader, ResponseHeader } from './openapi-headers.ts'
 import { exampleId } from './openapi-schemas.ts'
 
 const codes = Object.keys(catalogue) as RefusalCode[]
@@ -14,19 +14,25 @@ export type Trait = {
   body: boolean
   form: boolean
   query: boolean
+  takes: readonly RequestHeader[]
 }
 
 const general: [RefusalCode, (trait: Trait) => boolean][] = [
-  ['malformed-request', ({ body, query }) => body || query],
+  ['malformed-request', ({ body, query, takes }) => body || query || takes.some(isCondition)],
   ['unauthenticated', ({ open }) => !open],
   ['body-too-large', ({ body }) => body],
   ['unsupported-media-type', ({ body }) => body],
   // A form's refusals are those of RFC 6749.
-  ['invalid-request', ({ body, form, query }) => (body && !form) || query],
+  [
+    'invalid-request',
+    ({ body, form, query, takes }) => (body && !form) || query || takes.includes('Idempotency-Key'),
+  ],
   ['rate-limited', ({ counted }) => counted],
   ['internal', () => true],
   ['unavailable', ({ counted }) => counted],
 ]
+
+const isCondition = (header: RequestHeader) => header !== 'Idempotency-Key'
 
 /** The refusals that any operation of this kind may meet, said by no route of itself. */
 export const generalCodes = (trait: Trait): RefusalCode[] =>

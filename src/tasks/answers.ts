@@ -14,6 +14,7 @@ export const existing = <T>(found: T | null | undefined): T =>
 /** The task that was written, or what a statement says of why it was not. */
 export const written = (found: Written | null | undefined, set: Head, once?: Once): Task => {
   const result = existing(found)
+  if ('inFlight' in result) return refuse('idempotency-in-flight')
   if ('kept' in result && once) return replayed(result.kept, once, set.headers) as Task
   if ('version' in result) return refuse('version-mismatch', { headers: { etag: etagOf(result) } })
   if (!('task' in result)) throw new Error('a kept answer to a request without a key')

@@ -7,7 +7,7 @@ import { anyone } from '../db/live.ts'
 import { now } from '../db/now.ts'
 import { idempotencyKeys, tasks } from '../db/schema.ts'
 import type { NewTask, Task } from './model.ts'
-import { type KeptAnswer, type Once, orAgain } from './repository.ts'
+import { type InFlight, type KeptAnswer, type Once, orAgain } from './repository.ts'
 import { asJson, at, commonParts, completing, given, onceParts, shown } from './statements.ts'
 
 /** What is to become of one task. `ord`: its place among all that are wanted, for telling which one cannot be. */
@@ -30,6 +30,7 @@ export type Batched =
   | { tasks: Task[] }
   | { refused: { ord: number; version: number | null } }
   | { kept: KeptAnswer }
+  | InFlight
 
 /** Members are those of `Wanted`; what a merge patch leaves out is told from null by `sets`. */
 const wantedRows = sql`select * from jsonb_to_recordset(${given('wanted', 'jsonb')}) as wanted (

@@ -64,6 +64,7 @@ const tasksOf = (
   set: Head,
   wanted: (Wanted & Operation)[],
 ): Task[] => {
+  if ('inFlight' in found) return refuse('idempotency-in-flight')
   if ('kept' in found && once) return replayed(found.kept, once, set.headers) as Task[]
   if ('tasks' in found) return found.tasks
   if (!('refused' in found)) throw new Error('a kept answer to a request without a key')

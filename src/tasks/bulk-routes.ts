@@ -84,9 +84,9 @@ export const bulkRoutes = (needs: Needs) => {
         const once = onceOf(request, body)
         const found = alive(await transfers.add(rows, once))
         if ('count' in found) return { imported: found.count }
-        return (once ? replayed(found.kept, once, set.headers) : refuse('internal')) as {
-          imported: number
-        }
+        if ('inFlight' in found) return refuse('idempotency-in-flight')
+        if (once === undefined) throw new Error('a kept answer to a request without a key')
+        return replayed(found.kept, once, set.headers) as { imported: number }
       },
       operations.importAll,
     )

@@ -1,5 +1,6 @@
 import { type Static, t } from 'elysia'
 import { AnyFormat, Digits, Flag, Id, Instant, OneOf, Repeated, Text, Whole } from '../shapes.ts'
+import * as examples from './examples.ts'
 
 const closed = { additionalProperties: false }
 
@@ -34,7 +35,7 @@ export const Task = t.Object(
     created_at: Instant({}),
     updated_at: Instant({}),
   },
-  { ...closed, $id: 'Task', 'x-headers': ['ETag'] },
+  { ...closed, $id: 'Task', 'x-headers': ['ETag'], examples: [examples.task] },
 )
 
 const optional = {
@@ -43,20 +44,26 @@ const optional = {
   due_at: t.Optional(DueAt),
   tags: t.Optional(Tags),
 }
-export const NewTask = t.Object({ title: Title, ...optional }, { ...closed, $id: 'NewTask' })
+export const NewTask = t.Object(
+  { title: Title, ...optional },
+  { ...closed, $id: 'NewTask', examples: [examples.newTask] },
+)
 /** The whole of a task that is a client's to say. What is left out goes back to its default. */
 export const TaskReplacement = t.Object(
   { title: Title, completed: t.Boolean(), ...optional },
-  { ...closed, $id: 'TaskReplacement' },
+  { ...closed, $id: 'TaskReplacement', examples: [examples.replacement] },
 )
 
 /** No body toggles, `{completed}` sets. */
 export const Completion = t.Union([
   t.Undefined(),
-  t.Object({ completed: t.Boolean() }, { ...closed, $id: 'Completion' }),
+  t.Object(
+    { completed: t.Boolean() },
+    { ...closed, $id: 'Completion', examples: [examples.completion] },
+  ),
 ])
 export const Completed = t.Object(
-  { success: t.Literal(true), completed: t.Boolean() },
+  { success: t.Literal(true), completed: t.Boolean({ examples: [true] }) },
   { ...closed, $id: 'Completed', 'x-headers': ['ETag'] },
 )
 export const Deleted = t.Object({ success: t.Literal(true) }, { ...closed, $id: 'Deleted' })
@@ -64,7 +71,7 @@ export const Deleted = t.Object({ success: t.Literal(true) }, { ...closed, $id: 
 /** RFC 7396: what is left out stays, null clears. */
 export const TaskChanges = t.Partial(
   t.Object({ title: Title, completed: t.Boolean(), ...optional }),
-  { ...closed, minProperties: 1, $id: 'TaskChanges' },
+  { ...closed, minProperties: 1, $id: 'TaskChanges', examples: [examples.changes] },
 )
 
 const sorts = ['created_at', 'updated_at', 'due_at', 'priority', 'title'] as const
@@ -126,11 +133,11 @@ export const TaskPage = t.Object(
 
 export const TrashedTask = t.Object(
   { ...Task.properties, deleted_at: Instant({}) },
-  { ...closed, $id: 'TrashedTask' },
+  { ...closed, $id: 'TrashedTask', examples: [examples.trashedTask] },
 )
 export const TrashPage = t.Object(
   { ...TaskPage.properties, tasks: t.Array(TrashedTask) },
-  { ...closed, $id: 'TrashPage' },
+  { ...closed, $id: 'TrashPage', 'x-headers': ['Link'] },
 )
 export const TaskId = t.Object({ id: Id() })
 
@@ -154,13 +161,10 @@ export const Change = t.Union([Upsert, Removal])
 export const ChangesPage = t.Object(
   {
     changes: t.Array(Change),
-    next: t.String({
-      description: 'For `since`, the next time',
-      examples: ['q1w2e3r4t5z6u7i8o9p0'],
-    }),
+    next: t.String({ description: 'For `since`, the next time' }),
     has_more: t.Boolean({ description: 'Whether there is more right now' }),
   },
-  { ...closed, $id: 'Changes' },
+  { ...closed, $id: 'Changes', examples: [examples.changesPage] },
 )
 
 const BatchId = Text({ min: 1, max: 100, examples: ['0198f2c4-5c1e-7a44-9d5c-3f1f6a9b2c10'] })
@@ -187,7 +191,7 @@ export const Batch = t.Object(
     ),
     delete: t.Optional(t.Array(BatchId, operations)),
   },
-  { ...closed, $id: 'Batch' },
+  { ...closed, $id: 'Batch', examples: [examples.batch] },
 )
 export const BatchDone = t.Object(
   {
@@ -196,7 +200,7 @@ export const BatchDone = t.Object(
     completed: t.Array(Task),
     deleted: t.Array(Id()),
   },
-  { ...closed, $id: 'BatchDone' },
+  { ...closed, $id: 'BatchDone', examples: [examples.batchDone] },
 )
 
 const ignored = t.Optional(t.Unknown())
@@ -215,7 +219,12 @@ export const ImportedTask = t.Object(
   },
   { ...closed, $id: 'ImportedTask' },
 )
-export const Import = AnyFormat(t.Object({ tasks: t.Array(ImportedTask) }, { $id: 'Import' }))
+export const Import = AnyFormat(
+  t.Object(
+    { tasks: t.Array(ImportedTask) },
+    { ...closed, $id: 'Import', examples: [examples.imports['application/json']] },
+  ),
+)
 export const ImportQuery = t.Object(
   { dry_run: t.Optional(Flag({ description: 'Only check', examples: [true] })) },
   closed,
@@ -223,6 +232,11 @@ export const ImportQuery = t.Object(
 export const Imported = t.Union([
   t.Object({ imported: t.Integer({ examples: [2] }) }, closed),
   t.Object({ valid: t.Integer({ examples: [2] }) }, closed),
+])
+/** In JSON; the other formats are text. */
+export const Export = t.Union([
+  t.Object({ tasks: t.Array(Task) }, { ...closed, $id: 'Export' }),
+  t.String(),
 ])
 export const ExportQuery = t.Object(
   {

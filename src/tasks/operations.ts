@@ -1,6 +1,8 @@
 import { t } from 'elysia'
 import { refusals } from '../errors.ts'
 import { NoBody, NoContent } from '../shapes.ts'
+import * as examples from './examples.ts'
+import { formats } from './export.ts'
 import {
   Batch,
   BatchDone,
@@ -9,6 +11,7 @@ import {
   Completed,
   Completion,
   Deleted,
+  Export,
   ExportQuery,
   Import,
   Imported,
@@ -201,13 +204,26 @@ export const changes = {
 
 export const exportAll = {
   query: ExportQuery,
+  response: { 200: Export, ...refusals('invalid-request') },
   detail: {
     tags: tags.bulk,
     operationId: 'exportTasks',
     summary: 'All my tasks, as a file',
-    'x-produces': ['application/json', 'application/x-ndjson', 'text/csv', 'text/calendar'],
+    description:
+      'In JSON, NDJSON, CSV or iCalendar (to-dos), by `format` or `Accept`. It is streamed: if something ' +
+      'goes wrong midway, the connection breaks off, so that half an export never looks whole.',
+    'x-headers': ['Content-Disposition'],
+    'x-produces': Object.values(formats).map(({ mediaType }) => mediaType),
+    'x-examples': Object.fromEntries(
+      Object.values(formats)
+        .filter(({ mediaType }) => mediaType !== 'application/json')
+        .map(({ mediaType, head, record, foot }) => [
+          mediaType,
+          `${head}${record(examples.task, true)}${foot}`,
+        ]),
+    ),
   },
-}
+} as const
 
 export const importAll = {
   query: ImportQuery,
@@ -225,6 +241,7 @@ export const importAll = {
       'hundred at most, by `/tasks/6` or by the line where it starts, `/line/7`.',
     'x-accepts': ['application/json', 'application/x-ndjson', 'text/csv'],
     'x-imports': true,
+    'x-examples': examples.imports,
     'x-takes': ['Idempotency-Key'],
     'x-headers': ['Idempotency-Replayed'],
   },

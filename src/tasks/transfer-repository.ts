@@ -5,12 +5,12 @@ import { reading, writing } from '../db/faults.ts'
 import { now } from '../db/now.ts'
 import { idempotencyKeys, tasks } from '../db/schema.ts'
 import type { Task } from './model.ts'
-import { type KeptAnswer, type Once, orAgain } from './repository.ts'
+import { type InFlight, type KeptAnswer, type Once, orAgain } from './repository.ts'
 import { at, commonParts, given, mineLive, onceParts, shown } from './statements.ts'
 
 /** A record as the statement takes it, all of it decided. */
 export type ImportedRow = Omit<Task, 'user_id' | 'version' | 'updated_at'>
-export type Imported = { count: number } | { kept: KeptAnswer }
+export type Imported = { count: number } | { kept: KeptAnswer } | InFlight
 
 const exportingOf = (db: Db) => {
   const { live, always } = commonParts(db)
