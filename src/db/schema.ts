@@ -29,6 +29,21 @@ const moment = customType<{ data: string; driverData: string }>({
   },
 })
 
+/**
+ * An array of texts. Drizzle's own loses backslashes where the driver gives the
+ * array as PostgreSQL writes it (postgres.js without its type look-up does).
+ */
+const texts = customType<{ data: string[]; driverData: string | string[] }>({
+  dataType: () => 'text[]',
+  fromDriver: (array) => (typeof array === 'string' ? elementsOf(array) : array),
+})
+
+/** Of `{a,"b c","\\"d"}`: an element is bare, or quoted with backslashes before what needs one. */
+const elementsOf = (array: string): string[] =>
+  [...array.matchAll(/"((?:[^"\\]|\\.)*)"|[^,{}]+/gs)].map(([bare, quoted]) =>
+    quoted === undefined ? bare : quoted.replace(/\\(.)/gs, '$1'),
+  )
+
 export const priority = pgEnum('priority', ['low', 'normal', 'high', 'urgent'])
 export const sessionKind = pgEnum('session_kind', ['sign-in', 'personal'])
 
@@ -95,7 +110,7 @@ export const tasks = pgTable(
     completed_at: moment(),
     priority: priority().notNull().default('normal'),
     due_at: moment(),
-    tags: text().array().notNull().default(sql`'{}'`),
+    tags: texts().notNull().default(sql`'{}'`),
     version: integer().notNull().default(1),
     created_at: moment().notNull(),
     updated_at: moment().notNull(),

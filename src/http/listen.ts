@@ -17,8 +17,9 @@ export const listen = ({ host, port, drainMs }: Settings, fetch: Fetch, log: Log
   const peers = new WeakMap<Request, string>()
   let draining = false
 
-  const answer = async (request: Request, server: Bun.Server<undefined>): Promise<Response> => {
-    const peer = server.requestIP(request)?.address
+  const answer = async (received: Request, server: Bun.Server<undefined>): Promise<Response> => {
+    const peer = server.requestIP(received)?.address
+    const request = whole(received)
     if (peer !== undefined) peers.set(request, peer)
     const response = await fetch(request)
     if (draining) response.headers.set('connection', 'close')
@@ -49,3 +50,7 @@ export const listen = ({ host, port, drainMs }: Settings, fetch: Fetch, log: Log
     },
   }
 }
+
+/** Without a usable Host (probes that speak HTTP/1.0 send none) Bun gives a path for a URL. */
+const whole = (request: Request): Request =>
+  request.url.startsWith('/') ? new Request(`http://localhost${request.url}`, request) : request

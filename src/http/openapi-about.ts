@@ -14,9 +14,16 @@ HEAD works wherever GET does, and OPTIONS answers what an address takes.
 /problems\` lists every code with its cause and its cure. What is absent, deleted, somebody else's
 or no id at all is the same 404. Every answer has an \`X-Request-Id\`.
 
+**Safe writes.** A task has a \`version\`, which is its \`ETag\`: send it as \`If-Match\`, and a write
+that would undo somebody else's is refused (412). With an \`Idempotency-Key\` a request can be
+repeated without a second effect. A deleted task is in the trash first.
+
+**Pages** have a \`next_cursor\` (and a \`Link\`) while there is more. A cursor is opaque, and good for
+the same query of the same user only.
+
 **Limits.** By default 100 requests an hour for each user, before sign-in for each address;
 \`RateLimit-*\` says what is left, a 429 when to come back (\`Retry-After\`). A body has at most
-64 KiB.`
+64 KiB, an import 10 MiB.`
 
 /** What the document says of the service as a whole. */
 export const about = {

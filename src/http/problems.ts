@@ -7,7 +7,7 @@ import { Options } from './door.ts'
 import { issuesOf } from './issues.ts'
 import type { Log } from './log.ts'
 import type { RateLimit } from './rate-limit.ts'
-import type { Visits } from './visits.ts'
+import type { Visit, Visits } from './visits.ts'
 
 type Needs = {
   visits: Visits
@@ -23,9 +23,35 @@ type Needs = {
  * What was refused before a handler ran is counted here, and its session checked
  * here: so every answer counts once, and a dead session is 401 whatever the body.
  */
-export const problems = ({ visits, log, limit, isLive }: Needs) =>
-  new Elysia({ name: 'problems' }).onError({ as: 'global' }, async ({ error, request, set }) => {
+export const problems = ({ visits, log, limit, isLive }: Needs) => {
+  /** Whether a statement would find the session ended. What is answered whoever asks does not hang on it. */
+  const hasEnded = async (caller: Caller, code: string): Promise<boolean> => {
+    if (!beforeSession.has(code)) return false
+    try {
+      return !(await isLive(caller))
+    } catch (error) {
+      if (beforeToken.has(code)) return false
+      throw error
+    }
+  }
+
+  /** Counts the answer, once and against whom it is due, and gives what is answered in the end. */
+  const settled = async (refusal: Refusal | undefined, visit: Visit, set: Set) => {
+    const code = refusal?.refusal ?? 'options'
+    if (code === 'unauthenticated' && visit.caller !== undefined) await limit.giveBack(visit)
+    Object.assign(set.headers, await limit.count(visit))
+    if (visit.caller === undefined || !(await hasEnded(visit.caller, code))) return refusal
+    await limit.giveBack(visit)
+    Object.assign(set.headers, await limit.count(visit))
+    return beforeToken.has(code)
+      ? refusal
+      : new Refusal('unauthenticated', { headers: challenge(true) })
+  }
+
+  return new Elysia({ name: 'problems' }).onError({ as: 'global' }, async (context) => {
+    const { request, set } = context
     const visit = visits.of(request)
+    let error: unknown = context.error
     if (error instanceof Options) {
       set.status = 204
       set.headers.allow = error.allow
@@ -33,24 +59,16 @@ export const problems = ({ visits, log, limit, isLive }: Needs) =>
 
     let refusal = asRefusal(error)
     try {
-      if (refusal?.refusal === 'unauthenticated' && visit.caller !== undefined)
-        await limit.giveBack(visit)
-      Object.assign(set.headers, await limit.count(visit))
-      const { caller } = visit
-      const code = refusal?.refusal ?? 'options'
-      if (caller && beforeSession.has(code) && !(await isLive(caller))) {
-        await limit.giveBack(visit)
-        Object.assign(set.headers, await limit.count(visit))
-        if (!beforeToken.has(code))
-          refusal = new Refusal('unauthenticated', { headers: challenge(true) })
-      }
+      refusal = await settled(refusal, visit, set)
     } catch (worse) {
+      error = worse
       refusal = asRefusal(worse)
     }
     if (refusal === undefined) return ''
     if (refusal.refusal === 'internal') log.error('request failed', { request_id: visit.id, error })
     return answer(refusal, visit.id, set)
   })
+}
 
 /** What is answered whoever asks; but the user is not to pay for what a dead session of theirs asks. */
 const beforeToken = new Set<string>([

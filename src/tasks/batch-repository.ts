@@ -1,4 +1,4 @@
-import { and, eq, isNull, type SQL, sql } from 'drizzle-orm'
+import { and, eq, type SQL, sql } from 'drizzle-orm'
 import { unionAll } from 'drizzle-orm/pg-core'
 import type { Caller } from '../auth/caller.ts'
 import type { Db } from '../db/client.ts'
@@ -6,9 +6,19 @@ import { writing } from '../db/faults.ts'
 import { anyone } from '../db/live.ts'
 import { now } from '../db/now.ts'
 import { idempotencyKeys, tasks } from '../db/schema.ts'
+import { toUtc } from '../shapes.ts'
 import type { NewTask, Task } from './model.ts'
 import { type InFlight, type KeptAnswer, type Once, orAgain } from './repository.ts'
-import { asJson, at, commonParts, completing, given, onceParts, shown } from './statements.ts'
+import {
+  asJson,
+  at,
+  commonParts,
+  completing,
+  given,
+  isLive,
+  onceParts,
+  shown,
+} from './statements.ts'
 
 /** What is to become of one task. `ord`: its place among all that are wanted, for telling which one cannot be. */
 export type Wanted = {
@@ -61,11 +71,7 @@ const partsOfBatch = (db: Db, isFirst: SQL | undefined) => {
       .from(tasks)
       .innerJoin(numbered, eq(tasks.user_id, numbered.user_id))
       .where(
-        and(
-          eq(tasks.user_id, anyone.user),
-          isNull(tasks.deleted_at),
-          sql`${tasks.id} in (select id from ${wanted})`,
-        ),
+        and(eq(tasks.user_id, anyone.user), isLive, sql`${tasks.id} in (select id from ${wanted})`),
       )
       .for('update', { of: tasks }),
   )
@@ -116,13 +122,7 @@ const effectsOf = (db: Db, { wanted, going }: Parts) => {
       })
       .from(wanted)
       .innerJoin(going, sql`true`)
-      .where(
-        and(
-          eq(tasks.user_id, anyone.user),
-          sql`${tasks.id} = ${w('id')}`,
-          isNull(tasks.deleted_at),
-        ),
-      )
+      .where(and(eq(tasks.user_id, anyone.user), sql`${tasks.id} = ${w('id')}`, isLive))
       .returning(shown),
   )
   return { created, changed }
@@ -176,8 +176,10 @@ export const batchRepository = (db: Db) => {
     (created: Created[], wanted: Wanted[], once?: Once): Promise<Batched | undefined> => {
       const sets = (one: Wanted) => ['description', 'due_at'].filter((name) => name in one)
       const values = {
-        created: JSON.stringify(created),
-        wanted: JSON.stringify(wanted.map((one) => ({ ...one, sets: sets(one) }))),
+        created: JSON.stringify(created.map((one) => ({ ...one, due_at: toUtc(one.due_at) }))),
+        wanted: JSON.stringify(
+          wanted.map((one) => ({ ...one, due_at: toUtc(one.due_at), sets: sets(one) })),
+        ),
       }
       const bound = () => ({ ...values, user: userId, session: sessionId, now: now() })
       return orAgain(async () => {

@@ -6,7 +6,7 @@ import { anyone } from '../db/live.ts'
 import { now } from '../db/now.ts'
 import { tasks, taskTombstones, userChanges } from '../db/schema.ts'
 import type { Change, Task } from './model.ts'
-import { commonParts, given, shown } from './statements.ts'
+import { commonParts, given, isLive, shown } from './statements.ts'
 
 /**
  * How far a copy has come: behind the change `number`, and of those that share it, behind `id`.
@@ -37,7 +37,7 @@ const statementOf = (db: Db) => {
       and(
         eq(tasks.user_id, anyone.user),
         sql`(${tasks.change}, ${tasks.id}) > ${position}`,
-        sql`(${tasks.deleted_at} is null or ${tasks.change} > ${fresh})`,
+        sql`(${isLive} or ${tasks.change} > ${fresh})`,
       ),
     )
     .orderBy(asc(tasks.change), asc(tasks.id))

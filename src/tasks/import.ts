@@ -3,7 +3,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { CsvError, parse } from 'csv-parse/sync'
 import { type Issue, Refusal, refuse } from '../errors.ts'
 import { issuesIn } from '../http/issues.ts'
-import { TextBody } from '../shapes.ts'
+import { TextBody, toUtc } from '../shapes.ts'
 import { uncell } from './formats/csv.ts'
 import { ImportedTask } from './model.ts'
 import type { ImportedRow } from './transfer-repository.ts'
@@ -153,11 +153,11 @@ const rowOf = (task: Static<typeof ImportedTask>, now: string): Omit<ImportedRow
     title: task.title,
     description: task.description ?? null,
     completed,
-    completed_at: completed ? (task.completed_at ?? now) : null,
+    completed_at: completed ? (toUtc(task.completed_at) ?? now) : null,
     priority: task.priority ?? 'normal',
-    due_at: task.due_at ?? null,
+    due_at: toUtc(task.due_at) ?? null,
     tags: task.tags ?? [],
-    created_at: task.created_at ?? now,
+    created_at: toUtc(task.created_at) ?? now,
   }
 }
 

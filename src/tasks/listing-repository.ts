@@ -5,6 +5,7 @@ import { reading } from '../db/faults.ts'
 import { always, anyone, partsOf, type Who } from '../db/live.ts'
 import { now } from '../db/now.ts'
 import { tasks } from '../db/schema.ts'
+import { toUtc } from '../shapes.ts'
 import type { Sort, Task, TaskQuery, TrashedTask } from './model.ts'
 import type { Position } from './seals.ts'
 import { arrayOf, mineInTrash, mineLiveOf, shown } from './statements.ts'
@@ -25,7 +26,7 @@ const sortKeys = {
   '-priority': { by: sql`${tasks.priority}`, type: 'priority' },
   title: { by: sql`${tasks.title} collate "C"`, type: 'text' },
   '-title': { by: sql`${tasks.title} collate "C"`, type: 'text' },
-} satisfies Record<Sort, { by: SQL; type: string }>
+} satisfies Record<Sort, { by: SQL; type: keyof typeof edges }>
 
 /** Where a row stands in a sort. */
 export const positionOf = (task: Task, sort: Sort): Position => {
@@ -33,6 +34,24 @@ export const positionOf = (task: Task, sort: Sort): Position => {
   if (sort === '-due_at') return [task.due_at ?? '-infinity', task.id]
   const key = sort.replace('-', '') as 'created_at' | 'updated_at' | 'priority' | 'title'
   return [task[key], task.id]
+}
+
+/** What no row of a sort goes before, and none behind. */
+const edges = {
+  timestamptz: { least: '-infinity', greatest: 'infinity' },
+  priority: { least: 'low', greatest: 'urgent' },
+  text: { least: '', greatest: '\u{10ffff}'.repeat(501) },
+}
+const firstId = '00000000-0000-0000-0000-000000000000'
+const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+
+/**
+ * Where a sort starts. The first page is read from there like any other from its position: without
+ * a range, and before PostgreSQL had statistics, it read and sorted all of 100 000 tasks.
+ */
+const startOf = (sort: Sort): Position => {
+  const { least, greatest } = edges[sortKeys[sort].type]
+  return sort.startsWith('-') ? [greatest, lastId] : [least, firstId]
 }
 
 /** Rows in the order of a sort, from behind a position: each read by one range of one index. */
@@ -44,7 +63,7 @@ const pageOf = (db: Db, who: Who, sort: Sort, values: PageValues, filter?: SQL) 
   const task = db
     .select(shown)
     .from(tasks)
-    .where(and(mineLiveOf(who.user), values.key === undefined ? undefined : from, filter))
+    .where(and(mineLiveOf(who.user), from, filter))
     .orderBy(down ? desc(by) : asc(by), down ? desc(tasks.id) : asc(tasks.id))
     .limit(values.rows)
     .as('task')
@@ -54,26 +73,22 @@ const pageOf = (db: Db, who: Who, sort: Sort, values: PageValues, filter?: SQL) 
 
 type Value = string | ReturnType<typeof sql.placeholder>
 type PageValues = {
-  key: Value | undefined
-  last: Value | undefined
+  key: Value
+  last: Value
   rows: number | ReturnType<typeof sql.placeholder>
 }
 
 /** The lists without filters, prepared; with filters there would be thousands of them. */
 const preparedOf = (db: Db) => {
-  const placeholders = { key: sql.placeholder('key'), last: sql.placeholder('last') }
-  const nothing = { key: undefined, last: undefined }
-  const rows = sql.placeholder('rows')
-  const prepared = (sort: Sort) => ({
-    first: pageOf(db, anyone, sort, { ...nothing, rows }).prepare(`tasks_${sort}`),
-    next: pageOf(db, anyone, sort, { ...placeholders, rows }).prepare(`tasks_${sort}_next`),
-  })
+  const { placeholder } = sql
+  const values = { key: placeholder('key'), last: placeholder('last'), rows: placeholder('rows') }
+  const prepared = (sort: Sort) => pageOf(db, anyone, sort, values).prepare(`tasks_${sort}`)
   return Object.fromEntries(
     Object.keys(sortKeys).map((sort) => [sort, prepared(sort as Sort)]),
   ) as Record<Sort, ReturnType<typeof prepared>>
 }
 
-const trashOf = (db: Db, after: boolean) => {
+const trashOf = (db: Db) => {
   const position = sql`(${sql.placeholder('key')}::timestamptz, ${sql.placeholder('last')}::uuid)`
   const task = db
     .select({
@@ -81,9 +96,7 @@ const trashOf = (db: Db, after: boolean) => {
       deleted_at: sql<string>`${tasks.deleted_at}`.mapWith(tasks.deleted_at).as('deleted_at'),
     })
     .from(tasks)
-    .where(
-      and(mineInTrash, after ? sql`(${tasks.deleted_at}, ${tasks.id}) < ${position}` : undefined),
-    )
+    .where(and(mineInTrash, sql`(${tasks.deleted_at}, ${tasks.id}) < ${position}`))
     .orderBy(desc(tasks.deleted_at), desc(tasks.id))
     .limit(sql.placeholder('rows'))
     .as('task')
@@ -94,34 +107,29 @@ const trashOf = (db: Db, after: boolean) => {
 /** The lists of whoever asks; nothing where their session has ended. */
 export const listingRepository = (db: Db) => {
   const prepared = preparedOf(db)
-  const trash = {
-    first: trashOf(db, false).prepare('trash'),
-    next: trashOf(db, true).prepare('trash_next'),
-  }
+  const trash = trashOf(db).prepare('trash')
 
   return ({ userId, sessionId }: Caller) => {
     const who = () => ({ user: userId, session: sessionId, now: now() })
-    const filtered = (filters: Filters, { sort, rows, after }: Page) =>
-      pageOf(db, who(), sort, { rows, key: after?.[0], last: after?.[1] }, conditionOf(filters))
 
     return {
       async page(filters: Filters, page: Page): Promise<Task[] | undefined> {
-        const { first, next } = prepared[page.sort]
-        const { rows, after } = page
-        const found = await reading(() => {
-          if (Object.keys(filters).length > 0) return filtered(filters, page)
-          if (after === undefined) return first.execute({ ...who(), rows })
-          return next.execute({ ...who(), rows, key: after[0], last: after[1] })
-        })
+        const { sort, rows } = page
+        const [key, last] = page.after ?? startOf(sort)
+        const values = { rows, key, last }
+        const found = await reading(() =>
+          Object.keys(filters).length > 0
+            ? pageOf(db, who(), sort, values, conditionOf(filters))
+            : prepared[sort].execute({ ...who(), ...values }),
+        )
         return found.length === 0 ? undefined : found.flatMap(({ task }) => task ?? [])
       },
 
-      async trash(rows: number, after?: Position): Promise<TrashedTask[] | undefined> {
-        const found = await reading(() =>
-          after === undefined
-            ? trash.first.execute({ ...who(), rows })
-            : trash.next.execute({ ...who(), rows, key: after[0], last: after[1] }),
-        )
+      async trash(
+        rows: number,
+        [key, last]: Position = ['infinity', lastId],
+      ): Promise<TrashedTask[] | undefined> {
+        const found = await reading(() => trash.execute({ ...who(), rows, key, last }))
         return found.length === 0 ? undefined : found.flatMap(({ task }) => task ?? [])
       },
     }
@@ -132,6 +140,8 @@ export type ListsOf = ReturnType<typeof listingRepository>
 
 const conditionOf = (filters: Filters): SQL | undefined => {
   const { completed, priority, tag, q, due_before, due_after, updated_after } = filters
+  const times = [due_before, due_after, updated_after].map((time) => toUtc(time))
+  const [before, after, changed] = times
   const pattern = q === undefined ? undefined : `%${q.replace(/[\\%_]/g, '\\$&')}%`
   return and(
     completed === undefined ? undefined : eq(tasks.completed, completed === 'true'),
@@ -140,8 +150,8 @@ const conditionOf = (filters: Filters): SQL | undefined => {
     pattern === undefined
       ? undefined
       : sql`(${tasks.title} ilike ${pattern} or ${tasks.description} ilike ${pattern})`,
-    due_before === undefined ? undefined : lt(tasks.due_at, due_before),
-    due_after === undefined ? undefined : gt(tasks.due_at, due_after),
-    updated_after === undefined ? undefined : gt(tasks.updated_at, updated_after),
+    before === undefined ? undefined : lt(tasks.due_at, before),
+    after === undefined ? undefined : gt(tasks.due_at, after),
+    changed === undefined ? undefined : gt(tasks.updated_at, changed),
   )
 }

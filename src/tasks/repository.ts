@@ -5,7 +5,7 @@ import { reading, violates, writing } from '../db/faults.ts'
 import { anyone } from '../db/live.ts'
 import { now } from '../db/now.ts'
 import { idempotencyKeys, tasks } from '../db/schema.ts'
-import { idOf } from '../shapes.ts'
+import { idOf, toUtc } from '../shapes.ts'
 import type { NewTask, Task, TaskChanges, TaskReplacement } from './model.ts'
 import {
   arrayOf,
@@ -17,8 +17,8 @@ import {
   draft,
   draftOf,
   given,
-  mineInTrash,
   mineLive,
+  mineTrashed,
   onceParts,
   shown,
 } from './statements.ts'
@@ -44,7 +44,7 @@ const statementsOf = (db: Db) => {
   const { live, numbered, always } = commonParts(db)
   const found = db.$with('task').as(db.select(shown).from(tasks).where(and(mineLive, byId)))
   const added = adding(db)
-  const inTrash = and(mineInTrash, byId)
+  const inTrash = and(mineTrashed, byId)
 
   return {
     find: db.with(live, found).select().from(live).leftJoin(found, always).prepare('tasks_find'),
@@ -271,8 +271,9 @@ export const taskRepository = (db: Db) => {
 
       change: (id: string, changes: TaskChanges, condition: Condition) =>
         write('change', id, condition, {
-          ...{ title: null, description: null, priority: null, due_at: null, completed: null },
+          ...{ title: null, description: null, priority: null, completed: null },
           ...changes,
+          due_at: toUtc(changes.due_at) ?? null,
           tags: changes.tags === undefined ? null : arrayOf(changes.tags),
           sets_description: 'description' in changes,
           sets_due_at: 'due_at' in changes,

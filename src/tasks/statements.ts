@@ -2,6 +2,7 @@ import { and, eq, getTableColumns, isNotNull, isNull, lte, type SQL, sql } from 
 import type { Db } from '../db/client.ts'
 import { always, anyone, partsOf, type Who } from '../db/live.ts'
 import { idempotencyKeys, tasks } from '../db/schema.ts'
+import { toUtc } from '../shapes.ts'
 
 const { user_id, id, deleted_at: _deleted, change: _change, ...others } = getTableColumns(tasks)
 /** A row as a client sees it: a Task. */
@@ -32,8 +33,9 @@ export const draftOf = (task: {
   due_at?: string | null
   tags?: readonly string[]
 }) => ({
-  ...{ description: null, priority: 'normal', due_at: null },
+  ...{ description: null, priority: 'normal' },
   ...task,
+  due_at: toUtc(task.due_at) ?? null,
   tags: arrayOf(task.tags ?? []),
 })
 
@@ -45,8 +47,18 @@ export const completing = (completed: SQL) => ({
 
 export const mineLiveOf = (user: Who['user']) =>
   and(eq(tasks.user_id, user), isNull(tasks.deleted_at))
-export const mineLive = mineLiveOf(anyone.user)
 export const mineInTrash = and(eq(tasks.user_id, anyone.user), isNotNull(tasks.deleted_at))
+
+/**
+ * The same in words that fit no index of a list, and that PostgreSQL guesses to hold: before it
+ * had statistics, it took one of those to find a task by its id, and read all that the user has.
+ */
+export const isLive = sql`(${tasks.deleted_at} is null)::int <> 0`
+export const mineLive = and(eq(tasks.user_id, anyone.user), isLive)
+export const mineTrashed = and(
+  eq(tasks.user_id, anyone.user),
+  sql`(${tasks.deleted_at} is null)::int <> 1`,
+)
 export const byId = eq(tasks.id, sql.placeholder('id'))
 
 /** A task's row as the JSON text of a Task, for an answer that is kept. */

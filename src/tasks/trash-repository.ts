@@ -5,7 +5,7 @@ import { writing } from '../db/faults.ts'
 import { now } from '../db/now.ts'
 import { tasks, taskTombstones, userChanges } from '../db/schema.ts'
 import { idOf } from '../shapes.ts'
-import { byId, commonParts, mineInTrash } from './statements.ts'
+import { byId, commonParts, mineInTrash, mineTrashed } from './statements.ts'
 
 /**
  * The parts that erase what a condition finds in the trash. They leave tombstones with the
@@ -50,7 +50,7 @@ export const trashRepository = (db: Db) => {
     )
     return db.with(live, locked, gone, buried, erased).select().from(live).leftJoin(erased, always)
   }
-  const erase = statement(and(mineInTrash, byId)).prepare('trash_erase')
+  const erase = statement(and(mineTrashed, byId)).prepare('trash_erase')
   const empty = statement(mineInTrash).prepare('trash_empty')
 
   return ({ userId, sessionId }: Caller) => {

@@ -1,0 +1,253 @@
+import { expect, test } from 'bun:test'
+import { bodies, closedRoutes } from './requests.ts'
+import { faceless, filled, rowsOf, type Service, sentBy, service } from './service.ts'
+
+const parametersOf = (path: string) => path.match(/:\w+/g) ?? []
+
+/** What Bob owns, of which Ada must see nothing: an id for each route that takes one. */
+const idOf: Record<string, (bob: Awaited<ReturnType<typeof owner>>) => string> = {
+  'GET /api/tasks/:id': ({ task }) => task,
+  'PUT /api/tasks/:id': ({ task }) => task,
+  'PATCH /api/tasks/:id': ({ task }) => task,
+  'POST /api/tasks/:id/restore': ({ deleted }) => deleted,
+  'DELETE /api/tasks/trash/:id': ({ deleted }) => deleted,
+  'PATCH /api/tasks/:id/complete': ({ task }) => task,
+  'DELETE /api/tasks/:id': ({ task }) => task,
+  'DELETE /api/auth/sessions/:id': ({ session }) => session,
+}
+
+const malformed = [
+  'x',
+  '1',
+  '%00',
+  'null',
+  '..%2f..',
+  "'%20or%201=1--",
+  '%F0%9F%98%80',
+  '00000000-0000-0000-0000-000000000000',
+  'undefined',
+  'a'.repeat(2000),
+]
+
+const owner = async ({ someone }: Service) => {
+  const bob = await someone()
+  const { body } = await bob.call('POST', '/api/tasks', { title: 'of Bob' })
+  const { body: trashed } = await bob.call('POST', '/api/tasks', { title: 'in the trash of Bob' })
+  await bob.call('DELETE', `/api/tasks/${trashed.id}`)
+  const { body: listed } = await bob.call('GET', '/api/auth/sessions')
+  const session = listed.sessions[0].id as string
+  return { ...bob, task: body.id as string, deleted: trashed.id as string, session }
+}
+
+/** The path of a route with an id of the user's own in it. */
+const ownPath = (path: string, { task, deleted, session }: Awaited<ReturnType<typeof owner>>) => {
+  const id = /trash|restore/.test(path) ? deleted : task
+  return filled(path, path.includes('sessions') ? session : id)
+}
+
+test("on every route with an id, another user's is the 404 of a random one, byte for byte", async () => {
+  const here = await service()
+  const bob = await owner(here)
+  const ada = await here.someone()
+  const before = await rowsOf(bob.id)
+  const routes = closedRoutes(here.app).filter(({ path }) => parametersOf(path).length > 0)
+  expect(routes.map(({ name }) => name).sort()).toEqual(Object.keys(idOf).sort())
+
+  for (const { name, method, path, body } of routes) {
+    const asked = async (id: string) => faceless(await ada.call(method, filled(path, id), body))
+    const theirs = idOf[name]?.(bob) ?? ''
+    const absent = await asked(Bun.randomUUIDv7())
+    expect([name, absent.status]).toEqual([name, 404])
+
+    for (const id of [
+      theirs,
+      theirs.toUpperCase(),
+      `urn:uuid:${theirs}`,
+      `{${theirs}}`,
+      bob.id,
+      ...malformed,
+    ])
+      expect([name, id, await asked(id)]).toEqual([name, id, absent])
+  }
+  expect(await rowsOf(bob.id)).toEqual(before)
+})
+
+test('a deleted task and an ended session of one’s own are the same 404', async () => {
+  const { app, call, someone } = await service()
+  const ada = await someone()
+  const { body: task } = await ada.call('POST', '/api/tasks', { title: 'x' })
+  await ada.call('DELETE', `/api/tasks/${task.id}`)
+  const login = await call('POST', '/api/auth/login', {
+    body: { email: ada.email, password: ada.password },
+  })
+  const { body } = await ada.call('GET', '/api/auth/sessions')
+  const ended = body.sessions.find((session: { current: boolean }) => !session.current).id
+  await call('POST', '/api/auth/logout', { token: login.body.access_token })
+  const { tasks, sessions } = await rowsOf(ada.id)
+
+  for (const { name, method, path, body } of closedRoutes(app)) {
+    // In the trash, and to be taken out of it, is what a deleted task is.
+    if (parametersOf(path).length === 0 || /trash|restore/.test(path)) continue
+    const asked = async (id: string) => faceless(await ada.call(method, filled(path, id), body))
+    const gone = path.includes('sessions') ? ended : task.id
+    expect([name, await asked(gone)]).toEqual([name, await asked(Bun.randomUUIDv7())])
+  }
+  expect(await rowsOf(ada.id)).toMatchObject({ tasks, sessions })
+})
+
+test('no request of one user changes a row of another, whatever the route', async () => {
+  const here = await service()
+  const bob = await owner(here)
+  const before = await rowsOf(bob.id)
+
+  for (const { method, path, body } of closedRoutes(here.app)) {
+    const ada = await here.someone()
+    await ada.call(method, filled(path, bob.task), body)
+    await ada.call(method, filled(path, bob.deleted), body)
+    await ada.call(method, filled(path, bob.session), body)
+    await ada.call(method, filled(path, bob.id), body, { 'x-user-id': bob.id, user_id: bob.id })
+  }
+
+  expect(await rowsOf(bob.id)).toEqual(before)
+})
+
+test('a user_id in the body or the query is refused by name, and one in a header means nothing', async () => {
+  const here = await service()
+  const bob = await owner(here)
+  const ada = await owner(here)
+  const before = [await rowsOf(ada.id), await rowsOf(bob.id)]
+
+  for (const { name, method, path, body } of closedRoutes(here.app)) {
+    const own = ownPath(path, ada)
+    const inQuery = await ada.call(method, `${own}?user_id=${bob.id}`, body)
+    expect([name, inQuery.status, inQuery.body.errors?.[0]]).toEqual([
+      name,
+      422,
+      { in: 'query', pointer: '/user_id', detail: expect.any(String) },
+    ])
+    if (method === 'GET') continue
+    const inBody = await ada.call(method, own, { ...(body as object), user_id: bob.id })
+    expect([name, inBody.status]).toEqual([name, 422])
+    expect(inBody.body.errors.map(({ pointer }: { pointer: string }) => pointer)).toContain(
+      '/user_id',
+    )
+  }
+  expect([await rowsOf(ada.id), await rowsOf(bob.id)]).toEqual(before)
+
+  const headers = { 'x-user-id': bob.id, 'user-id': bob.id, user_id: bob.id, from: bob.email }
+  const created = await ada.call('POST', '/api/tasks', { title: 'mine' }, headers)
+  expect(created.body.user_id).toBe(ada.id)
+  const listed = await ada.call('GET', '/api/tasks', undefined, headers)
+  expect(listed.body.tasks.map(({ user_id }: { user_id: string }) => user_id)).toEqual([
+    ada.id,
+    ada.id,
+  ])
+})
+
+test('lists hold what is one’s own and nothing else, over all pages', async () => {
+  const here = await service()
+  const people = await Promise.all([owner(here), owner(here), owner(here)])
+  for (const round of [1, 2, 3, 4])
+    for (const person of people) await person.call('POST', '/api/tasks', { title: `${round}` })
+
+  for (const person of people) {
+    const seen: string[] = []
+    let path: string | null = '/api/tasks?limit=2'
+    while (path !== null) {
+      const { body } = await person.call('GET', path)
+      seen.push(...body.tasks.map(({ user_id }: { user_id: string }) => user_id))
+      path = body.next_cursor && `/api/tasks?limit=2&cursor=${body.next_cursor}`
+    }
+    const { body } = await person.call('GET', '/api/auth/sessions')
+
+    expect(seen).toEqual(Array(5).fill(person.id))
+    expect(body.sessions.map(({ id }: { id: string }) => id)).toEqual([person.session])
+  }
+})
+
+test('a cursor is of no use to another user, nor bent, nor from another secret', async () => {
+  const here = await service()
+  const elsewhere = await service({
+    JWT_SECRET: 'another secret that is long enough for the tests',
+  })
+  const [bob, ada, eve] = [await owner(here), await owner(here), await owner(elsewhere)]
+  await bob.call('POST', '/api/tasks', { title: 'another' })
+  await eve.call('POST', '/api/tasks', { title: 'another' })
+  const cursorOf = async ({ call }: typeof bob) =>
+    (await call('GET', '/api/tasks?limit=1')).body.next_cursor as string
+  const [cursor, foreign] = [await cursorOf(bob), await cursorOf(eve)]
+  const asked = async (who: typeof bob, text: string) => {
+    const { status, body } = await who.call('GET', `/api/tasks?cursor=${encodeURIComponent(text)}`)
+    return [status, body.code ?? body.tasks.length]
+  }
+
+  expect(await asked(bob, cursor)).toEqual([200, 1])
+  expect(await asked(ada, cursor)).toEqual([400, 'malformed-request'])
+  const last = Buffer.from(cursor, 'base64url')
+  const bent = [...last.keys()].map((at) => {
+    const bytes = Buffer.from(last)
+    bytes[at] = (bytes[at] ?? 0) ^ 1
+    return bytes.toString('base64url')
+  })
+  for (const text of [
+    ...bent,
+    `${cursor}=`,
+    `${cursor}A`,
+    cursor.slice(1),
+    'A',
+    'null',
+    ' ',
+    foreign,
+    'é',
+  ])
+    expect([text, ...(await asked(bob, text))]).toEqual([text, 400, 'malformed-request'])
+})
+
+test('every statement on a user’s tables is bound to the user of the token', async () => {
+  const here = await service()
+  const bob = await owner(here)
+
+  for (const { name, method, path, body } of closedRoutes(here.app)) {
+    const ada = await owner(here)
+    const own = ownPath(path, ada)
+    const sent = await sentBy(() => ada.call(method, own, body))
+
+    expect([name, sent.length > 0]).toEqual([name, true])
+    for (const { statement, params } of sent) {
+      for (const [, table = '', alias] of statement.matchAll(
+        /(?:from|update|delete from|join) "(tasks|sessions|user_changes)"(?: "?(\w+)"?)?/g,
+      )) {
+        const named =
+          alias && !/^(set|where|inner|left|order|limit|cross|on)$/.test(alias) ? alias : table
+        const bound = [...statement.matchAll(new RegExp(`"${named}"\\."user_id" = \\$(\\d+)`, 'g'))]
+        expect([name, statement, bound.length > 0]).toEqual([name, statement, true])
+        for (const [, number] of bound) expect(params[Number(number) - 1]).toBe(ada.id)
+      }
+      expect(JSON.stringify(params)).not.toContain(bob.id)
+    }
+  }
+})
+
+test('each occurrence of a user’s table in a statement has a predicate of its own on the user', async () => {
+  const here = await service()
+
+  for (const { name, method, path, body } of closedRoutes(here.app)) {
+    const ada = await owner(here)
+    const own = ownPath(path, ada)
+    const sent = await sentBy(() => ada.call(method, own, body))
+
+    for (const { statement } of sent) {
+      // Reads, updates and deletes; what is inserted takes its user from a CTE that is bound itself.
+      const touched = statement.match(/(from|update|join) "(tasks|sessions|user_changes)"/g) ?? []
+      const bound = statement.match(/"(tasks|sessions|user_changes)"\."user_id" = \$\d+/g) ?? []
+      expect([name, statement, bound.length]).toEqual([name, statement, touched.length])
+    }
+  }
+})
+
+test('the table of bodies has no entry for a route that is gone', async () => {
+  const { app } = await service()
+  const names = app.routes.map(({ method, path }) => `${method} ${path}`)
+
+  expect(Object.keys(bodies).filter((name) => !names.includes(name))).toEqual([])
+})
