@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from 'bun:test'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
-import { catalogue } from '../src/errors.ts'
+import { catalogue } from '../src/catalogue.ts'
 import { type Answer, type Service, service } from './service.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: read as its readers read it
@@ -141,6 +141,47 @@ describe('the document', () => {
     expect(Object.keys(operation('oauthToken').requestBody.content)).toEqual([
       'application/x-www-form-urlencoded',
     ])
+    expect(Object.keys(operation('changeTask').requestBody.content)).toEqual([
+      'application/merge-patch+json',
+      'application/json',
+    ])
+    expect(Object.keys(operation('importTasks').requestBody.content)).toEqual([
+      'application/json',
+      'application/x-ndjson',
+      'text/csv',
+    ])
+  })
+
+  test('has the headers that are heeded, and how they are refused', () => {
+    const taken = operations().flatMap(({ operation: { operationId, parameters, responses } }) =>
+      parameters
+        .filter((one: Json) => one.in === 'header')
+        .map(({ name, schema, description }: Json) => {
+          expect(schema.examples, `${operationId} ${name}`).toHaveLength(1)
+          expect(description.length).toBeGreaterThan(3)
+          const refused = { 'If-Match': '412', 'If-None-Match': '304', 'Idempotency-Key': '409' }[
+            name as string
+          ]
+          expect(Object.keys(responses), operationId).toContain(refused ?? '')
+          expect(Object.keys(responses), operationId).toContain(
+            name === 'Idempotency-Key' ? '422' : '400',
+          )
+          return `${operationId} ${name}`
+        }),
+    )
+
+    expect(taken.sort()).toEqual([
+      'batchTasks Idempotency-Key',
+      'changeTask If-Match',
+      'completeTask Idempotency-Key',
+      'completeTask If-Match',
+      'createTask Idempotency-Key',
+      'deleteTask If-Match',
+      'importTasks Idempotency-Key',
+      'readTask If-None-Match',
+      'replaceTask If-Match',
+      'restoreTask If-Match',
+    ])
   })
 
   test('is plain JSON Schema: nothing of the validator is left in it', () => {
@@ -188,21 +229,108 @@ test('what the service answers is what its document says: bodies and headers', a
     ['readTask', await call('GET', path)],
     ['replaceTask', await call('PUT', path, { title: 'three', completed: true })],
     ['completeTask', await call('PATCH', `${path}/complete`)],
+    ['changeTask', await call('PATCH', path, { priority: 'high' })],
+    ['changeTask', await call('PATCH', path, { priority: 'low' }, { 'if-match': '"1"' })],
+    ['changeTask', await call('PATCH', path, { priority: 'low' }, { 'if-match': '1' })],
+    ['createTask', await call('POST', '/api/tasks', { title: 'a' }, { 'idempotency-key': 'k' })],
+    ['createTask', await call('POST', '/api/tasks', { title: 'a' }, { 'idempotency-key': 'k' })],
+    ['createTask', await call('POST', '/api/tasks', { title: 'b' }, { 'idempotency-key': 'k' })],
+    ['batchTasks', await call('POST', '/api/tasks/batch', { complete: [{ id: task.id }] })],
+    ['batchTasks', await call('POST', '/api/tasks/batch', { delete: ['none'] })],
+    ['listTasks', await call('GET', '/api/tasks?cursor=none')],
+    ['deleteTask', await call('DELETE', path, undefined, { 'if-match': '1' })],
     ['deleteTask', await call('DELETE', path)],
     ['readTask', await call('GET', path)],
+    ['readChanges', await call('GET', '/api/tasks/changes')],
+    ['readChanges', await call('GET', '/api/tasks/changes?since=none')],
+    ['listTrash', await call('GET', '/api/tasks/trash')],
+    ['restoreTask', await call('POST', `${path}/restore`)],
+    ['importTasks', await call('POST', '/api/tasks/import', { tasks: [{ title: 'a' }] })],
+    ['importTasks', await call('POST', '/api/tasks/import?dry_run=true', { tasks: [] })],
+    ['importTasks', await call('POST', '/api/tasks/import', { tasks: [{}] })],
+    ['exportTasks', await call('GET', '/api/tasks/export')],
+    ['exportTasks', await call('GET', '/api/tasks/export?format=ndjson')],
+    ['exportTasks', await call('GET', '/api/tasks/export?format=csv')],
+    ['exportTasks', await call('GET', '/api/tasks/export?format=ics')],
+    ['exportTasks', await call('GET', '/api/tasks/export?format=pdf')],
     ['readMe', await call('GET', '/api/auth/me')],
     ['listSessions', await call('GET', '/api/auth/sessions')],
     ['readProblem', await api.call('GET', '/problems/rate-limited')],
   ]
 
-  for (const [id, { status, headers, body }] of answers) {
+  for (const [id, { status, headers, body, text }] of answers) {
     const documented = operation(id).responses[status]
     const type = headers.get('content-type')?.split(';')[0] ?? ''
-    expect(wrong(checker, documented.content[type].schema, body), `${id} ${status}`).toEqual([])
-    const names = Object.keys(documented.headers).map((name) => name.toLowerCase())
-    const sent = [...headers.keys()].filter((name) => !ordinary.has(name))
-    expect(names, `${id} ${status}`).toEqual(expect.arrayContaining(sent))
+    const { schema } = documented.content[type]
+    expect(wrong(checker, schema, body ?? text), `${id} ${status}`).toEqual([])
+    isDocumented(id, status, headers)
   }
+})
+
+const isDocumented = (id: string, status: number, headers: Headers) => {
+  const names = Object.keys(operation(id).responses[status].headers).map((one) => one.toLowerCase())
+  const sent = [...headers.keys()].filter((name) => !ordinary.has(name))
+  expect(names, `${id} ${status}`).toEqual(expect.arrayContaining(sent))
+}
+
+test('304 and the next page are answered with the headers that the document gives them', async () => {
+  const { call } = await api.someone()
+  const { body: task, headers } = await call('POST', '/api/tasks', { title: 'one' })
+  await call('POST', '/api/tasks', { title: 'two' })
+  const etag = { 'if-none-match': headers.get('etag') ?? '' }
+
+  const known = await call('GET', `/api/tasks/${task.id}`, undefined, etag)
+  const page = await call('GET', '/api/tasks?limit=1')
+  for (const { id } of (await call('GET', '/api/tasks')).body.tasks)
+    await call('DELETE', `/api/tasks/${id}`)
+  const trash = await call('GET', '/api/tasks/trash?limit=1')
+
+  expect([known.status, known.text]).toEqual([304, ''])
+  isDocumented('readTask', 304, known.headers)
+  isDocumented('listTasks', 200, page.headers)
+  isDocumented('listTrash', 200, trash.headers)
+  expect([page, trash].map((one) => one.headers.has('link'))).toEqual([true, true])
+})
+
+test('what the document shows of a request is taken: a form that it fills in works', async () => {
+  const { call } = await api.someone()
+  const exampleOf = (id: string, type = 'application/json') =>
+    operation(id).requestBody.content[type].example
+  const importing = (type: string) =>
+    call('POST', '/api/tasks/import', exampleOf('importTasks', type), { 'content-type': type })
+
+  const { body: task, status } = await call('POST', '/api/tasks', exampleOf('createTask'))
+  const path = `/api/tasks/${task.id}`
+  const replaced = await call('PUT', path, exampleOf('replaceTask'))
+  const changed = await call('PATCH', path, exampleOf('changeTask'))
+  const completed = await call('PATCH', `${path}/complete`, exampleOf('completeTask'))
+  const imported = await Promise.all(
+    ['application/json', 'application/x-ndjson', 'text/csv'].map(importing),
+  )
+  const batched = await call('POST', '/api/tasks/batch', exampleOf('batchTasks'))
+
+  expect([status, replaced.status, changed.status, completed.status]).toEqual([201, 200, 200, 200])
+  expect(imported.map(({ body }) => body)).toEqual([
+    { imported: 2 },
+    { imported: 2 },
+    { imported: 2 },
+  ])
+  // Its tasks are nobody's.
+  expect([batched.status, batched.body.errors[0].pointer]).toEqual([404, '/update/0'])
+})
+
+test('an export is what the document shows of it', async () => {
+  const content = operation('exportTasks').responses['200'].content
+  const { call } = await api.someone()
+
+  for (const type of ['application/x-ndjson', 'text/csv']) {
+    const { status, body } = await call('POST', '/api/tasks/import', content[type].example, {
+      'content-type': type,
+    })
+    expect([type, status, body]).toEqual([type, 200, { imported: 1 }])
+  }
+  expect(content['text/calendar'].example).toStartWith('BEGIN:VCALENDAR\r\nVERSION:2.0\r\n')
+  expect(content['application/json'].schema).toEqual({ $ref: '#/components/schemas/Export' })
 })
 
 const ordinary = new Set(['content-type', 'cache-control', 'x-content-type-options', 'vary'])

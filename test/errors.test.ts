@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { catalogue } from '../src/errors.ts'
+import { catalogue } from '../src/catalogue.ts'
 import { closedRoutes } from './requests.ts'
 import { type Answer, filled, type Service, service } from './service.ts'
 

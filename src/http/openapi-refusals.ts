@@ -1,4 +1,5 @@
-import { catalogue, type RefusalCode } from '../errors.ts'
+import { catalogue } from '../catalogue.ts'
+import type { RefusalCode } from '../errors.ts'
 import type { RequestHeader, ResponseHeader } from './openapi-headers.ts'
 import { exampleId } from './openapi-schemas.ts'
 

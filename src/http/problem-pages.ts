@@ -1,5 +1,6 @@
 import { Elysia, t } from 'elysia'
-import { catalogue, refusals, refuse } from '../errors.ts'
+import { catalogue } from '../catalogue.ts'
+import { refusals, refuse } from '../errors.ts'
 
 const pages = Object.entries(catalogue).map(([code, { status, title, cause, cure }]) => ({
   type: `/problems/${code}`,

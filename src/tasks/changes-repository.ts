@@ -5,7 +5,8 @@ import { reading } from '../db/faults.ts'
 import { anyone } from '../db/live.ts'
 import { now } from '../db/now.ts'
 import { tasks, taskTombstones, userChanges } from '../db/schema.ts'
-import type { Change, Task } from './model.ts'
+import type { Change } from './bulk-model.ts'
+import type { Task } from './model.ts'
 import { commonParts, given, isLive, shown } from './statements.ts'
 
 /**

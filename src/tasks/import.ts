@@ -4,8 +4,8 @@ import { CsvError, parse } from 'csv-parse/sync'
 import { type Issue, Refusal, refuse } from '../errors.ts'
 import { issuesIn } from '../http/issues.ts'
 import { TextBody, toUtc } from '../shapes.ts'
+import { ImportedTask } from './bulk-model.ts'
 import { uncell } from './formats/csv.ts'
-import { ImportedTask } from './model.ts'
 import type { ImportedRow } from './transfer-repository.ts'
 
 /** One record of an import, and where it stands: `/tasks/6`, or the line where it starts: `/line/7`. */

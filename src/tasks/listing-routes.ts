@@ -2,6 +2,7 @@ import { Elysia } from 'elysia'
 import { alive, type SignedIn } from '../auth/guard.ts'
 import { refuse } from '../errors.ts'
 import type { Head } from './answers.ts'
+import * as bulkOperations from './bulk-operations.ts'
 import { type ListsOf, positionOf } from './listing-repository.ts'
 import * as operations from './operations.ts'
 import type { Position, Seals } from './seals.ts'
@@ -50,7 +51,7 @@ export const listingRoutes = ({ listsOf, seals, signedIn }: Needs) => {
         if (next_cursor !== null) link(set, '/api/tasks/trash', { ...query, cursor: next_cursor })
         return { tasks: page, next_cursor }
       },
-      operations.listTrash,
+      bulkOperations.listTrash,
     )
 }
 

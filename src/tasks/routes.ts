@@ -1,6 +1,7 @@
 import { Elysia } from 'elysia'
 import { alive, type SignedIn } from '../auth/guard.ts'
 import { existing, written } from './answers.ts'
+import * as bulkOperations from './bulk-operations.ts'
 import { onceOf } from './idempotency.ts'
 import * as operations from './operations.ts'
 import { etagOf, ifMatch, isKnown } from './preconditions.ts'
@@ -80,5 +81,5 @@ export const taskRoutes = ({ tasksOf, signedIn }: Needs) =>
       '/:id/restore',
       async ({ tasks, params, request, set }) =>
         written(await tasks.restore(params.id, ifMatch(request.headers)), set),
-      operations.restore,
+      bulkOperations.restore,
     )

@@ -1,0 +1,176 @@
+import { and, eq, type SQL, sql } from 'drizzle-orm'
+import type { Db } from '../db/client.ts'
+import { anyone } from '../db/live.ts'
+import { idempotencyKeys, tasks } from '../db/schema.ts'
+import {
+  asJson,
+  at,
+  byId,
+  commonParts,
+  completing,
+  draft,
+  given,
+  mineLive,
+  mineTrashed,
+  onceParts,
+  shown,
+} from './statements.ts'
+
+/** Every statement on one task, prepared once: named statements took a list from 3 460 to 11 010 requests a second. */
+export const statementsOf = (db: Db) => {
+  const { live, numbered, always } = commonParts(db)
+  const found = db.$with('task').as(db.select(shown).from(tasks).where(and(mineLive, byId)))
+  const added = adding(db)
+  const inTrash = and(mineTrashed, byId)
+
+  return {
+    find: db.with(live, found).select().from(live).leftJoin(found, always).prepare('tasks_find'),
+    add: db.with(live, numbered, added).select().from(added).prepare('tasks_add'),
+    addOnce: addingOnce(db).prepare('tasks_add_once'),
+    replace: changing(db, {
+      ...draft,
+      ...completing(given('completed', 'boolean')),
+    }).prepare('tasks_replace'),
+    change: changing(db, merging).prepare('tasks_change'),
+    complete: changing(db, completing(flipping)).prepare('tasks_complete'),
+    completeOnce: changingOnce(db, completing(flipping)).prepare('tasks_complete_once'),
+    remove: changing(db, { deleted_at: at }).prepare('tasks_remove'),
+    restore: changing(db, { deleted_at: sql`null` }, inTrash).prepare('tasks_restore'),
+  }
+}
+
+/** Sets `completed`, or flips it in the row itself where it is not said. */
+const flipping = sql`coalesce(${given('completed', 'boolean')}, not ${tasks.completed})`
+
+/** RFC 7396 on columns: null stands for absent where a null is not allowed. */
+const merging = {
+  title: sql`coalesce(${draft.title}, ${tasks.title})`,
+  priority: sql`coalesce(${draft.priority}, ${tasks.priority})`,
+  tags: sql`coalesce(${draft.tags}, ${tasks.tags})`,
+  description: sql`case when ${given('sets_description', 'boolean')} then ${draft.description} else ${tasks.description} end`,
+  due_at: sql`case when ${given('sets_due_at', 'boolean')} then ${draft.due_at} else ${tasks.due_at} end`,
+  ...completing(sql`coalesce(${given('completed', 'boolean')}, ${tasks.completed})`),
+}
+
+const adding = (db: Db, condition?: SQL) => {
+  const { numbered } = commonParts(db)
+  const row = db
+    .select({
+      user_id: numbered.user_id,
+      id: given('id', 'uuid').as('id'),
+      title: draft.title.as('title'),
+      description: draft.description.as('description'),
+      completed: sql`false`.as('completed'),
+      completed_at: sql`null::timestamptz`.as('completed_at'),
+      priority: draft.priority.as('priority'),
+      due_at: draft.due_at.as('due_at'),
+      tags: draft.tags.as('tags'),
+      version: sql`1`.as('version'),
+      created_at: at.as('created_at'),
+      updated_at: at.as('updated_at'),
+      deleted_at: sql`null::timestamptz`.as('deleted_at'),
+      change: numbered.change,
+    })
+    .from(numbered)
+    .where(condition)
+  return db.$with('task').as(db.insert(tasks).select(row).returning(shown))
+}
+
+const addingOnce = (db: Db) => {
+  const { live, numbered, always } = commonParts(db)
+  const { earlier, expired, row, isSwept, isFirst } = onceParts(db)
+  const task = adding(db, isFirst)
+  const keeping = db
+    .select(row(asJson(task), sql`'"1"'`))
+    .from(task)
+    .where(isSwept)
+  const kept = db
+    .$with('kept')
+    .as(db.insert(idempotencyKeys).select(keeping).returning({ key: idempotencyKeys.key }))
+  return db
+    .with(live, numbered, earlier, expired, task, kept)
+    .select()
+    .from(live)
+    .leftJoin(task, always)
+    .leftJoin(earlier, always)
+}
+
+/**
+ * The row as it is now, locked after the user's counter: what a condition is held
+ * against, and what a 412 tells. Its snapshot may be older than the lock.
+ */
+const currentOf = (db: Db, where: SQL | undefined) => {
+  const { numbered } = commonParts(db)
+  return db
+    .$with('current')
+    .as(
+      db
+        .select({ id: tasks.id, version: tasks.version, change: numbered.change })
+        .from(tasks)
+        .innerJoin(numbered, eq(tasks.user_id, numbered.user_id))
+        .where(where)
+        .for('update', { of: tasks }),
+    )
+}
+
+const changed = (
+  db: Db,
+  current: ReturnType<typeof currentOf>,
+  set: Record<string, SQL>,
+  condition?: SQL,
+) => {
+  const versions = sql`${sql.placeholder('versions')}::int[]`
+  return db.$with('task').as(
+    db
+      .update(tasks)
+      .set({
+        ...set,
+        version: sql`${tasks.version} + 1`,
+        updated_at: at,
+        change: sql`${current.change}`,
+      })
+      .from(current)
+      .where(
+        and(
+          eq(tasks.user_id, anyone.user),
+          eq(tasks.id, current.id),
+          sql`(${versions} is null or ${current.version} = any(${versions}))`,
+          condition,
+        ),
+      )
+      .returning(shown),
+  )
+}
+
+const changing = (db: Db, set: Record<string, SQL>, where = and(mineLive, byId)) => {
+  const { live, numbered, always } = commonParts(db)
+  const current = currentOf(db, where)
+  const task = changed(db, current, set)
+  return db
+    .with(live, numbered, current, task)
+    .select()
+    .from(live)
+    .leftJoin(current, always)
+    .leftJoin(task, always)
+}
+
+const changingOnce = (db: Db, set: Record<string, SQL>) => {
+  const { live, numbered, always } = commonParts(db)
+  const { earlier, expired, row, isSwept, isFirst } = onceParts(db)
+  const current = currentOf(db, and(mineLive, byId))
+  const task = changed(db, current, set, isFirst)
+  const keeping = db
+    .select(row(asJson(task), sql`'"' || ${task.version} || '"'`))
+    .from(task)
+    .where(isSwept)
+  const kept = db
+    .$with('kept')
+    .as(db.insert(idempotencyKeys).select(keeping).returning({ key: idempotencyKeys.key }))
+  return db
+    .with(live, numbered, earlier, expired, current, task, kept)
+    .select()
+    .from(live)
+    .leftJoin(current, always)
+    .leftJoin(task, always)
+    .leftJoin(earlier, always)
+}
