@@ -26,6 +26,7 @@ export class Refusal extends Error {
   }
 }
 
+/** Leaves with a refusal. */
 export const refuse = (code: RefusalCode, extras?: Extras): never => {
   throw new Refusal(code, extras)
 }

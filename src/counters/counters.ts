@@ -15,6 +15,7 @@ export type Counters = {
   forget(key: string): void | Promise<void>
 }
 
+/** The store could not count: a 503. */
 export class CountersUnavailable extends Error {
   constructor(message = 'the counters cannot answer', options?: ErrorOptions) {
     super(message, options)

@@ -15,6 +15,7 @@ export type EmbeddedSettings = {
   timeoutMs: number
 }
 
+/** PGlite in this process, one statement at a time; `DataDirectoryInUse` where another process has it. */
 export const openEmbedded = async (
   { dataDir, timeoutMs }: EmbeddedSettings,
   observe?: Observe,

@@ -21,6 +21,7 @@ export type PostgresSettings = {
 const migrationConnectSeconds = 10
 const migrationMinutesMax = 15
 
+/** PostgreSQL by our own pool of postgres.js connections; nothing is connected yet. */
 export const openPostgres = (settings: PostgresSettings, observe?: Observe): Database => {
   const { url, poolMax: max, timeoutMs, prepare } = settings
   // Never connects: Drizzle writes its parsers into it, and they are copied from there.

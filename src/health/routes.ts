@@ -9,6 +9,7 @@ type Needs = {
 const open = { tags: ['Service'], security: [], 'x-budget': 'none' as const }
 const Status = t.Object({ status: t.Literal('ok') }, { additionalProperties: false, $id: 'Status' })
 
+/** For probes: the process runs; it may be sent requests. */
 export const healthRoutes = ({ isReady }: Needs) =>
   new Elysia({ detail: open })
     .get('/health', () => ({ status: 'ok' as const }), {

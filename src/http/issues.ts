@@ -10,6 +10,7 @@ export const issuesOf = ({ validator, value, type }: ValidationError): Issue[] =
     ? issuesIn(validator.Errors(value), type === 'query' ? 'query' : 'body')
     : []
 
+/** The same of any errors of TypeBox, one for each place, twenty at most. */
 export const issuesIn = (errors: Iterable<ValueError>, where: Issue['in']): Issue[] => {
   const found = new Map<string, Issue>()
   for (const error of errors) {

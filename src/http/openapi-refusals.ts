@@ -5,6 +5,7 @@ import { exampleId } from './openapi-schemas.ts'
 
 const codes = Object.keys(catalogue) as RefusalCode[]
 
+/** The codes of the catalogue that share a status. */
 export const codesOf = (status: number): RefusalCode[] =>
   codes.filter((code) => catalogue[code].status === status)
 

@@ -45,6 +45,7 @@ export const completing = (completed: SQL) => ({
   completed_at: sql`case when ${completed} then coalesce(${tasks.completed_at}, ${at}) end`,
 })
 
+/** A user's tasks that are not in the trash, in words that the partial indexes of the lists know. */
 export const mineLiveOf = (user: Who['user']) =>
   and(eq(tasks.user_id, user), isNull(tasks.deleted_at))
 export const mineInTrash = and(eq(tasks.user_id, anyone.user), isNotNull(tasks.deleted_at))

@@ -16,6 +16,8 @@ export const columns = [
   'updated_at',
 ] as const satisfies readonly (keyof Task)[]
 
+export const csvHeader = `${columns.join(',')}\r\n`
+
 /**
  * RFC 4180. Null is nothing at all, empty text `""`.
  *
@@ -24,7 +26,6 @@ export const columns = [
  * that begins with apostrophes and then one of these, so that taking one off gives back
  * what there was.
  */
-export const csvHeader = `${columns.join(',')}\r\n`
 export const csvRecord = (task: Task): string =>
   `${columns.map((column) => cell(task[column])).join(',')}\r\n`
 

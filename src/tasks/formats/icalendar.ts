@@ -16,6 +16,7 @@ const priorities = { urgent: 1, high: 3, normal: 5, low: 9 } satisfies Record<
   number
 >
 
+/** One task as a VTODO. */
 export const calendarRecord = (task: Task): string => {
   const tags = task.tags.map(escaped).join(',')
   const lines = [
