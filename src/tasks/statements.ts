@@ -105,20 +105,22 @@ export const onceParts = (db: Db) => {
       )
       .returning({ key: idempotencyKeys.key }),
   )
-  /** The row to keep: `body` as JSON, from a CTE of at most one row that the effect is in. */
-  const row = (body: SQL, etag: SQL) => ({
-    user_id: sql`${anyone.user}::uuid`.as('user_id'),
-    route: given('route', 'text').as('route'),
-    key: given('key', 'text').as('key'),
-    fingerprint: given('fingerprint', 'text').as('fingerprint'),
-    body: sql`${body}::text`.as('body'),
-    etag: etag.as('etag'),
-    expires_at: sql`${at} + interval '24 hours'`.as('expires_at'),
-  })
-  /** Holds once the expired are gone: a key may be used anew in the statement that removes it. */
-  const isSwept = sql`(select count(*) from ${expired}) >= 0`
+  const { live } = partsOf(db, anyone)
+  /**
+   * Keeps a `body` (JSON) and an `etag` from a CTE of one row, or none, that the effect is in.
+   * The expired go first, since a key may be used anew in the statement that removes it.
+   */
+  const keep = (body: SQL, etag: SQL, from: SQL) => {
+    const row = sql`select ${given('user', 'uuid')}, ${given('route', 'text')},
+      ${given('key', 'text')}, ${given('fingerprint', 'text')}, ${body}::text, ${etag}::text,
+      ${at} + interval '24 hours' from ${from} where (select count(*) from ${expired}) >= 0
+      and exists (select from ${live})`
+    return db
+      .$with('kept')
+      .as(db.insert(idempotencyKeys).select(row).returning({ key: idempotencyKeys.key }))
+  }
   const isFirst = sql`not exists (select from ${earlier})`
-  return { earlier, expired, row, isSwept, isFirst }
+  return { earlier, expired, keep, isFirst }
 }
 
 /** The parts that every statement on tasks may start with. */

@@ -1,7 +1,7 @@
 import { and, eq, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../db/client.ts'
 import { anyone } from '../db/live.ts'
-import { idempotencyKeys, tasks } from '../db/schema.ts'
+import { tasks } from '../db/schema.ts'
 import {
   asJson,
   at,
@@ -78,15 +78,9 @@ const adding = (db: Db, condition?: SQL) => {
 
 const addingOnce = (db: Db) => {
   const { live, numbered, always } = commonParts(db)
-  const { earlier, expired, row, isSwept, isFirst } = onceParts(db)
+  const { earlier, expired, keep, isFirst } = onceParts(db)
   const task = adding(db, isFirst)
-  const keeping = db
-    .select(row(asJson(task), sql`'"1"'`))
-    .from(task)
-    .where(isSwept)
-  const kept = db
-    .$with('kept')
-    .as(db.insert(idempotencyKeys).select(keeping).returning({ key: idempotencyKeys.key }))
+  const kept = keep(asJson(task), sql`'"1"'`, sql`${task}`)
   return db
     .with(live, numbered, earlier, expired, task, kept)
     .select()
@@ -156,16 +150,10 @@ const changing = (db: Db, set: Record<string, SQL>, where = and(mineLive, byId))
 
 const changingOnce = (db: Db, set: Record<string, SQL>) => {
   const { live, numbered, always } = commonParts(db)
-  const { earlier, expired, row, isSwept, isFirst } = onceParts(db)
+  const { earlier, expired, keep, isFirst } = onceParts(db)
   const current = currentOf(db, and(mineLive, byId))
   const task = changed(db, current, set, isFirst)
-  const keeping = db
-    .select(row(asJson(task), sql`'"' || ${task.version} || '"'`))
-    .from(task)
-    .where(isSwept)
-  const kept = db
-    .$with('kept')
-    .as(db.insert(idempotencyKeys).select(keeping).returning({ key: idempotencyKeys.key }))
+  const kept = keep(asJson(task), sql`'"' || ${task.version} || '"'`, sql`${task}`)
   return db
     .with(live, numbered, earlier, expired, current, task, kept)
     .select()

@@ -3,7 +3,7 @@ import type { Caller } from '../auth/caller.ts'
 import type { Db } from '../db/client.ts'
 import { reading, writing } from '../db/faults.ts'
 import { now } from '../db/now.ts'
-import { idempotencyKeys, tasks } from '../db/schema.ts'
+import { tasks } from '../db/schema.ts'
 import type { Task } from './model.ts'
 import { type InFlight, type KeptAnswer, type Once, orAgain } from './repository.ts'
 import { at, commonParts, given, mineLive, onceParts, shown } from './statements.ts'
@@ -27,7 +27,7 @@ const exportingOf = (db: Db) => {
 /** All rows by one statement: all of them, or none. */
 const importingOf = (db: Db) => {
   const { live, numbered, always } = commonParts(db)
-  const { earlier, expired, row, isSwept, isFirst } = onceParts(db)
+  const { earlier, expired, keep, isFirst } = onceParts(db)
   const rows = sql`jsonb_to_recordset(${given('records', 'jsonb')}) as record (
     id uuid, title text, description text, completed boolean, completed_at timestamptz,
     priority priority, due_at timestamptz, tags text[], created_at timestamptz)`
@@ -48,13 +48,11 @@ const importingOf = (db: Db) => {
   const importedOnce = inserting(isFirst)
   const countedOnce = countOf(importedOnce)
   const body = sql`json_build_object('imported', ${countedOnce.count})`
-  const keeping = db
-    .select(row(body, sql`null::text`))
-    .from(countedOnce)
-    .where(and(isSwept, isFirst))
-  const kept = db
-    .$with('kept')
-    .as(db.insert(idempotencyKeys).select(keeping).returning({ key: idempotencyKeys.key }))
+  const kept = keep(
+    body,
+    sql`null`,
+    sql`(select * from ${countedOnce} where ${isFirst}) as counted`,
+  )
 
   return {
     plain: db

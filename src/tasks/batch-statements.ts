@@ -1,0 +1,153 @@
+import { and, eq, type SQL, sql } from 'drizzle-orm'
+import { unionAll } from 'drizzle-orm/pg-core'
+import type { Db } from '../db/client.ts'
+import { anyone } from '../db/live.ts'
+import { tasks } from '../db/schema.ts'
+import {
+  asJson,
+  at,
+  commonParts,
+  completing,
+  given,
+  isLive,
+  onceParts,
+  shown,
+} from './statements.ts'
+
+/** Members are those of `Wanted`; what a merge patch leaves out is told from null by `sets`. */
+const wantedRows = sql`select * from jsonb_to_recordset(${given('wanted', 'jsonb')}) as wanted (
+  ord int, kind text, id uuid, version int, title text, description text, priority priority,
+  due_at timestamptz, tags text[], completed boolean, sets text[])`
+const createdRows = sql`jsonb_to_recordset(${given('created', 'jsonb')}) as draft (
+  id uuid, title text, description text, priority priority, due_at timestamptz, tags text[])`
+
+const w = (name: string) => sql.raw(`"wanted"."${name}"`)
+const kept = (name: 'description' | 'due_at') =>
+  sql`case when ${name}::text = any(${w('sets')}) then ${w(name)} else ${tasks[name]} end`
+const becoming = sql`case ${w('kind')}
+  when 'update' then coalesce(${w('completed')}, ${tasks.completed})
+  when 'complete' then coalesce(${w('completed')}, not ${tasks.completed})
+  else ${tasks.completed} end`
+
+/**
+ * One statement, in which every change depends on all of them being possible: what is
+ * wanted meets the rows as they are, locked; if one is missing or of another version,
+ * `going` has no row, and nothing is done at all.
+ */
+const partsOfBatch = (db: Db, isFirst: SQL | undefined) => {
+  const { live, numbered } = commonParts(db)
+  const wanted = db.$with('wanted', { ord: sql<number>`"wanted"."ord"`.as('ord') }).as(wantedRows)
+  const current = db.$with('current').as(
+    db
+      .select({ id: tasks.id, version: tasks.version })
+      .from(tasks)
+      .innerJoin(numbered, eq(tasks.user_id, numbered.user_id))
+      .where(
+        and(eq(tasks.user_id, anyone.user), isLive, sql`${tasks.id} in (select id from ${wanted})`),
+      )
+      .for('update', { of: tasks }),
+  )
+  const refused = db.$with('refused').as(
+    db
+      .select({
+        ord: sql<number>`${w('ord')}`.as('ord'),
+        version: sql<number | null>`${current.version}`.as('found'),
+      })
+      .from(wanted)
+      .leftJoin(current, sql`${w('id')} = ${current.id}`)
+      .where(sql`${current.id} is null or ${w('version')} <> ${current.version}`)
+      .orderBy(w('ord'))
+      .limit(1),
+  )
+  const going = db.$with('going').as(
+    db
+      .select({ user_id: numbered.user_id, change: numbered.change })
+      .from(numbered)
+      .where(and(sql`not exists (select from ${refused})`, isFirst)),
+  )
+  return { live, numbered, wanted, current, refused, going }
+}
+
+type Parts = ReturnType<typeof partsOfBatch>
+
+const effectsOf = (db: Db, { wanted, going }: Parts) => {
+  const draft = (name: string) => sql.raw(`draft."${name}"`)
+  const row = sql`select ${going.user_id}, draft.id, draft.title, draft.description, false,
+    null::timestamptz, coalesce(${draft('priority')}, 'normal'), draft.due_at,
+    coalesce(${draft('tags')}, '{}'), 1, ${at}, ${at}, null::timestamptz, ${going.change}
+    from ${createdRows}, ${going}`
+  const created = db.$with('created').as(db.insert(tasks).select(row).returning(shown))
+  const changed = db.$with('changed').as(
+    db
+      .update(tasks)
+      .set({
+        title: sql`coalesce(${w('title')}, ${tasks.title})`,
+        description: kept('description'),
+        priority: sql`coalesce(${w('priority')}, ${tasks.priority})`,
+        due_at: kept('due_at'),
+        tags: sql`coalesce(${w('tags')}, ${tasks.tags})`,
+        ...completing(becoming),
+        deleted_at: sql`case when ${w('kind')} = 'delete' then ${at} end`,
+        version: sql`${tasks.version} + 1`,
+        updated_at: at,
+        change: sql`${going.change}`,
+      })
+      .from(wanted)
+      .innerJoin(going, sql`true`)
+      .where(and(eq(tasks.user_id, anyone.user), sql`${tasks.id} = ${w('id')}`, isLive))
+      .returning(shown),
+  )
+  return { created, changed }
+}
+
+/** Answers every task that was written, or the first operation that is refused. */
+export const batching = (db: Db) => {
+  const parts = partsOfBatch(db, undefined)
+  const { live, numbered, wanted, current, refused, going } = parts
+  const { created, changed } = effectsOf(db, parts)
+  const task = unionAll(db.select().from(created), db.select().from(changed)).as('task')
+  const always = sql`true`
+  return db
+    .with(live, numbered, wanted, current, refused, going, created, changed)
+    .select()
+    .from(live)
+    .leftJoin(refused, always)
+    .leftJoin(task, always)
+}
+
+/** The same, once for each `Idempotency-Key`. */
+export const batchingOnce = (db: Db) => {
+  const { earlier, expired, keep, isFirst } = onceParts(db)
+  const parts = partsOfBatch(db, isFirst)
+  const { live, numbered, wanted, current, refused, going } = parts
+  const { created, changed } = effectsOf(db, parts)
+  const task = unionAll(db.select().from(created), db.select().from(changed)).as('task')
+  const done = db.$with('done').as(
+    db
+      .select({ body: sql`json_agg(${asJson(task)})`.as('body') })
+      .from(task)
+      .having(sql`count(*) > 0`),
+  )
+  const kept = keep(sql`body`, sql`null`, sql`${done}`)
+  const always = sql`true`
+  return db
+    .with(
+      live,
+      numbered,
+      earlier,
+      expired,
+      wanted,
+      current,
+      refused,
+      going,
+      created,
+      changed,
+      done,
+      kept,
+    )
+    .select()
+    .from(live)
+    .leftJoin(earlier, always)
+    .leftJoin(refused, always)
+    .leftJoin(task, always)
+}
