@@ -85,7 +85,8 @@ export const catalogue = {
   'body-too-large': {
     status: 413,
     title: 'The body is too large',
-    cause: 'The body has more bytes than this service takes (BODY_LIMIT, 64 KiB by default).',
+    cause:
+      'The body has more bytes than this service takes (BODY_LIMIT, 64 KiB by default), or an import has more bytes or records (IMPORT_LIMIT, IMPORT_ROWS).',
     cure: 'Send less at once.',
   },
   'unsupported-media-type': {

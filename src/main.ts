@@ -15,6 +15,8 @@ const serve = async () => {
   const config = await withSecret(readConfig(process.env))
   const write = (line: string) =>
     process.stdout.write(`${process.stdout.isTTY ? pretty(line) : line}\n`)
+  // Whoever read the log has gone: that is no reason to go too.
+  process.stdout.on('error', () => {})
   const log = logTo(write, config.log.level)
   const database = await connect(config.database)
 

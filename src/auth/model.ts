@@ -92,7 +92,7 @@ export const Confirmation = t.Object(
   { ...closed, $id: 'Confirmation' },
 )
 
-export const Session = t.Object(
+const Session = t.Object(
   {
     id: Id(),
     kind: OneOf(['sign-in', 'personal']),
@@ -109,4 +109,3 @@ export const Sessions = t.Object({ sessions: t.Array(Session) }, { ...closed, $i
 export const SessionId = t.Object({ id: Id() })
 
 export type User = Static<typeof User>
-export type Session = Static<typeof Session>

@@ -14,7 +14,7 @@ export const shown = {
 }
 
 /** What a sign-in token may do. */
-export const fullScope = 'tasks:read tasks:write'
+const fullScope = 'tasks:read tasks:write'
 
 type NewUser = { email: string; name: string | null; password_hash: string }
 type Session = { id: string; started_at: string; expires_at: string }

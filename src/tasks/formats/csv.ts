@@ -1,7 +1,7 @@
 import type { Task } from '../model.ts'
 
 /** The columns, in this order; `tags` as a JSON array. */
-export const columns = [
+const columns = [
   'id',
   'user_id',
   'title',
