@@ -59,6 +59,7 @@ export const door = ({ settings, visits, tokens, addressOf, isUp, routes }: Need
     const visit = visits.begin(request, {
       id: requestId(headers.get('x-request-id')),
       startedAtMs: performance.now(),
+      tookMs: undefined,
       address: addressOf(request),
       route: place?.pattern,
       open: detail?.security?.length === 0,

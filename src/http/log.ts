@@ -1,5 +1,5 @@
 import { Elysia } from 'elysia'
-import type { Visits } from './visits.ts'
+import type { Visit, Visits } from './visits.ts'
 
 const levels = ['debug', 'info', 'warn', 'error'] as const
 type Level = (typeof levels)[number]
@@ -44,24 +44,34 @@ const named = (error: unknown) => {
 
 /** The same, for a person at a terminal. */
 export const pretty = (line: string): string => {
-  const { time, level, event, method, route, status, ms, ...rest } = JSON.parse(line)
-  const what =
-    method === undefined ? event : `${method} ${route ?? '(no route)'} ${status} ${ms} ms`
+  const { time, level, event, ...facts } = JSON.parse(line)
+  const { method, route, status, ms, ...others } = facts
+  const isRequest = method !== undefined
+  const what = isRequest ? `${method} ${route ?? '(no route)'} ${status} ${ms} ms` : event
+  const rest = isRequest ? others : facts
   const more = Object.entries(rest).map(([name, value]) => `${name}=${JSON.stringify(value)}`)
   return `${time.slice(11, 23)} ${level.padEnd(5)} ${what} ${more.join(' ')}`.trimEnd()
 }
 
+/** Takes the time, once there is an answer. */
+export const timed = (visit: Visit): void => {
+  visit.tookMs = Math.round((performance.now() - visit.startedAtMs) * 10) / 10
+}
+
 /** One line a request, after its answer: the route's pattern, never its path or query. */
 export const requestLog = (log: Log, visits: Visits) =>
-  new Elysia({ name: 'request-log' }).onAfterResponse({ as: 'global' }, ({ request, set }) => {
-    const visit = visits.of(request)
-    const status = typeof set.status === 'number' ? set.status : 200
-    log[status >= 500 ? 'warn' : 'info']('request', {
-      request_id: visit.id,
-      method: request.method,
-      route: visit.route,
-      status,
-      ms: Math.round((performance.now() - visit.startedAtMs) * 10) / 10,
-      user_id: visit.caller?.userId,
+  new Elysia({ name: 'request-log' })
+    // Timed here: what comes after the answer waits for other requests too.
+    .onAfterHandle({ as: 'global' }, ({ request }) => timed(visits.of(request)))
+    .onAfterResponse({ as: 'global' }, ({ request, set }) => {
+      const visit = visits.of(request)
+      const status = typeof set.status === 'number' ? set.status : 200
+      log[status >= 500 ? 'warn' : 'info']('request', {
+        request_id: visit.id,
+        method: request.method,
+        route: visit.route,
+        status,
+        ms: visit.tookMs,
+        user_id: visit.caller?.userId,
+      })
     })
-  })

@@ -6,7 +6,7 @@ import { DatabaseUnavailable } from '../db/faults.ts'
 import { challenge, Refusal } from '../errors.ts'
 import { Options } from './door.ts'
 import { issuesOf } from './issues.ts'
-import type { Log } from './log.ts'
+import { type Log, timed } from './log.ts'
 import type { RateLimit } from './rate-limit.ts'
 import type { Visit, Visits } from './visits.ts'
 
@@ -65,6 +65,7 @@ export const problems = ({ visits, log, limit, isLive }: Needs) => {
       error = worse
       refusal = asRefusal(worse)
     }
+    timed(visit)
     if (refusal === undefined) return ''
     if (refusal.refusal === 'internal') log.error('request failed', { request_id: visit.id, error })
     return answer(refusal, visit.id, set)

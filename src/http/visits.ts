@@ -5,6 +5,8 @@ export type Visit = {
   /** `X-Request-Id`. */
   id: string
   startedAtMs: number
+  /** From the door to the answer's head; nothing before that. */
+  tookMs: number | undefined
   /** The key of the client's address. */
   address: string
   /** The pattern of the route; nothing where there is none. */
