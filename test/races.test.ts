@@ -1,0 +1,123 @@
+import { expect, test } from 'bun:test'
+import { sql } from 'drizzle-orm'
+import { orAgain } from '../src/tasks/repository.ts'
+import { database, service } from './service.ts'
+
+/* What happens at the same time; on PostgreSQL truly so. */
+
+const times = <T>(count: number, run: (at: number) => Promise<T>): Promise<T[]> =>
+  Promise.all(Array.from({ length: count }, (_, at) => run(at)))
+
+test('tasks added while the account is erased leave no orphan, and no 500', async () => {
+  const { someone } = await service()
+  const { db } = await database()
+
+  const rounds = await times(20, async () => {
+    const ada = await someone()
+    const adding = times(8, (at) => ada.call('POST', '/api/tasks', { title: `task ${at}` }))
+    const erasing = ada.call('DELETE', '/api/auth/me', { current_password: ada.password })
+    return { id: ada.id, added: await adding, erased: await erasing }
+  })
+
+  const statuses = rounds.flatMap(({ added }) => added.map(({ status }) => status))
+  expect(rounds.map(({ erased }) => erased.status)).toEqual(Array(20).fill(204))
+  expect(statuses.filter((status) => status !== 201 && status !== 401)).toEqual([])
+  for (const { id } of rounds) {
+    const left = await db
+      .select({ count: sql<number>`count(*)::int` })
+      .from(sql`tasks`)
+      .where(sql`user_id = ${id}`)
+    expect(left).toEqual([{ count: 0 }])
+  }
+})
+
+test('no other token succeeds once the answer to a password change is there', async () => {
+  const { call, someone } = await service()
+
+  const late = await times(10, async () => {
+    const ada = await someone()
+    const { body } = await call('POST', '/api/auth/login', {
+      body: { email: ada.email, password: ada.password },
+    })
+    const change = ada.call('PUT', '/api/auth/me/password', {
+      current_password: ada.password,
+      new_password: 'another horse battery',
+    })
+    let changed = false
+    const done = change.then(({ status }) => {
+      changed = true
+      return status
+    })
+    const after: number[] = []
+    for (let more = 5; more > 0; ) {
+      // A turn for the rest of the process: on PGlite requests alone would take them all.
+      await Bun.sleep(0)
+      const sentAfter = changed
+      const { status } = await call('GET', '/api/tasks', { token: body.access_token })
+      if (!sentAfter) continue
+      after.push(status)
+      more -= 1
+    }
+    expect(await done).toBe(204)
+    return after
+  })
+
+  expect(new Set(late.flat())).toEqual(new Set([401]))
+})
+
+test('of two password changes at once, one holds', async () => {
+  const { call, someone } = await service()
+  const ada = await someone()
+  const { body } = await call('POST', '/api/auth/login', {
+    body: { email: ada.email, password: ada.password },
+  })
+  const change = (token: string, new_password: string) =>
+    call('PUT', '/api/auth/me/password', {
+      token,
+      body: { current_password: ada.password, new_password },
+    })
+
+  const [one, other] = await Promise.all([
+    change(ada.token, 'first new password'),
+    change(body.access_token, 'second new password'),
+  ])
+
+  const logins = await Promise.all(
+    ['first new password', 'second new password', ada.password].map((password) =>
+      call('POST', '/api/auth/login', { body: { email: ada.email, password } }),
+    ),
+  )
+  expect([one.status, other.status].sort()).toEqual([204, 401])
+  expect(logins.map(({ status }) => status).sort()).toEqual([200, 401, 401])
+})
+
+test('a session that is ended many times at once is ended once', async () => {
+  const { call, someone } = await service()
+  const ada = await someone()
+  const { body } = await call('POST', '/api/auth/login', {
+    body: { email: ada.email, password: ada.password },
+  })
+  const sessions = (await ada.call('GET', '/api/auth/sessions')).body.sessions
+  const other = sessions.find(({ current }: { current: boolean }) => !current)
+
+  const ended = await times(10, () => ada.call('DELETE', `/api/auth/sessions/${other.id}`))
+
+  expect(ended.map(({ status }) => status).sort()).toEqual([204, ...Array(9).fill(404)])
+  expect((await call('GET', '/api/tasks', { token: body.access_token })).status).toBe(401)
+})
+
+test('a twin that breaks the key again and again is told that the other is under way', async () => {
+  const twin = Object.assign(new Error('twin'), {
+    code: '23505',
+    constraint: 'idempotency_keys_user_id_route_key_pk',
+  })
+  let runs = 0
+
+  const answer = await orAgain(async () => {
+    runs += 1
+    throw twin
+  })
+
+  expect([runs, answer]).toEqual([2, { inFlight: true }])
+  expect(orAgain(() => Promise.reject(new Error('a bug')))).rejects.toThrow('a bug')
+})
