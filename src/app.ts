@@ -8,6 +8,8 @@ import { accountsOf } from './auth/repository.ts'
 import { sessionsOf } from './auth/session-repository.ts'
 import { sessionRoutes } from './auth/session-routes.ts'
 import { signInRoutes } from './auth/sign-in-routes.ts'
+import { tokenRepository } from './auth/token-repository.ts'
+import { tokenRoutes } from './auth/token-routes.ts'
 import { type Tokens, tokensOf } from './auth/tokens.ts'
 import type { Config } from './config.ts'
 import type { Counters } from './counters/counters.ts'
@@ -157,6 +159,7 @@ const accounts = ({ config, db, counters, log, visits, tokens }: AccountNeeds) =
         log,
       }),
     )
+    .use(tokenRoutes({ tokensOf: (caller) => tokenRepository(db, caller), tokens, signedIn, log }))
 }
 
 /** For Eden: `treaty<App>(url)` is a client with these routes' types. */

@@ -22,6 +22,12 @@ export const catalogue = {
     cause: 'No account has this e-mail and this password.',
     cure: 'Check both. Failed attempts are counted; see `too-many-attempts`.',
   },
+  'insufficient-scope': {
+    status: 403,
+    title: 'The token may not do this',
+    cause: 'It is a personal access token: it may only read, or this is about the account.',
+    cure: 'Use a token with the scope `tasks:write`, or sign in.',
+  },
   'registration-closed': {
     status: 403,
     title: 'Sign-up is closed here',
@@ -51,6 +57,12 @@ export const catalogue = {
     title: 'You have no such session',
     cause: 'No live session of yours has this id.',
     cure: 'List your sessions to see the ids there are.',
+  },
+  'token-not-found': {
+    status: 404,
+    title: 'You have no such token',
+    cause: 'No live personal access token of yours has this id.',
+    cure: 'List your tokens to see the ids there are.',
   },
   'method-not-allowed': {
     status: 405,

@@ -40,6 +40,11 @@ export const challenge = (sent: boolean) => ({
   'www-authenticate': `Bearer realm="taskwarden"${sent ? ', error="invalid_token"' : ''}`,
 })
 
+/** The same for a token that is good, but not for this (RFC 6750 §3.1). */
+export const outOfScope = {
+  'www-authenticate': 'Bearer realm="taskwarden", error="insufficient_scope"',
+}
+
 /** The wire form of a refusal (RFC 9457). */
 export const Problem = t.Object(
   {

@@ -5,6 +5,8 @@
 export type Caller = {
   userId: string
   sessionId: string
+  /** What a personal access token may do; nothing: a sign-in's token may do everything. */
+  scope: string | undefined
   /** The key of the client's address. */
   address: string
 }

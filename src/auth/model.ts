@@ -1,5 +1,6 @@
 import { type Static, t } from 'elysia'
-import { Email, Form, Id, Instant, OneOf, Text } from '../shapes.ts'
+import { Email, Form, Id, Instant, OneOf, Text, Whole } from '../shapes.ts'
+import { personalSecondsMax } from './tokens.ts'
 
 const closed = { additionalProperties: false }
 
@@ -106,6 +107,46 @@ const Session = t.Object(
   { ...closed, $id: 'Session' },
 )
 export const Sessions = t.Object({ sessions: t.Array(Session) }, { ...closed, $id: 'Sessions' })
+const tokenScopes = ['tasks:read', 'tasks:write'] as const
+export const NewToken = t.Object(
+  {
+    name: Text({ min: 1, max: 100, examples: ['backup script'] }),
+    scope: OneOf(tokenScopes, {
+      description: 'Who may write may read too',
+      examples: ['tasks:read'],
+    }),
+    expires_in: t.Optional(
+      Whole({
+        minimum: 1,
+        maximum: personalSecondsMax,
+        description: 'Seconds, a year at most; 90 days where it is left out',
+        examples: [7_776_000],
+      }),
+    ),
+  },
+  { ...closed, $id: 'NewToken' },
+)
+const personal = {
+  id: Id(),
+  name: Text({ min: 1, max: 100, examples: ['backup script'] }),
+  scope: OneOf(tokenScopes),
+  expires_at: Instant({}),
+}
+export const PersonalToken = t.Object(personal, { ...closed, $id: 'PersonalToken' })
+/** The token itself is told this once. */
+export const IssuedToken = t.Object(
+  { ...personal, access_token: token.access_token },
+  { ...closed, $id: 'IssuedToken' },
+)
+export const PersonalTokens = t.Object(
+  { tokens: t.Array(PersonalToken) },
+  { ...closed, $id: 'PersonalTokens' },
+)
+export const TokenId = t.Object({ id: Id() })
+
+export type NewToken = Static<typeof NewToken>
+export type PersonalToken = Static<typeof PersonalToken>
+
 export const SessionId = t.Object({ id: Id() })
 
 export type User = Static<typeof User>

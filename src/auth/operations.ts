@@ -5,13 +5,17 @@ import {
   Confirmation,
   Credentials,
   GrantError,
+  IssuedToken,
+  NewToken,
   PasswordChange,
   PasswordGrant,
+  PersonalTokens,
   ProfileChanges,
   Registration,
   SessionId,
   Sessions,
   SignedIn,
+  TokenId,
   User,
 } from './model.ts'
 
@@ -135,4 +139,28 @@ export const refresh = {
     summary: 'A new token of the same session',
     description: 'The session ends SESSION_MAX_DAYS (30) after sign-in all the same.',
   },
+}
+
+export const createToken = {
+  body: NewToken,
+  response: { 201: IssuedToken, ...refusals('invalid-request') },
+  detail: {
+    operationId: 'createToken',
+    summary: 'Make a personal access token',
+    description:
+      'For scripts: it reaches tasks as its scope allows, and tells whose it is, and nothing else. The ' +
+      'token is told only here. A password change ends it, as does signing out everywhere.',
+  },
+}
+
+export const listTokens = {
+  response: { 200: PersonalTokens },
+  detail: { operationId: 'listTokens', summary: 'My personal access tokens' },
+}
+
+export const endToken = {
+  params: TokenId,
+  body: NoBody,
+  response: { 204: NoContent, ...refusals('token-not-found') },
+  detail: { operationId: 'endToken', summary: 'End one of my tokens', ...ending },
 }

@@ -16,6 +16,8 @@ const Claims = t.Object({
   /** Seconds since the epoch, as `exp`. */
   iat: t.Integer({ minimum: 0 }),
   exp: t.Integer({ minimum: 0 }),
+  /** Of a personal access token only: what it may do, space-separated (RFC 8693 §4.2). */
+  scope: t.Optional(t.String({ pattern: '^[a-z:]+( [a-z:]+)*$' })),
 })
 export type Claims = Static<typeof Claims>
 
@@ -77,8 +79,14 @@ export const tokensOf = ({ secrets, issuer, audience, ttlSeconds }: Settings) =>
 
   return {
     /** A token of the session that ends at `expiresAt` (RFC 3339) at the latest. */
-    sign: (userId: string, sessionId: string, expiresAt: string): Promise<string> => {
-      const claims = { sub: userId, sid: sessionId, jti: Bun.randomUUIDv7() }
+    sign: (
+      userId: string,
+      sessionId: string,
+      expiresAt: string,
+      scope?: string,
+    ): Promise<string> => {
+      const named = { sub: userId, sid: sessionId, jti: Bun.randomUUIDv7() }
+      const claims = scope === undefined ? named : { ...named, scope }
       return signer.sign({ ...claims, exp: Math.floor(Date.parse(expiresAt) / 1000) })
     },
 
@@ -110,9 +118,13 @@ const ourHeader = (token: string): boolean => {
   }
 }
 
-const timely = ({ iat, exp }: Claims, ttlSeconds: number): boolean => {
+/** The longest life of a personal access token: a year. */
+export const personalSecondsMax = 31_536_000
+
+const timely = ({ iat, exp, scope }: Claims, ttlSeconds: number): boolean => {
   const now = Date.now() / 1000
-  return exp > now && iat <= now + skewSeconds && exp - iat <= ttlSeconds
+  const lifeMax = scope === undefined ? ttlSeconds : personalSecondsMax
+  return exp > now && iat <= now + skewSeconds && exp - iat <= lifeMax
 }
 
 /** What a client gets when a session starts or moves on (RFC 6749 §5.1). */

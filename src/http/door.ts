@@ -1,6 +1,6 @@
 import { type DocumentDecoration, Elysia } from 'elysia'
 import type { Tokens } from '../auth/tokens.ts'
-import { challenge, Refusal, refuse } from '../errors.ts'
+import { challenge, outOfScope, Refusal, refuse } from '../errors.ts'
 import type { Visits } from './visits.ts'
 
 declare module 'elysia' {
@@ -80,7 +80,12 @@ export const door = ({ settings, visits, tokens, addressOf, isUp, routes }: Need
     const [, token] = /^Bearer +([^\s,]+)$/i.exec(authorization ?? '') ?? []
     const claims = token !== undefined && !visit.open ? await tokens.verify(token) : undefined
     if (claims !== undefined)
-      visit.caller = { userId: claims.sub, sessionId: claims.sid, address: visit.address }
+      visit.caller = {
+        userId: claims.sub,
+        sessionId: claims.sid,
+        scope: claims.scope,
+        address: visit.address,
+      }
 
     if (place === undefined) return refuse('not-found')
     if (method === 'OPTIONS') throw new Options(place.allow)
@@ -89,9 +94,23 @@ export const door = ({ settings, visits, tokens, addressOf, isUp, routes }: Need
     if (Number(headers.get('content-length') ?? 0) > visit.bodyMax) refuse('body-too-large')
     if (!visit.open && visit.caller === undefined)
       refuse('unauthenticated', { headers: challenge(visit.tokenSent) })
+    if (!visit.open && !isInScope(place.pattern, method, visit.caller?.scope))
+      refuse('insufficient-scope', { headers: outOfScope })
     if (!isUp() && visit.budget !== 'none')
       refuse('unavailable', { headers: { 'retry-after': '1' } })
   })
+}
+
+/**
+ * A personal access token is for tasks, and for asking whose it is; the account is not its to
+ * manage. A route that is not named here is out of its reach.
+ */
+const isInScope = (pattern: string, method: string, scope: string | undefined): boolean => {
+  if (scope === undefined) return true
+  const reads = method === 'GET' || method === 'HEAD'
+  if (/^\/api\/tasks(\/|$)/.test(pattern))
+    return scope.split(' ').includes(reads ? 'tasks:read' : 'tasks:write')
+  return reads && pattern === '/api/auth/me'
 }
 
 type Place = { pattern: string; methods: Map<string, Hooks>; allow: string; isExempt: boolean }

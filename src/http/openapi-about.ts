@@ -34,6 +34,7 @@ export const about = {
     { name: 'Sign-in', description: 'Strangers become users' },
     { name: 'Account', description: 'My own account' },
     { name: 'Sessions', description: 'Where I am signed in, and how that ends' },
+    { name: 'Tokens', description: 'Personal access tokens, for scripts' },
     { name: 'Tasks', description: 'My tasks, and nobody else’s' },
     { name: 'Trash', description: 'Deleted tasks, until they are erased' },
     { name: 'Many at once', description: 'Batches, a copy kept in step, export and import' },

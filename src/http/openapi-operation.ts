@@ -63,6 +63,7 @@ export const operation = (walked: Walked, schemas: Schemas) => {
   const body = Object.values(walked.requestBody?.content ?? {})[0]?.schema
   const trait: Trait = {
     open: walked.security?.length === 0,
+    readsProfile: operationId === 'readMe',
     counted: walked['x-budget'] !== 'none',
     body: body !== undefined && !isEmpty(body),
     form: accepts.includes('application/x-www-form-urlencoded'),

@@ -12,6 +12,8 @@ export const codesOf = (status: number): RefusalCode[] =>
 /** What an operation is like, as far as it decides how it may be refused. */
 export type Trait = {
   open: boolean
+  /** The one route that any token may ask. */
+  readsProfile: boolean
   counted: boolean
   body: boolean
   form: boolean
@@ -22,6 +24,7 @@ export type Trait = {
 const general: [RefusalCode, (trait: Trait) => boolean][] = [
   ['malformed-request', ({ body, query, takes }) => body || query || takes.some(isCondition)],
   ['unauthenticated', ({ open }) => !open],
+  ['insufficient-scope', ({ open, readsProfile }) => !open && !readsProfile],
   ['body-too-large', ({ body }) => body],
   ['unsupported-media-type', ({ body }) => body],
   // A form's refusals are those of RFC 6749.
@@ -48,7 +51,7 @@ export const byStatus = (codes: RefusalCode[]): [string, RefusalCode[]][] => [
 /** The headers that go with a refusal. */
 export const headersOf = (code: RefusalCode): ResponseHeader[] => {
   const status: number = catalogue[code].status
-  if (status === 401) return ['WWW-Authenticate']
+  if (status === 401 || code === 'insufficient-scope') return ['WWW-Authenticate']
   if (status === 412) return ['ETag']
   return status === 429 || status === 503 ? ['Retry-After'] : []
 }

@@ -82,6 +82,7 @@ const beforeToken = new Set<string>([
 /** What a request can be answered with before a statement has seen its session. */
 const beforeSession = new Set<string>([
   ...beforeToken,
+  'insufficient-scope',
   'malformed-request',
   'unsupported-media-type',
   'invalid-request',

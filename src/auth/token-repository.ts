@@ -1,0 +1,77 @@
+import { and, asc, eq, exists, gt, sql } from 'drizzle-orm'
+import type { Db } from '../db/client.ts'
+import { reading, writing } from '../db/faults.ts'
+import { always, partsOf } from '../db/live.ts'
+import { later, now } from '../db/now.ts'
+import { sessions } from '../db/schema.ts'
+import type { Caller } from './caller.ts'
+import type { NewToken, PersonalToken } from './model.ts'
+
+const defaultSeconds = 90 * 86_400
+
+/** What is kept of a scope: who may write may read too. */
+const granted = { 'tasks:read': 'tasks:read', 'tasks:write': 'tasks:read tasks:write' }
+export const grantedScope = (scope: NewToken['scope']): string => granted[scope]
+const askedScope = (scope: string): PersonalToken['scope'] =>
+  scope === granted['tasks:write'] ? 'tasks:write' : 'tasks:read'
+
+/**
+ * The personal access tokens of one caller: sessions of kind `personal`, each with one token.
+ * Each method is one statement that the caller's live session is part of: `undefined` means
+ * that it has ended.
+ */
+export const tokenRepository = (db: Db, { userId, sessionId }: Caller) => {
+  const at = now()
+  const { live, locked } = partsOf(db, { user: userId, session: sessionId, now: at })
+  const mine = and(
+    eq(sessions.user_id, userId),
+    eq(sessions.kind, 'personal'),
+    gt(sessions.expires_at, at),
+  )
+
+  return {
+    async add({ name, scope, expires_in }: NewToken): Promise<PersonalToken | undefined> {
+      const id = Bun.randomUUIDv7()
+      // Whole seconds, as the token has it.
+      const started = `${at.slice(0, 19)}.000Z`
+      const expires_at = later(started, expires_in ?? defaultSeconds)
+      const row = sql`select ${locked.user_id}, ${id}::uuid, 'personal'::session_kind, ${name}::text,
+        ${granted[scope]}::text, ${at}::timestamptz, ${expires_at}::timestamptz, ${at}::timestamptz
+        from ${locked}`
+      const added = await writing(() =>
+        db.with(live, locked).insert(sessions).select(row).returning({ id: sessions.id }),
+      )
+      return added.length === 0 ? undefined : { id, name, scope, expires_at }
+    },
+
+    /** Oldest first. */
+    async list(): Promise<PersonalToken[] | undefined> {
+      const { id, name, scope, expires_at } = sessions
+      const token = db
+        .select({ id, name, scope, expires_at })
+        .from(sessions)
+        .where(mine)
+        .orderBy(asc(sessions.created_at), asc(sessions.id))
+        .as('token')
+      const found = await reading(() => db.with(live).select().from(live).leftJoin(token, always))
+      if (found.length === 0) return undefined
+      return found.flatMap(({ token }) =>
+        token ? { ...token, name: token.name ?? '', scope: askedScope(token.scope) } : [],
+      )
+    },
+
+    /** Whether there was such a token to end. */
+    async end(id: string): Promise<boolean | undefined> {
+      const ended = db.$with('ended').as(
+        db
+          .delete(sessions)
+          .where(and(mine, eq(sessions.id, id), exists(db.select().from(locked))))
+          .returning({ id: sessions.id }),
+      )
+      const [found] = await writing(() =>
+        db.with(live, locked, ended).select().from(live).leftJoin(ended, always),
+      )
+      return found && found.ended !== null
+    },
+  }
+}
