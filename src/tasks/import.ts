@@ -77,8 +77,9 @@ const fromCsv = (text: string): Record[] => {
   const [header, ...records] = csvRows(text)
   const names = header?.cells.map((cell) => cell.text) ?? []
   if (!names.includes('title')) return wrongBody('must name the column title', '/line/1')
-  const unknown = names.findIndex((name) => !(name in ImportedTask.properties))
+  const unknown = names.findIndex((name) => !Object.hasOwn(ImportedTask.properties, name))
   if (unknown !== -1) return wrongBody(`column ${unknown + 1} is not known`, '/line/1')
+  if (new Set(names).size < names.length) return wrongBody('must not repeat a column', '/line/1')
 
   return records.map(({ cells, line }) => {
     const pointer = `/line/${line}`
@@ -90,7 +91,7 @@ const fromCsv = (text: string): Record[] => {
 }
 
 /** What `info` and `cast` make of a record. */
-type CsvRow = { record: Cell[]; info: { lines: number } }
+type CsvRow = { record: Cell[]; info: { bytes: number } }
 
 const csvRows = (text: string): { cells: Cell[]; line: number }[] => {
   const options = {
@@ -103,19 +104,34 @@ const csvRows = (text: string): { cells: Cell[]; line: number }[] => {
   }
   try {
     const rows: unknown[] = parse(text, options)
-    return (rows as CsvRow[]).map(({ record, info }) => ({
-      cells: record,
-      line: info.lines - breaksIn(record),
-    }))
+    const lineAt = linesOf(text)
+    let end = 0
+    return (rows as CsvRow[]).map(({ record, info }) => {
+      const line = lineAt(end)
+      end = info.bytes
+      return { cells: record, line }
+    })
   } catch (error) {
     if (error instanceof CsvError) return wrongBody('is not CSV (RFC 4180)', `/line/${error.lines}`)
     throw error
   }
 }
 
-/** The lines that a record goes over, besides its first. */
-const breaksIn = (cells: Cell[]): number =>
-  cells.reduce((sum, { text }) => sum + text.split('\n').length - 1, 0)
+const [cr, lf] = [13, 10]
+
+/**
+ * The line of what follows a byte, blank lines skipped; asked for bytes in their order. The
+ * parser's own count takes a CRLF within quotes for two lines.
+ */
+const linesOf = (text: string) => {
+  const bytes = Buffer.from(text)
+  let [at, line] = [0, 1]
+  return (end: number): number => {
+    while (at < bytes.length && (at < end || bytes[at] === cr || bytes[at] === lf))
+      if (bytes[at++] === lf) line += 1
+    return line
+  }
+}
 
 const memberOf = (name: string, { text, isQuoted }: Cell): [string, unknown][] => {
   const isNothing = text === '' && !isQuoted

@@ -21,16 +21,16 @@ export const csvHeader = `${columns.join(',')}\r\n`
 /**
  * RFC 4180. Null is nothing at all, empty text `""`.
  *
- * A spreadsheet takes a cell that begins with one of `= + - @`, a tab or a return for a
- * formula (OWASP, CSV injection): such text gets an apostrophe before it, and so does text
+ * A spreadsheet takes a cell that begins with one of `= + - @` (full-width too), a tab or a line
+ * break for a formula (OWASP, CSV injection): such text gets an apostrophe before it, and so does text
  * that begins with apostrophes and then one of these, so that taking one off gives back
  * what there was.
  */
 export const csvRecord = (task: Task): string =>
   `${columns.map((column) => cell(task[column])).join(',')}\r\n`
 
-const risky = /^'*[=+\-@\t\r]/
-const escaped = /^''*[=+\-@\t\r]/
+const risky = /^'*[=+\-@＝＋－＠\t\r\n]/
+const escaped = /^''*[=+\-@＝＋－＠\t\r\n]/
 
 const cell = (value: Task[keyof Task]): string => {
   if (value === null) return ''
