@@ -66,7 +66,7 @@ export const compare = (sort: Sort) => {
 }
 
 /** What the contract says of the filters. */
-export const isWanted = (task: Task, query: Query): boolean => {
+const isWanted = (task: Task, query: Query): boolean => {
   const { completed, priority, tag, q, due_before, due_after, updated_after } = query
   const text = q?.toLowerCase()
   const texts = [task.title, task.description ?? ''].map((one) => one.toLowerCase())
