@@ -171,8 +171,8 @@ test('a full store takes a flood of new keys in microseconds each', () => {
   const before = performance.now()
   for (let n = 0; n < 100_000; n += 1) add(`address:new-${n}`)
 
-  // 2 µs each as measured; a scan or a queue with holes takes 100 and more.
-  expect(((performance.now() - before) * 1_000) / 100_000).toBeLessThan(30)
+  // 2 µs each as measured; a queue with holes took 290, a scan takes thousands.
+  expect(((performance.now() - before) * 1_000) / 100_000).toBeLessThan(150)
 })
 
 test('after a random history, counts are those of a model that never forgets', () => {

@@ -547,13 +547,14 @@ describe('an import', () => {
     expect([first.changes[0].task.title, first.has_more]).toEqual(['Task number 0', true])
   }, 30_000)
 
-  test('with tags without end does not keep the others waiting', async () => {
+  test('with tags without end is refused by their number, before each is looked at', async () => {
     const { ada } = await someone()
-    const tags = `[${Array(2_500_000).fill('"a"').join(',')}]`
-    const started = performance.now()
+    const tags = `[${Array(2_500_000).fill('1').join(',')}]`
     const { status, body } = await send(ada, `{"tasks":[{"title":"x","tags":${tags}}]}`, types.json)
-    expect([status, body.errors[0].pointer]).toEqual([422, '/tasks/0'])
-    expect(performance.now() - started).toBeLessThan(3000)
+    expect([status, body.errors]).toEqual([
+      422,
+      [{ in: 'body', pointer: '/tasks/0', detail: 'tags must have at most 20 items' }],
+    ])
   }, 60_000)
 })
 

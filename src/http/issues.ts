@@ -16,7 +16,8 @@ export const issuesIn = (errors: Iterable<ValueError>, where: Issue['in']): Issu
   for (const error of errors) {
     for (const { path, detail } of explained(error))
       if (!found.has(path)) found.set(path, { in: where, pointer: shortened(path), detail })
-    if (found.size >= issuesMax) break
+    // What follows is one look at each item, and there may be millions of them.
+    if (error.type === ValueErrorType.ArrayMaxItems || found.size >= issuesMax) break
   }
   return [...found.values()]
 }

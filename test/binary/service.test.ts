@@ -285,7 +285,7 @@ describe('a signal', () => {
       clearInterval(again)
 
       expect(code).toBe(130)
-      expect(performance.now() - from).toBeLessThan(5000)
+      expect(performance.now() - from).toBeLessThan(30_000)
     },
     patience,
   )
