@@ -162,7 +162,7 @@ describe('the list', () => {
       found += expected.length
     }
     expect(found).toBeGreaterThan(500)
-  })
+  }, 30_000)
 
   test('has a Link of path and query only, which leads through all pages', async () => {
     at(minute(2))

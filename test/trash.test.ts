@@ -313,7 +313,7 @@ describe('the upkeep', () => {
       expect(await tombstonesOf(ada.id)).toHaveLength(50)
       expect((await rowsOf(ada.id)).tasks).toHaveLength(10)
     }
-  })
+  }, 30_000)
 
   test('erases more than one statement takes', async () => {
     at('2005-01-01T00:00:00.000Z')
@@ -329,7 +329,7 @@ describe('the upkeep', () => {
     expect(await eraseOld(db, new Date(Date.now() - 7 * day).toISOString())).toBe(10_050)
     expect((await call('GET', '/api/tasks/trash')).body.tasks).toEqual([])
     expect(await tombstonesOf(ada.id)).toHaveLength(10_050)
-  })
+  }, 30_000)
 
   test('at once with restoring and writing erases no live task', async () => {
     at('2006-01-01T00:00:00.000Z')
@@ -353,5 +353,5 @@ describe('the upkeep', () => {
     const live = tasks.filter(({ deleted_at }) => deleted_at === null).map(({ id }) => id)
     expect(back.sort()).toEqual(live)
     expect(tasks.length + (await tombstonesOf(ada.id)).length).toBe(100)
-  })
+  }, 30_000)
 })
