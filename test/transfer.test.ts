@@ -589,3 +589,16 @@ test('memory stays flat while 100 000 tasks are exported', async () => {
   expect(bytes).toBeGreaterThan(35_000_000)
   expect(most - before).toBeLessThan(20_000_000)
 }, 60_000)
+
+test('an export without tasks is imported as what it is', async () => {
+  const { ada } = await someone()
+
+  const imported = async (format: 'json' | 'ndjson' | 'csv') => {
+    const { text } = await ada.call('GET', `/api/tasks/export?format=${format}`)
+    return (await send(ada, text, types[format])).body
+  }
+
+  expect(await imported('json')).toEqual({ imported: 0 })
+  expect(await imported('ndjson')).toEqual({ imported: 0 })
+  expect(await imported('csv')).toEqual({ imported: 0 })
+})

@@ -37,10 +37,11 @@ const readBody = async (request: Request, accepts: readonly string[], bodyMax: n
   if (bytes.length === 0 && type === null) return undefined
   if (!isAccepted(type, accepts) || request.headers.has('content-encoding'))
     refuse('unsupported-media-type')
-  if (bytes.length === 0) return undefined
+  const essence = essenceOf(type)
+  // Of a format of its own, nothing is something: an export without tasks.
+  if (bytes.length === 0 && /[/+]json$/.test(essence)) return undefined
 
   const text = readText(bytes)
-  const essence = essenceOf(type)
   if (essence === 'application/x-www-form-urlencoded') return new URLSearchParams(text)
   if (!/[/+]json$/.test(essence)) return new TextBody(essence, text)
   const body = readJson(text)
