@@ -215,15 +215,18 @@ test('every statement on a user’s tables is bound to the user of the token', a
   const here = await service()
   const bob = await owner(here)
 
-  for (const { name, method, path, body } of closedRoutes(here.app)) {
+  const keys: Record<string, string>[] = [{}, { 'idempotency-key': 'once' }]
+  const asked = closedRoutes(here.app).flatMap((route) => keys.map((key) => ({ ...route, key })))
+
+  for (const { name, method, path, body, key } of asked) {
     const ada = await owner(here)
     const own = ownPath(path, ada)
-    const sent = await sentBy(() => ada.call(method, own, body))
+    const sent = await sentBy(() => ada.call(method, own, body, key))
 
     expect([name, sent.length > 0]).toEqual([name, true])
     for (const { statement, params } of sent) {
       for (const [, table = '', alias] of statement.matchAll(
-        /(?:from|update|delete from|join) "(tasks|sessions|user_changes)"(?: "?(\w+)"?)?/g,
+        /(?:from|update|delete from|join) "(tasks|sessions|user_changes|task_tombstones|idempotency_keys)"(?: "?(\w+)"?)?/g,
       )) {
         const named =
           alias && !/^(set|where|inner|left|order|limit|cross|on)$/.test(alias) ? alias : table
@@ -246,8 +249,14 @@ test('each occurrence of a user’s table in a statement has a predicate of its 
 
     for (const { statement } of sent) {
       // Reads, updates and deletes; what is inserted takes its user from a CTE that is bound itself.
-      const touched = statement.match(/(from|update|join) "(tasks|sessions|user_changes)"/g) ?? []
-      const bound = statement.match(/"(tasks|sessions|user_changes)"\."user_id" = \$\d+/g) ?? []
+      const touched =
+        statement.match(
+          /(from|update|join) "(tasks|sessions|user_changes|task_tombstones|idempotency_keys)"/g,
+        ) ?? []
+      const bound =
+        statement.match(
+          /"(tasks|sessions|user_changes|task_tombstones|idempotency_keys)"\."user_id" = \$\d+/g,
+        ) ?? []
       expect([name, statement, bound.length]).toEqual([name, statement, touched.length])
     }
   }
@@ -258,4 +267,21 @@ test('the table of bodies has no entry for a route that is gone', async () => {
   const names = app.routes.map(({ method, path }) => `${method} ${path}`)
 
   expect(Object.keys(bodies).filter((name) => !names.includes(name))).toEqual([])
+})
+
+test('a session that has ended changes nothing, on any route', async () => {
+  const here = await service()
+  const ada = await owner(here)
+  const login = await here.call('POST', '/api/auth/login', {
+    body: { email: ada.email, password: ada.password },
+  })
+  const token: string = login.body.access_token
+  await here.call('POST', '/api/auth/logout', { token })
+  const before = await rowsOf(ada.id)
+
+  for (const { name, method, path, body } of closedRoutes(here.app)) {
+    const { status } = await here.call(method, ownPath(path, ada), { token, body })
+    expect([name, status]).toEqual([name, 401])
+    expect([name, await rowsOf(ada.id)]).toEqual([name, before])
+  }
 })

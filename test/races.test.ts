@@ -121,3 +121,17 @@ test('a twin that breaks the key again and again is told that the other is under
   expect([runs, answer]).toEqual([2, { inFlight: true }])
   expect(orAgain(() => Promise.reject(new Error('a bug')))).rejects.toThrow('a bug')
 })
+
+test('of two password changes at once by one session, one holds', async () => {
+  const { someone } = await service()
+  const ada = await someone()
+
+  const changed = await times(2, (at) =>
+    ada.call('PUT', '/api/auth/me/password', {
+      current_password: ada.password,
+      new_password: `new horse battery ${at}`,
+    }),
+  )
+
+  expect(changed.map(({ status }) => status).sort()).toEqual([204, 401])
+})
