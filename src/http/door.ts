@@ -1,6 +1,7 @@
 import { type DocumentDecoration, Elysia } from 'elysia'
 import type { Tokens } from '../auth/tokens.ts'
 import { challenge, outOfScope, Refusal, refuse } from '../errors.ts'
+import { traceOf } from './trace.ts'
 import type { Visits } from './visits.ts'
 
 declare module 'elysia' {
@@ -70,6 +71,7 @@ export const door = ({ settings, visits, tokens, addressOf, isUp, routes }: Need
       tokenSent: authorization !== null,
       caller: undefined,
       countedAs: undefined,
+      trace: traceOf(headers.get('traceparent')),
     })
     set.headers['x-request-id'] = visit.id
     set.headers['x-content-type-options'] = 'nosniff'

@@ -73,5 +73,7 @@ export const requestLog = (log: Log, visits: Visits) =>
         status,
         ms: visit.tookMs,
         user_id: visit.caller?.userId,
+        trace_id: visit.trace?.traceId,
+        parent_id: visit.trace?.parentId,
       })
     })

@@ -1,4 +1,5 @@
 import type { Caller } from '../auth/caller.ts'
+import type { Trace } from './trace.ts'
 
 /** What the service knows of a request before, and while, it answers it. */
 export type Visit = {
@@ -26,6 +27,8 @@ export type Visit = {
   caller: Caller | undefined
   /** The key that the answer was counted against. */
   countedAs: string | undefined
+  /** The caller's trace, if he named one. */
+  trace: Trace | undefined
 }
 
 /** One per service; a request's facts go with the request. */
