@@ -3,7 +3,7 @@ import { accountOf } from './auth/account-repository.ts'
 import { accountRoutes } from './auth/account-routes.ts'
 import { attemptsOf } from './auth/attempts.ts'
 import { signedIn as signedInOf } from './auth/guard.ts'
-import { passwordsOf } from './auth/passwords.ts'
+import { type Passwords, passwordsOf } from './auth/passwords.ts'
 import { accountsOf } from './auth/repository.ts'
 import { sessionsOf } from './auth/session-repository.ts'
 import { sessionRoutes } from './auth/session-routes.ts'
@@ -24,6 +24,8 @@ import { problemPages } from './http/problem-pages.ts'
 import { problems } from './http/problems.ts'
 import { rateLimit } from './http/rate-limit.ts'
 import { type Visits, visitsOf } from './http/visits.ts'
+import { metrics } from './metrics/metrics.ts'
+import type { Vitals } from './metrics/state.ts'
 import { batchRepository } from './tasks/batch-repository.ts'
 import { bulkRoutes } from './tasks/bulk-routes.ts'
 import { changesRepository } from './tasks/changes-repository.ts'
@@ -46,6 +48,7 @@ export type Needs = {
   isReady: () => Promise<boolean>
   /** The socket's peer, as the server knows it. */
   peerOf: (request: Request) => string | undefined
+  vitals: Vitals
 }
 
 /**
@@ -56,9 +59,18 @@ export type Needs = {
  * Nothing is read, opened or started here: `main.ts` and every test hand in what the
  * service needs, so that two services can live in one process.
  */
-export const createApp = ({ config, db, counters, log, isUp, isReady, peerOf }: Needs) => {
+export const createApp = ({ config, db, isUp, isReady, peerOf, ...needs }: Needs) => {
   const visits = visitsOf()
   const tokens = tokensOf(config.jwt)
+  const passwords = passwordsOf(config.passwords)
+  const { log, counters, plugin } = metrics({
+    ...needs,
+    token: config.metrics.token,
+    visits,
+    isReady,
+    passwordLoad: passwords.load,
+    routes: () => root.routes,
+  })
   const limit = rateLimit({ settings: config.rateLimit, counters, visits })
   const addressOf = clientAddress(config.trustProxy)
   const root = new Elysia({
@@ -83,12 +95,13 @@ export const createApp = ({ config, db, counters, log, isUp, isReady, peerOf }: 
     )
     .use(intake(visits))
     .use(limit.counting)
+    .use(plugin)
     .use(healthRoutes({ isReady }))
     .use(problemPages())
     .use(docs({ routes: () => root.routes }))
     .group('/api', (api) =>
       api
-        .use(accounts({ config, db, counters, log, visits, tokens }))
+        .use(accounts({ config, db, counters, log, visits, tokens, passwords }))
         .use(tasks({ config, db, visits })),
     )
 }
@@ -118,11 +131,12 @@ const tasks = ({ config, db, visits }: Pick<Needs, 'config' | 'db'> & { visits: 
 type AccountNeeds = Pick<Needs, 'config' | 'db' | 'counters' | 'log'> & {
   visits: Visits
   tokens: Tokens
+  passwords: Passwords
 }
 
 /** Everything about who one is: signing in, the account, its sessions. */
-const accounts = ({ config, db, counters, log, visits, tokens }: AccountNeeds) => {
-  const passwords = passwordsOf(config.passwords)
+const accounts = (needs: AccountNeeds) => {
+  const { config, db, counters, log, visits, tokens, passwords } = needs
   const attempts = attemptsOf(config.signIn, counters)
   const signedIn = signedInOf(visits)
   const { registration } = config

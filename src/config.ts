@@ -57,6 +57,10 @@ export const readConfig = (env: Env) => {
       rowsMax: integer('IMPORT_ROWS', 50_000, [1, 1_000_000]),
     },
     drainMs: integer('DRAIN_MS', 5000, [0, 600_000]),
+    metrics: {
+      /** None: there are no metrics. */
+      token: read.optional('METRICS_TOKEN', /^[\w.~+/-]{16,255}=*$/, metricsTokenForm),
+    },
     log: { level: choice('LOG_LEVEL', 'info', ['debug', 'info', 'warn', 'error', 'silent']) },
   }
 
@@ -169,6 +173,10 @@ const trustProxyOf = (read: Readers): 'none' | 'fly' | 'railway' | number => {
   read.problem('TRUST_PROXY', `is not none, fly, railway or a number of hops from 1 to ${hopsMax}`)
   return 'none'
 }
+
+/** What a bearer token may be made of (RFC 6750 §2.1). */
+const metricsTokenForm =
+  '16 to 255 of the characters A-Z a-z 0-9 - . _ ~ + /; make one with: openssl rand -base64 24'
 
 const name = [
   /^[\x21-\x7e]{1,255}$/,

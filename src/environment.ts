@@ -32,6 +32,14 @@ export const readersOf = (env: Env) => {
       return fallback
     },
 
+    /** As `matching`, where there is no default. */
+    optional(variable: string, pattern: RegExp, what: string) {
+      const value = text(variable)
+      if (value === undefined || pattern.test(value)) return value
+      problem(variable, `is not ${what}`)
+      return undefined
+    },
+
     matching(variable: string, fallback: string, pattern: RegExp, what: string) {
       const value = text(variable) ?? fallback
       if (pattern.test(value)) return value

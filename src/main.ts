@@ -7,6 +7,7 @@ import { DatabaseUnavailable } from './db/faults.ts'
 import { MigrationRefused } from './db/migrate.ts'
 import { listen } from './http/listen.ts'
 import { type Log, logTo, pretty } from './http/log.ts'
+import { watchLag } from './metrics/lag.ts'
 import { freshSecret, keptSecret } from './secret.ts'
 import { upkeep } from './tasks/upkeep.ts'
 
@@ -28,6 +29,7 @@ const serve = async () => {
     counters: memoryCounters(),
     log,
     peerOf: server.peerOf,
+    vitals: { inFlight: server.inFlight, pool: database.pool, watchLag },
     isUp: () => migrated,
     isReady: async () => migrated && !server.isDraining() && (await answers(database)),
   })

@@ -60,6 +60,7 @@ test('with nothing set, the embedded database runs on what the contract says', (
     trashDays: 30,
     importing: { bytesMax: 10_485_760, rowsMax: 50_000 },
     drainMs: 5000,
+    metrics: { token: undefined },
     log: { level: 'info' },
   })
 })
@@ -78,7 +79,7 @@ test('.env.example and the code name the same variables with the same defaults',
 test('.env.example explains every variable, and leaves empty only what has no default', () => {
   const empty = Object.keys(example).filter((name) => example[name] === '')
 
-  expect(empty).toEqual(['DATABASE_URL', 'MIGRATION_DATABASE_URL'])
+  expect(empty).toEqual(['DATABASE_URL', 'MIGRATION_DATABASE_URL', 'METRICS_TOKEN'])
 })
 
 test('the secret of .env.example is refused, alone or in a list, with how to make one', () => {
@@ -261,4 +262,17 @@ test('what was read can no longer be changed, at any depth', () => {
   expect(() => Object.assign(config.rateLimit, { limit: 1_000 })).toThrow()
   expect(() => Object.assign(config.jwt.secrets, { 0: 'another' })).toThrow()
   expect(() => Object.assign(config, { port: 1 })).toThrow()
+})
+
+test('the token of the metrics is long, and of what a header can carry', () => {
+  for (const token of ['x'.repeat(15), `${'x'.repeat(16)} x`, 'é'.repeat(16), 'x'.repeat(256)]) {
+    const [problem, ...others] = problemsOf({ METRICS_TOKEN: token })
+    expect(problem).toStartWith('METRICS_TOKEN: is not 16 to 255')
+    expect(problem).not.toContain(token)
+    expect(others).toEqual([])
+  }
+
+  const token = 'Az09-._~+/xxxxxx=='
+  expect(readConfig({ METRICS_TOKEN: token }).metrics).toEqual({ token })
+  expect(readConfig({ METRICS_TOKEN: '' }).metrics).toEqual({ token: undefined })
 })

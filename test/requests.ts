@@ -39,6 +39,7 @@ export const bodies: Record<string, unknown> = {
 export const open = new Set([
   'GET /health',
   'GET /ready',
+  'GET /metrics',
   'GET /problems',
   'GET /problems/:code',
   'GET /docs',

@@ -80,6 +80,7 @@ type Failing = {
   /** What happens in place of each statement. */
   db?: () => unknown
   counters?: Counters
+  isReady?: () => Promise<boolean>
 }
 
 /** A service of its own: own settings, own counters, own log; the database is everybody's. */
@@ -94,8 +95,9 @@ export const service = async (env: Record<string, string> = {}, failing: Failing
     counters: failing.counters ?? memoryCounters(),
     log: logTo((line) => log.push(JSON.parse(line)), 'debug'),
     isUp: () => true,
-    isReady: async () => true,
+    isReady: failing.isReady ?? (async () => true),
     peerOf: () => peer.address,
+    vitals: { inFlight: () => 0, pool: (await database()).pool, watchLag: () => {} },
   })
 
   const call = async (method: string, path: string, { body, token, headers }: Call = {}) => {

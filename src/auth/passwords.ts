@@ -25,14 +25,17 @@ export const passwordsOf = ({ lengthMin, bcryptCost, queueMax }: Settings) => {
   const nobody = `$2b$${String(bcryptCost).padStart(2, '0')}$${'u'.repeat(21)}u${'e'.repeat(31)}`
 
   return {
+    /** How busy the queue is, and how many it has refused. */
+    load: inTurn.load,
+
     hash: (password: string): Promise<string> =>
-      inTurn(() =>
+      inTurn.run(() =>
         Bun.password.hash(password.normalize('NFC'), { algorithm: 'bcrypt', cost: bcryptCost }),
       ),
 
     /** Costs one verification with or without a hash, so that an unknown account takes as long as a wrong password. */
     verify: (password: string, hash: string | undefined): Promise<boolean> =>
-      inTurn(async () => {
+      inTurn.run(async () => {
         const matches = await Bun.password.verify(password.normalize('NFC'), hash ?? nobody)
         return matches && hash !== undefined
       }),
@@ -64,13 +67,17 @@ const common = (): Set<string> => {
 
 const turns = (running: number, waitingMax: number) => {
   let free = running
+  let refused = 0
   const waiting: (() => void)[] = []
 
-  return async <T>(work: () => Promise<T>): Promise<T> => {
+  const run = async <T>(work: () => Promise<T>): Promise<T> => {
     if (free > 0) free--
     else if (waiting.length < waitingMax)
       await new Promise<void>((proceed) => waiting.push(proceed))
-    else refuse('unavailable', { headers: { 'retry-after': '1' } })
+    else {
+      refused++
+      refuse('unavailable', { headers: { 'retry-after': '1' } })
+    }
 
     try {
       return await work()
@@ -80,6 +87,14 @@ const turns = (running: number, waitingMax: number) => {
       else free++
     }
   }
+
+  const load = () => ({
+    hashing: running - free,
+    waiting: waiting.length,
+    waitingMax,
+    refused,
+  })
+  return { run, load }
 }
 
 /** Refuses a new password that is too easy to guess. */

@@ -11,6 +11,8 @@ export type Db = PgDatabase<PgQueryResultHKT>
 export type Database = {
   db: Db
   kind: 'postgres' | 'embedded'
+  /** How busy it is. */
+  pool(): PoolState
   /** One round trip; `DatabaseUnavailable` when it fails. */
   ping(): Promise<void>
   /** Brings the schema up to date; `MigrationRefused` if it must not, `DatabaseUnavailable` if it cannot. */
@@ -20,6 +22,9 @@ export type Database = {
   /** Lets running statements end (until their deadline), refuses waiting ones. */
   close(): Promise<void>
 }
+
+/** `used`: statements that run, or whose connection is being cut; `waiting`: those that wait for one. */
+export type PoolState = { max: number; used: number; waiting: number }
 
 export type DatabaseSettings = PostgresSettings | EmbeddedSettings
 

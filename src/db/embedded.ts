@@ -26,7 +26,7 @@ export const openEmbedded = async (
     await release()
     throw error
   })
-  const { enter, leave, refuseAll } = turns(1)
+  const { enter, leave, refuseAll, state } = turns(1)
 
   const inTurn = async <Result>(run: () => Promise<Result>): Promise<Result> => {
     const deadline = deadlineAfter(timeoutMs)
@@ -48,6 +48,7 @@ export const openEmbedded = async (
   return {
     db,
     kind: 'embedded',
+    pool: state,
     ping: async () => {
       await reading(() => client.query('select 1'))
     },

@@ -29,7 +29,7 @@ type PoolSettings = {
  */
 export const poolOf = (settings: PoolSettings) => {
   const { address, max, timeoutMs } = settings
-  const { enter, leave, refuseAll } = turns(max)
+  const { enter, leave, refuseAll, state } = turns(max)
   const pace = paceOf()
   const idle: Connection[] = []
   const running = new Set<Promise<unknown>>()
@@ -82,6 +82,8 @@ export const poolOf = (settings: PoolSettings) => {
   }
 
   return {
+    state,
+
     run<Rows>(send: Send<Rows>): Promise<Rows> {
       const result = run(send)
       running.add(result)

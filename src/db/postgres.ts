@@ -59,6 +59,7 @@ export const openPostgres = (settings: PostgresSettings, observe?: Observe): Dat
   return {
     db,
     kind: 'postgres',
+    pool: pool.state,
     ping: async () => {
       await reading(() => pool.run((sql) => sql.unsafe('select 1')))
     },

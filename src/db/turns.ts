@@ -46,6 +46,9 @@ export const turns = (max: number) => {
   return {
     leave,
 
+    /** How many have a turn, and how many wait for one. */
+    state: () => ({ max, used: taken, waiting: waiting.size }),
+
     async enter(deadline: Deadline) {
       if (taken < max) {
         taken++

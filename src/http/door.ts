@@ -71,6 +71,7 @@ export const door = ({ settings, visits, tokens, addressOf, isUp, routes }: Need
       tokenSent: authorization !== null,
       caller: undefined,
       countedAs: undefined,
+      fault: undefined,
       trace: traceOf(headers.get('traceparent')),
     })
     set.headers['x-request-id'] = visit.id

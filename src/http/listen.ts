@@ -16,6 +16,7 @@ const idleSeconds = 30
 export const listen = ({ host, port, drainMs }: Settings, fetch: Fetch, log: Log) => {
   const peers = new WeakMap<Request, string>()
   let draining = false
+  let inFlight = () => 0
 
   const answer = async (received: Request, server: Bun.Server<undefined>): Promise<Response> => {
     const peer = server.requestIP(received)?.address
@@ -28,6 +29,8 @@ export const listen = ({ host, port, drainMs }: Settings, fetch: Fetch, log: Log
 
   return {
     isDraining: () => draining,
+    /** Requests whose answer is not sent whole yet. */
+    inFlight: () => inFlight(),
     peerOf: (request: Request) => peers.get(request),
     start: () => {
       const server = Bun.serve({
@@ -38,6 +41,7 @@ export const listen = ({ host, port, drainMs }: Settings, fetch: Fetch, log: Log
         maxRequestBodySize: Number.MAX_SAFE_INTEGER,
         fetch: answer,
       })
+      inFlight = () => server.pendingRequests
       return {
         url: server.url,
         stop: async () => {

@@ -73,6 +73,7 @@ export const requestLog = (log: Log, visits: Visits) =>
         status,
         ms: visit.tookMs,
         user_id: visit.caller?.userId,
+        fault: visit.fault,
         trace_id: visit.trace?.traceId,
         parent_id: visit.trace?.parentId,
       })

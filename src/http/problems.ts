@@ -65,6 +65,7 @@ export const problems = ({ visits, log, limit, isLive }: Needs) => {
       error = worse
       refusal = asRefusal(worse)
     }
+    if (error instanceof DatabaseUnavailable) visit.fault = error.code
     timed(visit)
     if (refusal === undefined) return ''
     if (refusal.refusal === 'internal') log.error('request failed', { request_id: visit.id, error })

@@ -27,6 +27,8 @@ export type Visit = {
   caller: Caller | undefined
   /** The key that the answer was counted against. */
   countedAs: string | undefined
+  /** The code of the database's failure, where the answer is 503 for it. */
+  fault: string | undefined
   /** The caller's trace, if he named one. */
   trace: Trace | undefined
 }

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { scrape, withMetrics } from '../scrape.ts'
 import { cleanUp, embedded, folder, onPostgres, type Running, run, start } from './process.ts'
 
 /*
@@ -19,6 +20,32 @@ const statusLine = (answer: string) => answer.slice(0, answer.indexOf('\r\n'))
 const bodyOf = (answer: string) => answer.slice(answer.indexOf('\r\n\r\n') + 4)
 
 describe.each(kinds)('on %s', (_, database) => {
+  test(
+    'the metrics tell of the process, its listener, its pool and its event loop',
+    async () => {
+      const settings: Record<string, string> = await database()
+      const service = await start({ ...settings, ...withMetrics })
+      const ada = await service.someone()
+      await service.call('GET', '/api/tasks', { token: ada.token })
+
+      let told = await scrape(service)
+      while (told.value('event_loop_lag_seconds_count') === 0) told = await scrape(service)
+
+      const { value } = told
+      expect(value('taskwarden_ready')).toBe(1)
+      expect(value('http_requests_in_flight')).toBe(1)
+      expect(value('http_requests_total', { route: '/api/tasks', status: '200' })).toBe(1)
+      expect(value('taskwarden_sessions_started_total', { cause: 'sign-up' })).toBe(1)
+      expect(value('taskwarden_database_connections_max')).toBe(settings.DATABASE_URL ? 10 : 1)
+      expect(value('process_resident_memory_bytes')).toBeGreaterThan(20_000_000)
+      expect(value('process_cpu_seconds_total')).toBeGreaterThan(0.01)
+      expect(value('process_open_fds')).toBeGreaterThan(2)
+      expect((await service.call('GET', '/metrics')).status).toBe(401)
+      expect(await service.stop()).toBe(0)
+    },
+    patience,
+  )
+
   test(
     'one signs up, adds a task, completes it, and finds all of it after a restart',
     async () => {
