@@ -2,7 +2,9 @@ import { Elysia } from 'elysia'
 import { accountOf } from './auth/account-repository.ts'
 import { accountRoutes } from './auth/account-routes.ts'
 import { attemptsOf } from './auth/attempts.ts'
+import { callersOf } from './auth/callers.ts'
 import { signedIn as signedInOf } from './auth/guard.ts'
+import { identityRepository } from './auth/identity-repository.ts'
 import { type Passwords, passwordsOf } from './auth/passwords.ts'
 import { accountsOf } from './auth/repository.ts'
 import { sessionsOf } from './auth/session-repository.ts'
@@ -11,13 +13,16 @@ import { signInRoutes } from './auth/sign-in-routes.ts'
 import { tokenRepository } from './auth/token-repository.ts'
 import { tokenRoutes } from './auth/token-routes.ts'
 import { type Tokens, tokensOf } from './auth/tokens.ts'
+import { trustedIssuers } from './auth/trusted-issuers.ts'
 import type { Config } from './config.ts'
 import type { Counters } from './counters/counters.ts'
 import type { Db } from './db/client.ts'
 import { healthRoutes } from './health/routes.ts'
 import { clientAddress } from './http/client-address.ts'
+import { cors } from './http/cors.ts'
 import { docs } from './http/docs.ts'
 import { door } from './http/door.ts'
+import { headersOf } from './http/headers.ts'
 import { intake } from './http/intake.ts'
 import { type Log, requestLog } from './http/log.ts'
 import { problemPages } from './http/problem-pages.ts'
@@ -71,6 +76,9 @@ export const createApp = ({ config, db, isUp, isReady, peerOf, ...needs }: Needs
     passwordLoad: passwords.load,
     routes: () => root.routes,
   })
+  const identities = identityRepository(db)
+  const issuers = trustedIssuers(config.trustedIssuers, log)
+  const { identify } = callersOf({ tokens, issuers, identities, log, isUp })
   const limit = rateLimit({ settings: config.rateLimit, counters, visits })
   const addressOf = clientAddress(config.trustProxy)
   const root = new Elysia({
@@ -87,7 +95,11 @@ export const createApp = ({ config, db, isUp, isReady, peerOf, ...needs }: Needs
       door({
         settings: config,
         visits,
-        tokens,
+        identify,
+        headersOf: headersOf({
+          behindProxy: config.trustProxy !== 'none',
+          cors: cors(config.corsOrigins),
+        }),
         addressOf: (request) => addressOf(request, peerOf(request)),
         isUp,
         routes: () => root.routes,

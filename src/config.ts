@@ -1,4 +1,5 @@
-import { type Env, type Readers, readersOf, wholeNumber } from './environment.ts'
+import { type Env, type Readers, readersOf } from './environment.ts'
+import { corsOriginsOf, trustedIssuersOf, trustProxyOf } from './trust.ts'
 
 /** Every problem at once, a line each. No line has a variable's value in it: it may be a secret. */
 export class ConfigError extends Error {
@@ -31,6 +32,7 @@ export const readConfig = (env: Env) => {
       ttlSeconds: integer('JWT_TTL_SECONDS', 86_400, [60, 2_592_000]),
       sessionMaxDays: integer('SESSION_MAX_DAYS', 30, [1, 3650]),
     },
+    trustedIssuers: trustedIssuersOf(read),
     registration: choice('REGISTRATION', 'open', ['open', 'closed']),
     passwords: {
       lengthMin: integer('PASSWORD_MIN', 8, [8, 128]),
@@ -49,6 +51,7 @@ export const readConfig = (env: Env) => {
       windowSeconds: integer('LOGIN_WINDOW_SECONDS', 900, [1, 86_400]),
     },
     trustProxy: trustProxyOf(read),
+    corsOrigins: corsOriginsOf(read),
     /** Bytes. */
     bodyLimit: integer('BODY_LIMIT', 65_536, [1024, 16_777_216]),
     trashDays: integer('TRASH_DAYS', 30, [1, 3650]),
@@ -161,17 +164,6 @@ const secretsOf = (read: Readers, production: boolean): readonly string[] => {
   if (secrets.some((secret) => Buffer.byteLength(secret) < secretBytesMin))
     read.problem('JWT_SECRET', `has an entry of under ${secretBytesMin} bytes; ${makeSecret}`)
   return secrets
-}
-
-const hopsMax = 10
-
-const trustProxyOf = (read: Readers): 'none' | 'fly' | 'railway' | number => {
-  const text = read.text('TRUST_PROXY') ?? 'none'
-  if (text === 'none' || text === 'fly' || text === 'railway') return text
-  const hops = wholeNumber(text)
-  if (hops >= 1 && hops <= hopsMax) return hops
-  read.problem('TRUST_PROXY', `is not none, fly, railway or a number of hops from 1 to ${hopsMax}`)
-  return 'none'
 }
 
 /** What a bearer token may be made of (RFC 6750 §2.1). */

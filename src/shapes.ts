@@ -6,6 +6,7 @@ import {
   Type,
   TypeRegistry,
 } from '@sinclair/typebox'
+import { toUtc } from './instants.ts'
 
 /**
  * The leaves of every schema.
@@ -102,8 +103,13 @@ export const Text = <const O extends Options & { min: number; max: number; blank
   })
 
 /** An e-mail; compared and stored as `canonicalEmail` gives it. */
-export const Email = (options: SchemaOptions = {}) =>
-  shape<string>('Email', { type: 'string', format: 'email', maxLength: 254, ...options })
+export const Email = <const O extends Options>(options: O) =>
+  shape<Nullable<string, O>>('Email', {
+    type: jsonType(options),
+    format: 'email',
+    maxLength: 254,
+    ...options,
+  })
 
 /** RFC 3339 with any offset; `toUtc` gives the one form that is stored. */
 export const Instant = <const O extends Options>(options: O) =>
@@ -149,27 +155,6 @@ export const codePoints = (text: string): number => {
 }
 
 export const canonicalEmail = (text: string): string => text.trim().normalize('NFC').toLowerCase()
-
-const rfc3339 =
-  /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,3}))?(?:[Zz]|([+-])(\d\d):(\d\d))$/
-
-/**
- * The same instant in UTC with milliseconds, or nothing where it is none of the years 0001 to 9999. PostgreSQL takes less: not +23:59.
- */
-export const toUtc = (text: string | null | undefined): string | undefined => {
-  const [, year, month, day, hour, minute, second, fraction = '', sign, offsetHour, offsetMinute] =
-    rfc3339.exec(text ?? '') ?? []
-  if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return undefined
-  if (Number(offsetHour ?? 0) > 23 || Number(offsetMinute ?? 0) > 59) return undefined
-
-  const local = `${year}-${month}-${day}T${hour}:${minute}:${second}.${fraction.padEnd(3, '0')}Z`
-  const date = new Date(local)
-  if (Number.isNaN(date.getTime()) || date.toISOString() !== local) return undefined
-
-  const offset = (Number(offsetHour ?? 0) * 60 + Number(offsetMinute ?? 0)) * 60_000
-  const utc = new Date(date.getTime() - (sign === '-' ? -offset : offset)).toISOString()
-  return /^(?!0000)\d{4}-/.test(utc) ? utc : undefined
-}
 
 const canonicalId = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 

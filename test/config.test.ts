@@ -46,6 +46,7 @@ test('with nothing set, the embedded database runs on what the contract says', (
       ttlSeconds: 86_400,
       sessionMaxDays: 30,
     },
+    trustedIssuers: [],
     registration: 'open',
     passwords: { lengthMin: 8, bcryptCost: 12, queueMax: 32 },
     rateLimit: { limit: 100, windowSeconds: 3600 },
@@ -56,6 +57,7 @@ test('with nothing set, the embedded database runs on what the contract says', (
       windowSeconds: 900,
     },
     trustProxy: 'none',
+    corsOrigins: [],
     bodyLimit: 65_536,
     trashDays: 30,
     importing: { bytesMax: 10_485_760, rowsMax: 50_000 },
@@ -79,7 +81,13 @@ test('.env.example and the code name the same variables with the same defaults',
 test('.env.example explains every variable, and leaves empty only what has no default', () => {
   const empty = Object.keys(example).filter((name) => example[name] === '')
 
-  expect(empty).toEqual(['DATABASE_URL', 'MIGRATION_DATABASE_URL', 'METRICS_TOKEN'])
+  expect(empty).toEqual([
+    'DATABASE_URL',
+    'MIGRATION_DATABASE_URL',
+    'TRUSTED_ISSUERS',
+    'CORS_ORIGINS',
+    'METRICS_TOKEN',
+  ])
 })
 
 test('the secret of .env.example is refused, alone or in a list, with how to make one', () => {

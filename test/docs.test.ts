@@ -333,7 +333,14 @@ test('an export is what the document shows of it', async () => {
   expect(content['application/json'].schema).toEqual({ $ref: '#/components/schemas/Export' })
 })
 
-const ordinary = new Set(['content-type', 'cache-control', 'x-content-type-options', 'vary'])
+const ordinary = new Set([
+  'content-type',
+  'cache-control',
+  'content-security-policy',
+  'referrer-policy',
+  'x-content-type-options',
+  'vary',
+])
 
 describe('the page', () => {
   const linked = async () => {

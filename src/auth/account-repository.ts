@@ -6,7 +6,7 @@ import { now } from '../db/now.ts'
 import { sessions, users } from '../db/schema.ts'
 import type { Caller } from './caller.ts'
 import type { User } from './model.ts'
-import { shown } from './repository.ts'
+import { credentials, shown } from './repository.ts'
 
 /**
  * The account of one caller. Each method is one statement that the caller's live
@@ -17,11 +17,6 @@ export const accountOf = (db: Db, { userId, sessionId }: Caller) => {
   const me = eq(users.id, userId)
   const mine = and(me, exists(db.select().from(locked)))
   const mineStill = (verified: string) => and(mine, eq(users.password_hash, verified))
-  const row = { ...shown, password_hash: users.password_hash }
-  const read = async () => {
-    const found = db.with(live).select(row).from(users).innerJoin(live, always).where(me)
-    return (await reading(() => found))[0]
-  }
 
   return {
     async isLive(): Promise<boolean> {
@@ -29,14 +24,14 @@ export const accountOf = (db: Db, { userId, sessionId }: Caller) => {
     },
 
     async me(): Promise<User | undefined> {
-      const found = await read()
-      if (found === undefined) return undefined
-      const { password_hash: _secret, ...user } = found
-      return user
+      const found = db.with(live).select(shown).from(users).innerJoin(live, always).where(me)
+      return (await reading(() => found))[0]
     },
 
-    /** With the hash of the password, for verifying it. */
-    credentials: read,
+    async credentials() {
+      const found = db.with(live).select(credentials).from(users).innerJoin(live, always).where(me)
+      return (await reading(() => found))[0]
+    },
 
     async rename(name: string | null): Promise<User | undefined> {
       const [renamed] = await writing(() =>

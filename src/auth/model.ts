@@ -17,7 +17,11 @@ const NewPassword = Text({
 export const User = t.Object(
   {
     id: Id(),
-    email: Email({ examples: ['ada@example.com'] }),
+    email: Email({
+      nullable: true,
+      description: 'null where another identity provider signs the user in',
+      examples: ['ada@example.com'],
+    }),
     name: Name,
     created_at: Instant({}),
   },

@@ -13,11 +13,18 @@ export const shown = {
   created_at: users.created_at,
 }
 
+/** For verifying a password. Whoever has an e-mail has one: a check of the table says so. */
+export const credentials = {
+  id: users.id,
+  email: sql<string>`${users.email}`,
+  password_hash: sql<string>`${users.password_hash}`,
+}
+
 /** What a sign-in token may do. */
 const fullScope = 'tasks:read tasks:write'
 
 type NewUser = { email: string; name: string | null; password_hash: string }
-type Session = { id: string; started_at: string; expires_at: string }
+export type Session = { id: string; started_at: string; expires_at: string }
 export type Started = { user: User; session: Session }
 
 /** What happens before anybody is signed in: accounts are found by their e-mail, and sessions start. */
@@ -36,10 +43,7 @@ export const accountsOf = (db: Db, ttlSeconds: number) => ({
 
   async credentials(email: string) {
     const [found] = await reading(() =>
-      db
-        .select({ id: users.id, password_hash: users.password_hash })
-        .from(users)
-        .where(eq(users.email, email)),
+      db.select(credentials).from(users).where(eq(users.email, email)),
     )
     return found
   },
@@ -125,11 +129,12 @@ const signingIn = (db: Db, { userId, verified, rehashed }: Verified, session: Se
   return db.with(locked, account, swept, started).select().from(account)
 }
 
-const rowOf = (session: Session, userId: unknown) => ({
+/** The row of a sign-in's session; `issuer` where somebody else has signed the user in. */
+export const rowOf = (session: Session, userId: unknown, issuer: string | null = null) => ({
   user_id: sql`${userId}`.as('user_id'),
   id: sql`${session.id}::uuid`.as('id'),
   kind: sql`'sign-in'::session_kind`.as('kind'),
-  name: sql`null::text`.as('name'),
+  name: sql`${issuer}::text`.as('name'),
   scope: sql`${fullScope}::text`.as('scope'),
   created_at: sql`${session.started_at}::timestamptz`.as('created_at'),
   expires_at: sql`${session.expires_at}::timestamptz`.as('expires_at'),

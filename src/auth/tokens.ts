@@ -2,6 +2,7 @@ import { createSecretKey } from 'node:crypto'
 import { jwt } from '@elysiajs/jwt'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { type Static, t } from 'elysia'
+import { verdicts } from './verdicts.ts'
 
 const uuid = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
 
@@ -33,7 +34,6 @@ type Settings = {
 const typ = 'at+jwt'
 /** How far the clocks of two instances may be apart. */
 const skewSeconds = 5
-const verifiedMax = 16_384
 
 /**
  * Three parts of base64url, the last one the canonical text of 32 bytes: the
@@ -45,8 +45,8 @@ const claimsShape = TypeCompiler.Compile(Claims)
 /**
  * Access tokens: JWT, HS256 and nothing else.
  *
- * A signature's verdict is kept (text → claims, at most `verifiedMax`, never past
- * `exp`); whether the session still lives is asked of the database each time.
+ * A signature's verdict is kept; whether the session still lives is asked of the
+ * database each time.
  */
 export const tokensOf = ({ secrets, issuer, audience, ttlSeconds }: Settings) => {
   const keys = secrets.flatMap((secret, index) => {
@@ -58,7 +58,7 @@ export const tokensOf = ({ secrets, issuer, audience, ttlSeconds }: Settings) =>
   const [signer] = keys
   if (signer === undefined) throw new Error('no secret to sign tokens with')
 
-  const verified = new Map<string, Claims>()
+  const verified = verdicts<Claims>()
   const options = {
     algorithms: ['HS256'],
     issuer,
@@ -92,15 +92,10 @@ export const tokensOf = ({ secrets, issuer, audience, ttlSeconds }: Settings) =>
 
     /** The claims, or nothing where the token is not one of ours, whole and in time. */
     verify: async (token: string): Promise<Claims | undefined> => {
-      const known = verified.get(token)
-      if (known !== undefined) return known.exp * 1000 > Date.now() ? known : undefined
-
+      const known = verified.find(token)
+      if (known !== undefined) return known
       const claims = await checked(token)
-      if (claims === undefined) return undefined
-      const [oldest] = verified.size < verifiedMax ? [] : verified.keys()
-      if (oldest !== undefined) verified.delete(oldest)
-      verified.set(token, claims)
-      return claims
+      return claims && verified.keep(token, claims, claims.exp * 1000)
     },
   }
 }

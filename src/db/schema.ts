@@ -56,12 +56,16 @@ export const users = pgTable(
   'users',
   {
     id: uuid().primaryKey(),
-    email: text().notNull(),
-    password_hash: text().notNull(),
+    /** Neither, where another identity provider signs the user in. */
+    email: text(),
+    password_hash: text(),
     name: text(),
     created_at: moment().notNull(),
   },
-  (user) => [unique('users_email').on(user.email)],
+  (user) => [
+    unique('users_email').on(user.email),
+    check('users_sign_in', sql`(${user.email} is null) = (${user.password_hash} is null)`),
+  ],
 )
 
 const ownerId = () =>
@@ -79,6 +83,22 @@ export const userChanges = pgTable('user_changes', {
   user_id: ownerId().primaryKey(),
   last: bigint({ mode: 'number' }).notNull().default(0),
 })
+
+/** Who a user of another identity provider is here: never found by an e-mail, only by this. */
+export const identities = pgTable(
+  'identities',
+  {
+    issuer: text().notNull(),
+    subject: text().notNull(),
+    user_id: ownerId(),
+    /** The row in `sessions` that all of their tokens are of. */
+    session_id: uuid().notNull(),
+  },
+  (identity) => [
+    primaryKey({ columns: [identity.issuer, identity.subject] }),
+    unique('identities_user').on(identity.user_id),
+  ],
+)
 
 /** One row for each live sign-in or personal access token; ending it deletes the row. */
 export const sessions = pgTable(

@@ -108,7 +108,7 @@ const lasting = (path: string, type: string) => {
   return async ({ request, set }: Context) => {
     set.headers['cache-control'] = 'public, max-age=31536000, immutable'
     set.headers['content-type'] = type
-    set.headers.vary = 'accept-encoding'
+    set.headers.vary = ['Accept-Encoding', set.headers.vary].filter(Boolean).join(', ')
     if (!/\bgzip\b/.test(request.headers.get('accept-encoding') ?? '')) return plain.bytes()
     set.headers['content-encoding'] = 'gzip'
     zipped ??= plain.bytes().then(gzipped)

@@ -1,6 +1,8 @@
 import { type DocumentDecoration, Elysia } from 'elysia'
-import type { Tokens } from '../auth/tokens.ts'
+import type { Caller } from '../auth/caller.ts'
 import { challenge, outOfScope, Refusal, refuse } from '../errors.ts'
+import { isPreflight } from './cors.ts'
+import { bearerOf, type HeadersOf } from './headers.ts'
 import { traceOf } from './trace.ts'
 import type { Visits } from './visits.ts'
 
@@ -22,7 +24,9 @@ type Settings = { bodyLimit: number; importing: { bytesMax: number } }
 type Needs = {
   settings: Settings
   visits: Visits
-  tokens: Tokens
+  /** Who a bearer token is of; nothing where it is not good. */
+  identify: (token: string) => Promise<Omit<Caller, 'address'> | undefined>
+  headersOf: HeadersOf
   addressOf: (request: Request) => string
   isUp: () => boolean
   /** Asked once, at the first request, when all routes are there. */
@@ -46,7 +50,8 @@ export class Options extends Error {
  * Elysia routes and parses before any guard of its own can speak; here a stranger
  * is sent away without a byte of the body read, and `trash` is never taken for an id.
  */
-export const door = ({ settings, visits, tokens, addressOf, isUp, routes }: Needs) => {
+export const door = (needs: Needs) => {
+  const { settings, visits, identify, headersOf, addressOf, isUp, routes } = needs
   let doors: ReturnType<typeof doorsOf> | undefined
 
   return new Elysia({ name: 'door' }).onRequest(async ({ request, set }) => {
@@ -64,7 +69,10 @@ export const door = ({ settings, visits, tokens, addressOf, isUp, routes }: Need
       address: addressOf(request),
       route: place?.pattern,
       open: detail?.security?.length === 0,
-      budget: place?.isExempt ? 'none' : (detail?.['x-budget'] ?? 'api'),
+      budget:
+        place?.isExempt || (place !== undefined && isPreflight(request))
+          ? 'none'
+          : (detail?.['x-budget'] ?? 'api'),
       accepts: detail?.['x-accepts'] ?? ['application/json'],
       takesQuery: hooks?.query !== undefined,
       bodyMax: detail?.['x-imports'] ? settings.importing.bytesMax : settings.bodyLimit,
@@ -74,27 +82,24 @@ export const door = ({ settings, visits, tokens, addressOf, isUp, routes }: Need
       fault: undefined,
       trace: traceOf(headers.get('traceparent')),
     })
-    set.headers['x-request-id'] = visit.id
-    set.headers['x-content-type-options'] = 'nosniff'
-    set.headers['cache-control'] = place?.pattern.startsWith('/api/tasks')
-      ? 'private, no-cache'
-      : 'no-store'
+    Object.assign(set.headers, headersOf(request, visit, place?.allow))
 
-    const [, token] = /^Bearer +([^\s,]+)$/i.exec(authorization ?? '') ?? []
-    const claims = token !== undefined && !visit.open ? await tokens.verify(token) : undefined
-    if (claims !== undefined)
-      visit.caller = {
-        userId: claims.sub,
-        sessionId: claims.sid,
-        scope: claims.scope,
-        address: visit.address,
-      }
+    const token = visit.open ? undefined : bearerOf(authorization)
+    let trouble: unknown
+    try {
+      const identity = token && (await identify(token))
+      if (identity) visit.caller = { ...identity, address: visit.address }
+    } catch (error) {
+      // Whether there is such a route is answered all the same.
+      trouble = error
+    }
 
     if (place === undefined) return refuse('not-found')
     if (method === 'OPTIONS') throw new Options(place.allow)
     if (hooks === undefined)
       throw new Refusal('method-not-allowed', { headers: { allow: place.allow } })
     if (Number(headers.get('content-length') ?? 0) > visit.bodyMax) refuse('body-too-large')
+    if (trouble !== undefined) throw trouble
     if (!visit.open && visit.caller === undefined)
       refuse('unauthenticated', { headers: challenge(visit.tokenSent) })
     if (!visit.open && !isInScope(place.pattern, method, visit.caller?.scope))

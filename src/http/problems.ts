@@ -1,5 +1,6 @@
 import { Elysia, ValidationError } from 'elysia'
 import type { Caller } from '../auth/caller.ts'
+import { IssuerUnavailable } from '../auth/key-sets.ts'
 import { catalogue } from '../catalogue.ts'
 import { CountersUnavailable } from '../counters/counters.ts'
 import { DatabaseUnavailable } from '../db/faults.ts'
@@ -106,12 +107,14 @@ const answer = ({ refusal: code, errors, headers }: Refusal, requestId: string, 
   })
 }
 
+const unavailable = [DatabaseUnavailable, CountersUnavailable, IssuerUnavailable]
+
 const asRefusal = (error: unknown): Refusal | undefined => {
   if (error instanceof Options) return undefined
   if (error instanceof Refusal) return error
   // Elysia wraps what a parser throws.
   if (error instanceof Error && error.cause instanceof Refusal) return error.cause
-  if (error instanceof DatabaseUnavailable || error instanceof CountersUnavailable)
+  if (unavailable.some((kind) => error instanceof kind))
     return new Refusal('unavailable', { headers: { 'retry-after': '1' } })
   if (error instanceof ValidationError && error.type !== 'response')
     return new Refusal('invalid-request', { errors: issuesOf(error) })

@@ -2,7 +2,7 @@ import { and, eq, getTableColumns, isNotNull, isNull, lte, type SQL, sql } from 
 import type { Db } from '../db/client.ts'
 import { always, anyone, partsOf, type Who } from '../db/live.ts'
 import { idempotencyKeys, tasks } from '../db/schema.ts'
-import { toUtc } from '../shapes.ts'
+import { toUtc } from '../instants.ts'
 
 const { user_id, id, deleted_at: _deleted, change: _change, ...others } = getTableColumns(tasks)
 /** A row as a client sees it: a Task. */

@@ -1,0 +1,123 @@
+import { and, eq, sql } from 'drizzle-orm'
+import type { Db } from '../db/client.ts'
+import { DatabaseUnavailable, reading, writing } from '../db/faults.ts'
+import { now } from '../db/now.ts'
+import { identities, sessions, userChanges, users } from '../db/schema.ts'
+
+import { rowOf, type Session } from './repository.ts'
+
+/** Who is meant by `subject` at `issuer`: the user, and the session that their tokens are of. */
+export type Resident = { userId: string; sessionId: string; isNew: boolean }
+
+/** Between two looks somebody else may have made, or erased, the same user. */
+const roundsMax = 5
+
+/**
+ * The users of other identity providers, by (`iss`, `sub`) and nothing else.
+ *
+ * Each has one session, which lives as long as their last token: so that a statement asks after
+ * it as after any other, and an operator can end it.
+ */
+export const identityRepository = (db: Db) => ({
+  /** The user of this name, made on first sight; their session lives until `expiresAt` (RFC 3339) or longer. */
+  async resident(issuer: string, subject: string, expiresAt: string): Promise<Resident> {
+    for (let round = 0; round < roundsMax; round++) {
+      const [found] = await reading(() => finding(db, issuer, subject))
+      if (found === undefined) {
+        const [made] = await writing(() => making(db, { issuer, subject, expiresAt }))
+        if (made !== undefined) return { ...made, isNew: true }
+        continue
+      }
+      const { userId, sessionId, livesUntil } = found
+      const resident = { userId, sessionId, isNew: false }
+      if (livesUntil !== null && livesUntil >= expiresAt) return resident
+      const session = { id: sessionId, started_at: now(), expires_at: expiresAt }
+      if ((await writing(() => extending(db, userId, session, issuer))).length > 0) return resident
+    }
+    throw new DatabaseUnavailable('contended')
+  },
+})
+
+export type Identities = ReturnType<typeof identityRepository>
+
+const named = { userId: identities.user_id, sessionId: identities.session_id }
+
+const finding = (db: Db, issuer: string, subject: string) =>
+  db
+    .select({ ...named, livesUntil: sessions.expires_at })
+    .from(identities)
+    .leftJoin(
+      sessions,
+      and(eq(sessions.user_id, identities.user_id), eq(sessions.id, identities.session_id)),
+    )
+    .where(and(eq(identities.issuer, issuer), eq(identities.subject, subject)))
+
+type Newcomer = { issuer: string; subject: string; expiresAt: string }
+
+/** Nothing where another request was first: its row is there to be found then. */
+const making = (db: Db, { issuer, subject, expiresAt }: Newcomer) => {
+  const session = { id: Bun.randomUUIDv7(), started_at: now(), expires_at: expiresAt }
+  const identity = db
+    .$with('identity')
+    .as(
+      db
+        .insert(identities)
+        .values({ issuer, subject, user_id: Bun.randomUUIDv7(), session_id: session.id })
+        .onConflictDoNothing()
+        .returning(named),
+    )
+  const account = db.$with('account').as(
+    db
+      .insert(users)
+      .select(
+        db
+          .select({
+            id: identity.userId,
+            email: sql`null::text`.as('email'),
+            password_hash: sql`null::text`.as('password_hash'),
+            name: sql`null::text`.as('name'),
+            created_at: sql`${session.started_at}::timestamptz`.as('created_at'),
+          })
+          .from(identity),
+      )
+      .returning({ id: users.id }),
+  )
+  const counter = db.$with('counter').as(
+    db
+      .insert(userChanges)
+      .select(db.select({ user_id: identity.userId, last: sql`0`.as('last') }).from(identity))
+      .returning({ user_id: userChanges.user_id }),
+  )
+  const started = db.$with('started').as(
+    db
+      .insert(sessions)
+      .select(db.select(rowOf(session, identity.userId, issuer)).from(identity))
+      .returning({ id: sessions.id }),
+  )
+  return db.with(identity, account, counter, started).select().from(identity)
+}
+
+/** Under the user's lock, like every write; nothing where the user has been erased since. */
+const extending = (db: Db, userId: string, session: Session, issuer: string) => {
+  const locked = db
+    .$with('locked')
+    .as(
+      db
+        .select({ user_id: userChanges.user_id })
+        .from(userChanges)
+        .where(eq(userChanges.user_id, userId))
+        .for('update'),
+    )
+  return db
+    .with(locked)
+    .insert(sessions)
+    .select(db.select(rowOf(session, locked.user_id, issuer)).from(locked))
+    .onConflictDoUpdate({
+      target: [sessions.user_id, sessions.id],
+      set: {
+        expires_at: sql`greatest(${sessions.expires_at}, excluded.expires_at)`,
+        last_seen_at: sql`excluded.last_seen_at`,
+      },
+    })
+    .returning({ id: sessions.id })
+}
