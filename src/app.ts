@@ -79,7 +79,7 @@ export const createApp = ({ config, db, isUp, isReady, peerOf, ...needs }: Needs
   const identities = identityRepository(db)
   const issuers = trustedIssuers(config.trustedIssuers, log)
   const { identify } = callersOf({ tokens, issuers, identities, log, isUp })
-  const limit = rateLimit({ settings: config.rateLimit, counters, visits })
+  const limit = rateLimit({ settings: config.rateLimit, counters, visits, log })
   const addressOf = clientAddress(config.trustProxy)
   const root = new Elysia({
     // An unknown member is refused, never silently dropped; and in what we answer, it is a bug.
@@ -149,7 +149,7 @@ type AccountNeeds = Pick<Needs, 'config' | 'db' | 'counters' | 'log'> & {
 /** Everything about who one is: signing in, the account, its sessions. */
 const accounts = (needs: AccountNeeds) => {
   const { config, db, counters, log, visits, tokens, passwords } = needs
-  const attempts = attemptsOf(config.signIn, counters)
+  const attempts = attemptsOf(config.signIn, counters, log)
   const signedIn = signedInOf(visits)
   const { registration } = config
   const { ttlSeconds, sessionMaxDays } = config.jwt

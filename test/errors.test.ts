@@ -286,7 +286,7 @@ describe('the log', () => {
       call('POST', '/api/auth/login', { body: { email: ada.email, password: text } })
 
     await login(password)
-    await login('wrong')
+    const failed = await login('wrong')
     await ada.call('DELETE', '/api/auth/me', { current_password: 'wrong' })
     await ada.call('PUT', '/api/auth/me/password', {
       current_password: password,
@@ -294,6 +294,12 @@ describe('the log', () => {
     })
     const { body } = await login('wrong donkey power plant')
     await call('POST', '/api/auth/logout', { token: body.access_token })
+    const moved = {
+      email: `${Bun.randomUUIDv7()}@example.test`,
+      current_password: 'wrong donkey power plant',
+    }
+    await ada.call('PATCH', '/api/auth/me', moved)
+    await ada.call('POST', '/api/auth/tokens', { name: 'x', scope: 'tasks:read' })
     await ada.call('DELETE', '/api/auth/sessions')
 
     const events = log.filter(({ event }) => event !== 'request')
@@ -305,8 +311,39 @@ describe('the log', () => {
       ['info', 'password changed', ada.id],
       ['info', 'signed in', ada.id],
       ['info', 'signed out', ada.id],
+      ['info', 'e-mail changed', ada.id],
+      ['info', 'token made', ada.id],
       ['info', 'all sessions ended', ada.id],
     ])
+    const requests = () =>
+      log.filter(({ event }) => event === 'request').map((line) => line.request_id)
+    // A request's line comes after its answer.
+    while (requests().length < events.length) await Bun.sleep(0)
+    for (const { request_id } of events) expect(requests()).toContain(request_id)
+    const { request_id } = events.find(({ event }) => event === 'sign-in failed') ?? {}
+    expect(request_id).toBe(failed.headers.get('x-request-id'))
     expect(JSON.stringify(log)).not.toMatch(/correct horse|wrong donkey|\$2b\$|eyJ/)
+  })
+
+  test('tells once a window that a limit was reached, of what and by whom, and no address', async () => {
+    const { call, someone, log } = await service({
+      RATE_LIMIT: '4',
+      LOGIN_ATTEMPTS: '2',
+      LOGIN_ATTEMPTS_PER_ACCOUNT: '3',
+    })
+    const ada = await someone()
+    const wrong = { body: { email: ada.email, password: 'wrong' } }
+
+    for (let count = 0; count < 7; count++) await ada.call('GET', '/api/tasks')
+    for (let count = 0; count < 3; count++) await call('POST', '/api/auth/login', wrong)
+    for (let count = 0; count < 3; count++) await call('GET', '/api/tasks')
+
+    const limits = log.filter(({ event }) => event === 'limit reached')
+    expect(limits.map(({ level, budget, user_id }) => [level, budget, user_id])).toEqual([
+      ['warn', 'api', ada.id],
+      ['warn', 'sign-in-here', undefined],
+      ['warn', 'address', undefined],
+    ])
+    expect(JSON.stringify(log)).not.toContain('203.0.113')
   })
 })

@@ -4,7 +4,7 @@ import type { Log } from '../http/log.ts'
 import { canonicalEmail } from '../shapes.ts'
 import type { Account, accountOf } from './account-repository.ts'
 import type { Attempts } from './attempts.ts'
-import type { Caller } from './caller.ts'
+import { by, type Caller } from './caller.ts'
 import { alive, type SignedIn } from './guard.ts'
 import * as operations from './operations.ts'
 import { checkStrength, type Passwords } from './passwords.ts'
@@ -30,7 +30,7 @@ export const accountRoutes = ({ accountOf, attempts, passwords, signedIn, log }:
     check(email)
     const attempt = await attempts.confirm(email, caller.address)
     if (!(await passwords.verify(password, password_hash))) {
-      log.warn('wrong current password', { user_id: caller.userId })
+      log.warn('wrong current password', by(caller))
       refuse('wrong-password')
     }
     await attempt.succeeded()
@@ -57,7 +57,9 @@ export const accountRoutes = ({ accountOf, attempts, passwords, signedIn, log }:
         const verified = await confirmed(account, caller, current_password)
         const changes = { email: canonicalEmail(email), ...(name !== undefined && { name }) }
         const moved = alive(await account.move(changes, verified))
-        return moved === 'taken' ? refuse('email-taken') : moved
+        if (moved === 'taken') return refuse('email-taken')
+        log.info('e-mail changed', by(caller))
+        return moved
       },
       operations.changeMe,
     )
@@ -70,7 +72,7 @@ export const accountRoutes = ({ accountOf, attempts, passwords, signedIn, log }:
         )
         const replaced = await passwords.hash(new_password)
         alive((await account.changePassword(verified, replaced)) || undefined)
-        log.info('password changed', { user_id: caller.userId })
+        log.info('password changed', by(caller))
         set.status = 204
       },
       operations.changePassword,
@@ -81,7 +83,7 @@ export const accountRoutes = ({ accountOf, attempts, passwords, signedIn, log }:
       async ({ account, caller, body, set }) => {
         const verified = await confirmed(account, caller, body.current_password)
         alive((await account.erase(verified)) || undefined)
-        log.info('account deleted', { user_id: caller.userId })
+        log.info('account deleted', by(caller))
         set.status = 204
       },
       operations.deleteMe,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Counters } from '../counters/counters.ts'
 import { refuse } from '../errors.ts'
+import type { Log } from '../http/log.ts'
 import { canonicalEmail } from '../shapes.ts'
 
 type Settings = {
@@ -22,12 +23,14 @@ type Settings = {
  * try on an account spends nothing of what all addresses may, and the owner still
  * gets in from elsewhere.
  */
-export const attemptsOf = (settings: Settings, counters: Counters) => {
+export const attemptsOf = (settings: Settings, counters: Counters, log: Log) => {
   const windowMs = settings.windowSeconds * 1000
 
   const take = async (key: string, limit: number) => {
     const { count, resetsAt } = await counters.add(key, windowMs, limit)
     if (count <= limit) return
+    // Once a window: the requests that follow have their own lines.
+    if (count === limit + 1) log.warn('limit reached', { budget: key.slice(0, key.indexOf(':')) })
     const seconds = Math.max(1, Math.ceil((resetsAt - Date.now()) / 1000))
     refuse('too-many-attempts', { headers: { 'retry-after': String(seconds) } })
   }

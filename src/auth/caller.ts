@@ -9,4 +9,12 @@ export type Caller = {
   scope: string | undefined
   /** The key of the client's address. */
   address: string
+  /** `X-Request-Id`. */
+  requestId: string
 }
+
+/** What a token says of whoever asks. */
+export type Identity = Pick<Caller, 'userId' | 'sessionId' | 'scope'>
+
+/** Who did it, in which request: what goes with a security event into the log. */
+export const by = ({ userId, requestId }: Caller) => ({ request_id: requestId, user_id: userId })

@@ -1,6 +1,6 @@
 import { refuse } from '../errors.ts'
 import type { Log } from '../http/log.ts'
-import type { Caller } from './caller.ts'
+import type { Identity } from './caller.ts'
 import type { Identities } from './identity-repository.ts'
 import type { Tokens } from './tokens.ts'
 import type { ForeignClaims, TrustedIssuers } from './trusted-issuers.ts'
@@ -14,8 +14,6 @@ type Needs = {
   /** Whether the schema is there. */
   isUp: () => boolean
 }
-
-type Identity = Omit<Caller, 'address'>
 
 /** How long a token from elsewhere is not looked at again: its key, and its user, may go meanwhile. */
 const restMs = 300_000

@@ -2,7 +2,7 @@ import { Elysia } from 'elysia'
 import { refuse } from '../errors.ts'
 import type { Log } from '../http/log.ts'
 import { idOf } from '../shapes.ts'
-import type { Caller } from './caller.ts'
+import { by, type Caller } from './caller.ts'
 import { alive, type SignedIn } from './guard.ts'
 import * as operations from './operations.ts'
 import type { sessionsOf } from './session-repository.ts'
@@ -36,7 +36,7 @@ export const sessionRoutes = (needs: Needs) => {
       '/sessions',
       async ({ sessions, caller, set }) => {
         alive((await sessions.endAll()) || undefined)
-        log.info('all sessions ended', { user_id: caller.userId })
+        log.info('all sessions ended', by(caller))
         set.status = 204
       },
       operations.endSessions,
@@ -46,7 +46,7 @@ export const sessionRoutes = (needs: Needs) => {
       '/sessions/:id',
       async ({ sessions, caller, params, set }) => {
         if (!alive(await sessions.end(idOf(params.id)))) refuse('session-not-found')
-        log.info('session ended', { user_id: caller.userId })
+        log.info('session ended', by(caller))
         set.status = 204
       },
       operations.endSession,
@@ -56,7 +56,7 @@ export const sessionRoutes = (needs: Needs) => {
       '/logout',
       async ({ sessions, caller, set }) => {
         alive(await sessions.end(caller.sessionId))
-        log.info('signed out', { user_id: caller.userId })
+        log.info('signed out', by(caller))
         set.status = 204
       },
       operations.logout,

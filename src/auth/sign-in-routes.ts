@@ -19,12 +19,11 @@ type Needs = {
   log: Log
 }
 
-type Attempt = { email: string; password: string; address: string }
+type Attempt = { email: string; password: string; request: Request }
 
 /** Where strangers become users: sign-up, sign-in, and the same by the OAuth 2 password form. */
 export const signInRoutes = (needs: Needs) => {
   const { registration, accounts, attempts, passwords, tokens, visits, log } = needs
-  const addressOf = (request: Request) => visits.of(request).address
 
   const welcome = async (started: Started) => ({
     ...(await tokenAnswer(tokens, started.user.id, started.session)),
@@ -37,11 +36,12 @@ export const signInRoutes = (needs: Needs) => {
       async ({ body: { email, password, name = null }, request, set }) => {
         if (registration === 'closed') refuse('registration-closed')
         checkStrength(passwords, password, email, '/password')
-        await attempts.signUp(addressOf(request))
+        const { id, address } = visits.of(request)
+        await attempts.signUp(address)
         const password_hash = await passwords.hash(password)
         const draft = { email: canonicalEmail(email), name, password_hash }
         const started = (await accounts.register(draft)) ?? refuse('email-taken')
-        log.info('signed up', { user_id: started.user.id })
+        log.info('signed up', { request_id: id, user_id: started.user.id })
         set.status = 201
         set.headers.location = '/api/auth/me'
         return welcome(started)
@@ -52,7 +52,7 @@ export const signInRoutes = (needs: Needs) => {
     .post(
       '/auth/login',
       async ({ body, request }) => {
-        const started = await signIn(needs, { ...body, address: addressOf(request) })
+        const started = await signIn(needs, { ...body, request })
         return welcome(started ?? refuse('invalid-credentials', { headers: challenge(false) }))
       },
       operations.login,
@@ -63,7 +63,7 @@ export const signInRoutes = (needs: Needs) => {
       async ({ body, request, status }) => {
         const form = passwordGrant(body)
         if ('error' in form) return status(400, form)
-        const started = await signIn(needs, { ...form, address: addressOf(request) })
+        const started = await signIn(needs, { ...form, request })
         if (started === undefined)
           return status(400, {
             error: 'invalid_grant' as const,
@@ -77,14 +77,15 @@ export const signInRoutes = (needs: Needs) => {
 
 /** A session for whoever knows the password; nothing for all others alike, after one bcrypt verification. */
 const signIn = async (
-  { accounts, attempts, passwords, log }: Needs,
-  { email, password, address }: Attempt,
+  { accounts, attempts, passwords, visits, log }: Needs,
+  { email, password, request }: Attempt,
 ): Promise<Started | undefined> => {
+  const { id: request_id, address } = visits.of(request)
   const attempt = await attempts.signIn(email, address)
   const known = await accounts.credentials(canonicalEmail(email))
   const right = await passwords.verify(password, known?.password_hash)
   if (known === undefined || !right) {
-    log.warn('sign-in failed', { user_id: known?.id })
+    log.warn('sign-in failed', { request_id, user_id: known?.id })
     return undefined
   }
 
@@ -93,7 +94,7 @@ const signIn = async (
   const started = await accounts.signIn(id, password_hash, rehashed)
   if (started === undefined) return undefined
   await attempt.succeeded()
-  log.info('signed in', { user_id: id })
+  log.info('signed in', { request_id, user_id: id })
   return started
 }
 

@@ -2,7 +2,7 @@ import { Elysia } from 'elysia'
 import { refuse } from '../errors.ts'
 import type { Log } from '../http/log.ts'
 import { idOf } from '../shapes.ts'
-import type { Caller } from './caller.ts'
+import { by, type Caller } from './caller.ts'
 import { alive, type SignedIn } from './guard.ts'
 import * as operations from './operations.ts'
 import { grantedScope, type tokenRepository } from './token-repository.ts'
@@ -25,7 +25,7 @@ export const tokenRoutes = ({ tokensOf, tokens, signedIn, log }: Needs) =>
       async ({ caller, body, set }) => {
         const made = alive(await tokensOf(caller).add(body))
         const { id, scope, expires_at } = made
-        log.info('token made', { user_id: caller.userId })
+        log.info('token made', by(caller))
         set.status = 201
         set.headers.location = `/api/auth/tokens/${id}`
         const access_token = await tokens.sign(caller.userId, id, expires_at, grantedScope(scope))
@@ -44,7 +44,7 @@ export const tokenRoutes = ({ tokensOf, tokens, signedIn, log }: Needs) =>
       '/:id',
       async ({ caller, params, set }) => {
         if (!alive(await tokensOf(caller).end(idOf(params.id)))) refuse('token-not-found')
-        log.info('token ended', { user_id: caller.userId })
+        log.info('token ended', by(caller))
         set.status = 204
       },
       operations.endToken,

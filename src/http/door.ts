@@ -1,5 +1,5 @@
 import { type DocumentDecoration, Elysia } from 'elysia'
-import type { Caller } from '../auth/caller.ts'
+import type { Identity } from '../auth/caller.ts'
 import { challenge, outOfScope, Refusal, refuse } from '../errors.ts'
 import { isPreflight } from './cors.ts'
 import { bearerOf, type HeadersOf } from './headers.ts'
@@ -25,7 +25,7 @@ type Needs = {
   settings: Settings
   visits: Visits
   /** Who a bearer token is of; nothing where it is not good. */
-  identify: (token: string) => Promise<Omit<Caller, 'address'> | undefined>
+  identify: (token: string) => Promise<Identity | undefined>
   headersOf: HeadersOf
   addressOf: (request: Request) => string
   isUp: () => boolean
@@ -88,7 +88,7 @@ export const door = (needs: Needs) => {
     let trouble: unknown
     try {
       const identity = token && (await identify(token))
-      if (identity) visit.caller = { ...identity, address: visit.address }
+      if (identity) visit.caller = { ...identity, address: visit.address, requestId: visit.id }
     } catch (error) {
       // Whether there is such a route is answered all the same.
       trouble = error

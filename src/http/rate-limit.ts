@@ -2,10 +2,11 @@ import { Elysia } from 'elysia'
 import { type Context, rateLimit as plugin } from 'elysia-rate-limit'
 import type { Counters } from '../counters/counters.ts'
 import { Refusal } from '../errors.ts'
+import type { Log } from './log.ts'
 import type { Visit, Visits } from './visits.ts'
 
 type Settings = { limit: number; windowSeconds: number }
-type Needs = { settings: Settings; counters: Counters; visits: Visits }
+type Needs = { settings: Settings; counters: Counters; visits: Visits; log: Log }
 
 /** How often a window a session may end sessions, log out and change its password. */
 const endingsMax = 20
@@ -22,7 +23,7 @@ const endingsMax = 20
  * what was refused before. The plugin's own `onError` is never relied on: depending
  * on the order of registration it counts some refusals twice and others never.
  */
-export const rateLimit = ({ settings, counters, visits }: Needs) => {
+export const rateLimit = ({ settings, counters, visits, log }: Needs) => {
   const windowMs = settings.windowSeconds * 1000
   const limitOf = (key: string) => (key.startsWith('endings:') ? endingsMax : settings.limit)
 
@@ -41,6 +42,7 @@ export const rateLimit = ({ settings, counters, visits }: Needs) => {
     const limit = limitOf(key)
     const { count, resetsAt } = await counters.add(key, windowMs, limit)
     const headers = standing(key, count, resetsAt)
+    if (count === limit + 1) log.warn('limit reached', named(key))
     if (count > limit)
       throw new Refusal('rate-limited', {
         headers: {
@@ -102,6 +104,13 @@ export const rateLimit = ({ settings, counters, visits }: Needs) => {
 }
 
 export type RateLimit = ReturnType<typeof rateLimit>
+
+/** An address is nobody's business in a log. */
+const named = (key: string) => {
+  const [budget = '', whose] = key.split(/:(.*)/)
+  if (budget === 'endings') return { budget, session_id: whose }
+  return budget === 'user' ? { budget: 'api', user_id: whose } : { budget }
+}
 
 const countedAs = (visit: Visit): string => {
   const { caller, budget, address } = visit
