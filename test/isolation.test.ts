@@ -1,6 +1,19 @@
-import { expect, test } from 'bun:test'
+import { afterEach, expect, test } from 'bun:test'
 import { bodies, closedRoutes } from './requests.ts'
-import { faceless, filled, rowsOf, type Service, sentBy, service } from './service.ts'
+import {
+  faceless,
+  filled,
+  pass,
+  realTime,
+  rowsOf,
+  type Service,
+  sentBy,
+  service,
+} from './service.ts'
+import { onBehalfOf, touchesOf, whatWasWrong, witness } from './witness/log.ts'
+import { mentionsIn } from './witness/mentions.ts'
+
+afterEach(realTime)
 
 const parametersOf = (path: string) => path.match(/:\w+/g) ?? []
 
@@ -211,55 +224,98 @@ test('a cursor is of no use to another user, nor bent, nor from another secret',
     expect([text, ...(await asked(bob, text))]).toEqual([text, 400, 'malformed-request'])
 })
 
-test('every statement on a user’s tables is bound to the user of the token', async () => {
+/** What a request sends, in words; its statements in the order they are sent, each once. */
+const touchedBy = (sent: Awaited<ReturnType<typeof sentBy>>) => [
+  ...new Set(sent.map(({ statement }) => touchesOf(mentionsIn(statement)))),
+]
+
+test('what each route sends is bound to the user of the token, and is what docs/statements.md lists', async () => {
   const here = await service()
   const bob = await owner(here)
-
-  const keys: Record<string, string>[] = [{}, { 'idempotency-key': 'once' }]
-  const asked = closedRoutes(here.app).flatMap((route) => keys.map((key) => ({ ...route, key })))
-
-  for (const { name, method, path, body, key } of asked) {
-    const ada = await owner(here)
-    const own = ownPath(path, ada)
-    const sent = await sentBy(() => ada.call(method, own, body, key))
-
-    expect([name, sent.length > 0]).toEqual([name, true])
-    for (const { statement, params } of sent) {
-      for (const [, table = '', alias] of statement.matchAll(
-        /(?:from|update|delete from|join) "(tasks|sessions|user_changes|task_tombstones|idempotency_keys)"(?: "?(\w+)"?)?/g,
-      )) {
-        const named =
-          alias && !/^(set|where|inner|left|order|limit|cross|on)$/.test(alias) ? alias : table
-        const bound = [...statement.matchAll(new RegExp(`"${named}"\\."user_id" = \\$(\\d+)`, 'g'))]
-        expect([name, statement, bound.length > 0]).toEqual([name, statement, true])
-        for (const [, number] of bound) expect(params[Number(number) - 1]).toBe(ada.id)
-      }
-      expect(JSON.stringify(params)).not.toContain(bob.id)
-    }
+  const rows: [what: string, touches: string][] = []
+  const list = (what: string, sent: Awaited<ReturnType<typeof sentBy>>) => {
+    for (const touches of touchedBy(sent)) rows.push([what, touches])
   }
+
+  for (const { name, method, path, body } of closedRoutes(here.app))
+    for (const key of [undefined, 'once']) {
+      const ada = await owner(here)
+      const headers = key === undefined ? {} : { 'idempotency-key': key }
+      const sent = await sentBy(() => ada.call(method, ownPath(path, ada), body, headers))
+
+      expect([name, sent.length > 0]).toEqual([name, true])
+      for (const { statement, params } of sent) {
+        const owners = mentionsIn(statement).flatMap(({ owner }) => [...(owner ?? [NaN])])
+        const values = new Set(owners.map((number) => params[number - 1]))
+        expect([name, statement, [...values]]).toEqual([name, statement, [ada.id]])
+        expect(JSON.stringify(params)).not.toContain(bob.id)
+      }
+      const once = touchedBy(sent).some((touches) => touches.includes('idempotency_keys'))
+      if (key === undefined || once) list(key ? `${name}, with an Idempotency-Key` : name, sent)
+    }
+  const { email, password, token, id } = await owner(here)
+  const form = new URLSearchParams({ grant_type: 'password', username: email, password })
+  const asForm = { 'content-type': 'application/x-www-form-urlencoded' }
+  const signUp = { email: `${Bun.randomUUIDv7()}@example.test`, password }
+  list(
+    'POST /api/auth/register',
+    await sentBy(() => here.call('POST', '/api/auth/register', { body: signUp })),
+  )
+  list(
+    'POST /api/auth/login',
+    await sentBy(() => here.call('POST', '/api/auth/login', { body: { email, password } })),
+  )
+  list(
+    'POST /api/oauth/token',
+    await sentBy(() => here.call('POST', '/api/oauth/token', { body: `${form}`, headers: asForm })),
+  )
+  list(
+    'any request that is refused before it has sent something',
+    await sentBy(() => here.call('POST', '/api/tasks', { token, body: { user_id: id } })),
+  )
+  const { body: old } = await here.call('POST', '/api/tasks', { token, body: { title: 'old' } })
+  await here.call('DELETE', `/api/tasks/${old.id}`, { token })
+  pass(40 * 86_400_000)
+  list('the upkeep, once an hour', await sentBy(() => here.upkept(30)))
+
+  const table = rows.map(([what, touches]) => `| ${what} | ${touches} |\n`).join('')
+  const page = 'docs/statements.md'
+  const text = await Bun.file(page).text()
+  const [head] = text.split('| --- | --- |\n')
+  const now = `${head}| --- | --- |\n${table}`
+  if (process.env.UPDATE === '1') await Bun.write(page, now)
+  else expect(text).toBe(now)
 })
 
-test('each occurrence of a user’s table in a statement has a predicate of its own on the user', async () => {
-  const here = await service()
-
-  for (const { name, method, path, body } of closedRoutes(here.app)) {
-    const ada = await owner(here)
-    const own = ownPath(path, ada)
-    const sent = await sentBy(() => ada.call(method, own, body))
-
-    for (const { statement } of sent) {
-      // Reads, updates and deletes; what is inserted takes its user from a CTE that is bound itself.
-      const touched =
-        statement.match(
-          /(from|update|join) "(tasks|sessions|user_changes|task_tombstones|idempotency_keys)"/g,
-        ) ?? []
-      const bound =
-        statement.match(
-          /"(tasks|sessions|user_changes|task_tombstones|idempotency_keys)"\."user_id" = \$\d+/g,
-        ) ?? []
-      expect([name, statement, bound.length]).toEqual([name, statement, touched.length])
-    }
+test('a statement that is not bound to the user of the token fails the test that has it sent', async () => {
+  const request = (user: string) =>
+    new Request('http://localhost/api/tasks', {
+      headers: {
+        authorization: `Bearer e30.${Buffer.from(JSON.stringify({ sub: user })).toString('base64url')}.x`,
+      },
+    })
+  const noticed = (statement: string, params: unknown[], user = 'ada') => {
+    onBehalfOf(request(user), () => witness(statement, params))
+    return whatWasWrong().map((why) => why.split('\n')[0])
   }
+  const mine = 'select title from tasks where user_id = $1'
+
+  expect(noticed(mine, ['ada'])).toEqual([])
+  expect(noticed(mine, ['bob'])).toEqual(['GET /api/tasks: read tasks: for another user:'])
+  expect(noticed('select title from tasks where id = $1', ['ada'])).toEqual([
+    'GET /api/tasks: read tasks by id: for nobody:',
+  ])
+  expect(noticed(`${mine} union all select name from sessions where user_id = $2`, ['ada', 'bob']))
+    // biome-ignore format: one line is one refusal
+    .toEqual(['GET /api/tasks: read tasks, read sessions: for several users at once:'])
+  expect(noticed('delete from sessions where expires_at <= $1', ['2026'])).toEqual([
+    'GET /api/tasks: delete from sessions by expires_at: for nobody:',
+  ])
+  expect(noticed('select 1 from secrets', [])).toEqual([
+    'Error: not a table of the schema: secrets',
+  ])
+  witness(mine, ['ada'])
+  expect(whatWasWrong()).toEqual([`read tasks: sent outside of any request:\n${mine}`])
 })
 
 test('the table of bodies has no entry for a route that is gone', async () => {

@@ -2,6 +2,8 @@ import { setSystemTime } from 'bun:test'
 import { PGlite } from '@electric-sql/pglite'
 import { eq } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/pglite'
+import { drizzle as onPostgres } from 'drizzle-orm/postgres-js'
+import type { Sql } from 'postgres'
 import { createApp } from '../src/app.ts'
 import { type Config, readConfig } from '../src/config.ts'
 import type { Counters } from '../src/counters/counters.ts'
@@ -9,9 +11,8 @@ import { memoryCounters } from '../src/counters/memory.ts'
 import { connect, type Database, type Db } from '../src/db/client.ts'
 import { sessions, tasks, userChanges, users } from '../src/db/schema.ts'
 import { type Facts, logTo } from '../src/http/log.ts'
-
-/** Everything that was sent to the database by any service of this process. */
-export const statements: { statement: string; params: unknown[] }[] = []
+import { upkeep } from '../src/tasks/upkeep.ts'
+import { byItself, onBehalfOf, statements, witness } from './witness/log.ts'
 
 const environment = {
   DATABASE_URL: process.env.TEST_DATABASE_URL ?? 'pglite:memory',
@@ -25,13 +26,38 @@ const environment = {
 const opened = globalThis as typeof globalThis & { database?: Promise<Database> }
 export const database = (): Promise<Database> => {
   opened.database ??= (async () => {
-    const database = await connect(readConfig(environment).database, (statement, params) =>
-      statements.push({ statement, params }),
-    )
+    const database = await connect(readConfig(environment).database)
     await database.migrate()
     return database
   })()
   return opened.database
+}
+
+/**
+ * The database as services have it: the same, with a witness to what is handed to the driver. What
+ * a test asks by itself, of `database()`, is not a service's.
+ */
+const witnessed = async (): Promise<Db> => {
+  const { db, kind } = await database()
+  const { $client: driver } = db as unknown as { $client: PGlite & Sql }
+  type Send = (text: string, params?: unknown[], ...rest: unknown[]) => unknown
+  const saw =
+    (send: Send): Send =>
+    (text, params = [], ...rest) => {
+      witness(text, params)
+      return send.call(driver, text, params, ...rest)
+    }
+  const client = new Proxy(driver, {
+    get: (from, name) => {
+      const found = Reflect.get(from, name, from)
+      return name === 'query' || name === 'unsafe' ? saw(found) : found
+    },
+  })
+  const drizzled =
+    kind === 'postgres'
+      ? onPostgres(client, { casing: 'snake_case' })
+      : drizzle(client, { casing: 'snake_case' })
+  return drizzled as unknown as Db
 }
 
 /** What is sent to the database while `work` runs. */
@@ -86,7 +112,7 @@ type Failing = {
 /** A service of its own: own settings, own counters, own log; the database is everybody's. */
 export const service = async (env: Record<string, string> = {}, failing: Failing = {}) => {
   const config: Config = readConfig({ ...environment, ...env })
-  const db = failing.db ? dbThat(failing.db) : (await database()).db
+  const db = failing.db ? dbThat(failing.db) : await witnessed()
   const log: Facts[] = []
   const peer = { address: '203.0.113.1' as string | undefined }
   const app = createApp({
@@ -98,6 +124,11 @@ export const service = async (env: Record<string, string> = {}, failing: Failing
     isReady: failing.isReady ?? (async () => true),
     peerOf: () => peer.address,
     vitals: { inFlight: () => 0, pool: (await database()).pool, watchLag: () => {} },
+  })
+
+  const { fetch } = app
+  Object.defineProperty(app, 'fetch', {
+    value: (request: Request) => onBehalfOf(request, () => fetch(request)),
   })
 
   const call = async (method: string, path: string, { body, token, headers }: Call = {}) => {
@@ -113,7 +144,8 @@ export const service = async (env: Record<string, string> = {}, failing: Failing
       headers: sent,
       ...(body !== undefined && { body: payload as Bun.BodyInit }),
     })
-    return read(await app.fetch(request))
+    // What is streamed is asked for while it is read.
+    return onBehalfOf(request, async () => read(await app.fetch(request)))
   }
 
   const password = 'correct horse battery'
@@ -133,7 +165,9 @@ export const service = async (env: Record<string, string> = {}, failing: Failing
     }
   }
 
-  return { app, config, call, someone, log, peer }
+  const upkept = (days: number) => byItself('upkeep', () => upkeep(db, days))
+
+  return { app, config, call, someone, log, peer, upkept }
 }
 
 /** A database of which every statement does what is said: throw, or never answer. */

@@ -1,7 +1,8 @@
 import { expect } from 'bun:test'
 import type { Static } from '@sinclair/typebox'
 import type { NewTask, Sort, TaskQuery, Task as TaskSchema } from '../src/tasks/model.ts'
-import { type Someone, statements } from './service.ts'
+import type { Someone } from './service.ts'
+import { statements } from './witness/log.ts'
 
 export type Task = Static<typeof TaskSchema>
 export type Draft = Static<typeof NewTask> & {
