@@ -202,6 +202,27 @@ describe('of 100 000 tasks, with statistics,', () => {
       }
   })
 
+  test('a batch reads its own rows, by the primary key', async () => {
+    const { body } = await ada.call('GET', '/api/tasks?limit=3')
+    const [one, two, three] = body.tasks.map(({ id }: { id: string }) => id)
+    const [statement] = await sentBy(async () => {
+      const { status } = await ada.call('POST', '/api/tasks/batch', {
+        update: [{ id: one, title: 'x' }],
+        complete: [{ id: two }],
+        delete: [three],
+      })
+      expect(status).toBe(200)
+    })
+
+    for (const mode of modes) {
+      const { scans, rows, skipped } = readingOf(await explain(statement!, mode))
+      const read = scans.filter((scan) => !scan.startsWith('ModifyTable'))
+      for (const scan of read) expect(scan).toMatch(/tasks_user_id_id_pk|Bitmap Heap/)
+      expect(rows).toBeLessThanOrEqual(9)
+      expect(skipped).toBeLessThanOrEqual(3)
+    }
+  })
+
   test('a page of changes reads one row more than it has, by its index', async () => {
     const sent = await sentBy(async () => {
       const { body } = await ada.call('GET', `/api/tasks/changes?limit=${page}`)

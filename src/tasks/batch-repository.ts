@@ -6,6 +6,7 @@ import { toUtc } from '../instants.ts'
 import { batching, batchingOnce } from './batch-statements.ts'
 import type { NewTask, Task } from './model.ts'
 import { type InFlight, type KeptAnswer, type Once, orAgain } from './repository.ts'
+import { arrayOf } from './statements.ts'
 
 /** What is to become of one task. `ord`: its place among all that are wanted, for telling which one cannot be. */
 export type Wanted = {
@@ -38,6 +39,7 @@ export const batchRepository = (db: Db) => {
     (created: Created[], wanted: Wanted[], once?: Once): Promise<Batched | undefined> => {
       const sets = (one: Wanted) => ['description', 'due_at'].filter((name) => name in one)
       const values = {
+        ids: arrayOf(wanted.map(({ id }) => id)),
         created: JSON.stringify(created.map((one) => ({ ...one, due_at: toUtc(one.due_at) }))),
         wanted: JSON.stringify(
           wanted.map((one) => ({ ...one, due_at: toUtc(one.due_at), sets: sets(one) })),

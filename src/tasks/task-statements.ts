@@ -94,14 +94,14 @@ const addingOnce = (db: Db) => {
  * against, and what a 412 tells. Its snapshot may be older than the lock.
  */
 const currentOf = (db: Db, where: SQL | undefined) => {
-  const { numbered } = commonParts(db)
+  const { numbered, always } = commonParts(db)
   return db
     .$with('current')
     .as(
       db
         .select({ id: tasks.id, version: tasks.version, change: numbered.change })
         .from(tasks)
-        .innerJoin(numbered, eq(tasks.user_id, numbered.user_id))
+        .innerJoin(numbered, always)
         .where(where)
         .for('update', { of: tasks }),
     )
