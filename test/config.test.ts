@@ -284,3 +284,45 @@ test('the token of the metrics is long, and of what a header can carry', () => {
   expect(readConfig({ METRICS_TOKEN: token }).metrics).toEqual({ token })
   expect(readConfig({ METRICS_TOKEN: '' }).metrics).toEqual({ token: undefined })
 })
+
+const ranges: Record<string, [least: number, most: number]> = {
+  PORT: [0, 65_535],
+  JWT_TTL_SECONDS: [60, 2_592_000],
+  SESSION_MAX_DAYS: [1, 3650],
+  PASSWORD_MIN: [8, 128],
+  BCRYPT_COST: [4, 16],
+  BCRYPT_QUEUE_MAX: [1, 10_000],
+  RATE_LIMIT: [1, 1_000_000],
+  RATE_WINDOW_SECONDS: [1, 86_400],
+  LOGIN_ATTEMPTS: [1, 1_000_000],
+  LOGIN_ATTEMPTS_PER_ACCOUNT: [1, 1_000_000],
+  LOGIN_ATTEMPTS_PER_ADDRESS: [1, 1_000_000],
+  LOGIN_WINDOW_SECONDS: [1, 86_400],
+  BODY_LIMIT: [1024, 16_777_216],
+  TRASH_DAYS: [1, 3650],
+  IMPORT_LIMIT: [1024, 104_857_600],
+  IMPORT_ROWS: [1, 1_000_000],
+  DRAIN_MS: [0, 600_000],
+  DB_POOL_MAX: [1, 1000],
+  DB_TIMEOUT_MS: [1, 600_000],
+}
+
+test('every number has a range, both ends of which are in it and nothing beyond', () => {
+  // What takes 1 and not -1 is a number; hops are a number, or a name.
+  const numbers = [...namesRead()].filter((name) =>
+    problemsOf({ [name]: '-1' }).some((problem) => /from \d+ to \d+/.test(problem)),
+  )
+  const isRefused = (name: string, value: number) =>
+    problemsOf({ [name]: String(value) }).some((problem) => problem.startsWith(`${name}: `))
+
+  expect(numbers.filter((name) => name !== 'TRUST_PROXY').sort()).toEqual(
+    Object.keys(ranges).sort(),
+  )
+  for (const [name, [least, most]] of Object.entries(ranges))
+    expect([name, ...[least - 1, least, most, most + 1].map((n) => isRefused(name, n))]).toEqual([
+      ...[name, true, false, false, true],
+    ])
+  expect(isRefused('TRUST_PROXY', 0)).toBe(true)
+  expect(isRefused('TRUST_PROXY', 10)).toBe(false)
+  expect(isRefused('TRUST_PROXY', 11)).toBe(true)
+})

@@ -257,6 +257,18 @@ describe('a body', () => {
     expect(performance.now() - from).toBeLessThan(5000)
   })
 
+  test('is looked into as deep as 32, and no further', async () => {
+    const { call } = await (await service()).someone()
+    const detailAt = async (deep: number) => {
+      const nested = `${'['.repeat(deep - 1)}${']'.repeat(deep - 1)}`
+      const { status, body } = await call('POST', '/api/tasks', `{"title":${nested}}`, json)
+      return [status, body.errors[0].pointer, body.errors[0].detail]
+    }
+
+    expect(await detailAt(32)).toEqual([422, '/title', 'must be a string'])
+    expect(await detailAt(33)).toEqual([422, '', 'must not be nested deeper than 32'])
+  })
+
   test('with brackets in its text is not taken for a deep one', async () => {
     const { call } = await ada()
 

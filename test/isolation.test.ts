@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'bun:test'
+import { claimsOf, signed } from './forge.ts'
 import { bodies, closedRoutes } from './requests.ts'
 import {
   faceless,
@@ -325,14 +326,32 @@ test('the table of bodies has no entry for a route that is gone', async () => {
   expect(Object.keys(bodies).filter((name) => !names.includes(name))).toEqual([])
 })
 
-test('a session that has ended changes nothing, on any route', async () => {
+/** Two ways for a session to be dead while its token's signature holds. */
+const deaths: [how: string, token: (here: Service, token: string) => Promise<string>][] = [
+  [
+    'has been ended',
+    async (here, token) => {
+      await here.call('POST', '/api/auth/logout', { token })
+      return token
+    },
+  ],
+  [
+    'is past its end, whatever its token says,',
+    async (_, token) => {
+      pass(25 * 3_600_000)
+      const iat = Math.floor(Date.now() / 1000)
+      return signed({ claims: { ...claimsOf(token), iat, exp: iat + 3600 } })
+    },
+  ],
+]
+
+test.each(deaths)('a session that %s changes nothing, on any route', async (_, die) => {
   const here = await service()
   const ada = await owner(here)
   const login = await here.call('POST', '/api/auth/login', {
     body: { email: ada.email, password: ada.password },
   })
-  const token: string = login.body.access_token
-  await here.call('POST', '/api/auth/logout', { token })
+  const token = await die(here, login.body.access_token)
   const before = await rowsOf(ada.id)
 
   for (const { name, method, path, body } of closedRoutes(here.app)) {

@@ -154,6 +154,22 @@ test('ending a sign-in by the route of tokens is not possible, nor ending one tw
   expect(wrongKind.body.code).toBe('token-not-found')
 })
 
+test('one that is past its end is listed no more, and cannot be ended', async () => {
+  const { ada, answer } = await made(await service(), 'tasks:read', { expires_in: 3600 })
+  const { id, expires_at } = answer.body
+  const idsNow = async () =>
+    (await ada.call('GET', '/api/auth/tokens')).body.tokens.map((one: { id: string }) => one.id)
+
+  setSystemTime(new Date(Date.parse(expires_at) - 1))
+  const before = await idsNow()
+  setSystemTime(new Date(expires_at))
+  const after = await idsNow()
+  const ended = await ada.call('DELETE', `/api/auth/tokens/${id}`)
+
+  expect([before, after]).toEqual([[id], []])
+  expect([ended.status, ended.body.code]).toEqual([404, 'token-not-found'])
+})
+
 test('all tokens of a user spend one budget', async () => {
   const here = await service({ RATE_LIMIT: '5' })
   const { ada, call } = await made(here, 'tasks:read')

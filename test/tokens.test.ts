@@ -301,6 +301,29 @@ describe('the list of sessions', () => {
     expect(listed.body.sessions).toHaveLength(1)
     expect(sessions).toHaveLength(1)
   })
+
+  test('shows one that is past its end no more, which cannot be ended either', async () => {
+    const { call, someone } = await service()
+    const ada = await someone()
+    const { email, password } = ada
+    const other = await call('POST', '/api/auth/login', { body: { email, password } })
+    const { sid } = claimsOf(other.body.access_token)
+    pass(23 * hour)
+    const { body } = await ada.call('POST', '/api/auth/refresh')
+    const { access_token: token } = body
+    const idsAt = async () =>
+      (await call('GET', '/api/auth/sessions', { token })).body.sessions.map(
+        ({ id }: { id: string }) => id,
+      )
+    expect(await idsAt()).toEqual([claimsOf(token).sid, sid])
+
+    pass(hour)
+    const ended = await call('DELETE', `/api/auth/sessions/${sid}`, { token })
+
+    expect(await idsAt()).toEqual([claimsOf(token).sid])
+    expect([ended.status, ended.body.code]).toEqual([404, 'session-not-found'])
+    expect((await rowsOf(ada.id)).sessions).toHaveLength(2)
+  })
 })
 
 describe('refresh', () => {

@@ -74,11 +74,11 @@ const token = {
 export const AccessToken = t.Object(token, { ...closed, $id: 'AccessToken' })
 export const SignedIn = t.Object({ ...token, user: User }, { ...closed, $id: 'SignedIn' })
 
-const ProfileName = t.Object({ name: Name }, closed)
-const ProfileEmail = t.Object(
-  { email: Email({ examples: ['ada@example.com'] }), current_password: AnyPassword },
-  closed,
-)
+const ProfileName = t.Object({ name: Name })
+const ProfileEmail = t.Object({
+  email: Email({ examples: ['ada@example.com'] }),
+  current_password: AnyPassword,
+})
 /** Either `name`, or `email` with `current_password`. */
 export const ProfileChanges = t.Partial(t.Composite([ProfileName, ProfileEmail]), {
   ...closed,
