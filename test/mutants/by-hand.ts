@@ -1,0 +1,169 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: they are looked for in sources, not filled in
+
+/** A mutant that no rule derives: `text` stands in the file exactly once. */
+type ByHand = { file: string; text: string; after: string }
+
+export const byHand: ByHand[] = [
+  // What a token has to be.
+  {
+    file: 'src/auth/tokens.ts',
+    text: '    issuer,\n    audience,\n    typ,',
+    after: '    audience,\n    typ,',
+  },
+  { file: 'src/auth/tokens.ts', text: '    audience,\n    typ,', after: '    typ,' },
+  { file: 'src/auth/tokens.ts', text: "    algorithms: ['HS256'],\n", after: '' },
+  { file: 'src/auth/tokens.ts', text: '    typ,\n    required', after: '    required' },
+  {
+    file: 'src/auth/tokens.ts',
+    text: "    requiredClaims: ['iss', 'aud', 'sub', 'sid', 'jti', 'iat', 'exp'],\n",
+    after: '',
+  },
+  {
+    file: 'src/auth/tokens.ts',
+    text: 'scope === undefined ? ttlSeconds : personalSecondsMax',
+    after: 'personalSecondsMax',
+  },
+  {
+    file: 'src/auth/tokens.ts',
+    text: 'return known.exp * 1000 > Date.now() ? known : undefined',
+    after: 'return known',
+  },
+  {
+    file: 'src/app.ts',
+    text: 'isLive: (caller) => accountOf(db, caller).isLive()',
+    after: 'isLive: async () => true',
+  },
+  {
+    file: 'src/app.ts',
+    text: 'Math.min(ttlSeconds, sessionMaxDays * 86_400)',
+    after: 'ttlSeconds',
+  },
+  {
+    file: 'src/auth/session-repository.ts',
+    text: 'least(${later(at, ttlSeconds)}::timestamptz, ${limit})',
+    after: '${later(at, ttlSeconds)}::timestamptz + (${limit} - ${limit})',
+  },
+  // What a scope allows.
+  { file: 'src/http/door.ts', text: "reads ? 'tasks:read' : 'tasks:write'", after: "'tasks:read'" },
+  { file: 'src/http/door.ts', text: 'detail?.security?.length === 0', after: 'true' },
+  {
+    file: 'src/auth/token-repository.ts',
+    text: "{ 'tasks:read': 'tasks:read',",
+    after: "{ 'tasks:read': 'tasks:read tasks:write',",
+  },
+  { file: 'src/auth/token-routes.ts', text: ', grantedScope(scope))', after: ')' },
+  // What is counted, and against whom.
+  {
+    file: 'src/http/rate-limit.ts',
+    text: 'countFailedRequest: true',
+    after: 'countFailedRequest: false',
+  },
+  {
+    file: 'src/http/rate-limit.ts',
+    text: 'endingsMax : settings.limit',
+    after: 'endingsMax : settings.limit + 1',
+  },
+  {
+    file: 'src/http/rate-limit.ts',
+    text: '`user:${caller.userId}`',
+    after: '`user:${caller.sessionId}`',
+  },
+  {
+    file: 'src/http/rate-limit.ts',
+    text: '`endings:${caller.sessionId}`',
+    after: '`endings:${caller.userId}`',
+  },
+  { file: 'src/http/rate-limit.ts', text: '`address:${address}`', after: "'address:'" },
+  { file: 'src/http/client-address.ts', text: '.at(-trustProxy)', after: '.at(0)' },
+  { file: 'src/http/client-address.ts', text: 'groups.slice(0, 4)', after: 'groups.slice(0, 8)' },
+  {
+    file: 'src/auth/attempts.ts',
+    text: 'take(here, settings.attempts)',
+    after: 'take(here, settings.attempts + 1)',
+  },
+  {
+    file: 'src/auth/attempts.ts',
+    text: 'settings.attemptsPerAccount)',
+    after: 'settings.attemptsPerAccount + 1)',
+  },
+  {
+    file: 'src/auth/attempts.ts',
+    text: 'settings.attemptsPerAddress)',
+    after: 'settings.attemptsPerAddress + 1)',
+  },
+  { file: 'src/auth/attempts.ts', text: '.update(canonicalEmail(email))', after: '.update(email)' },
+  {
+    file: 'src/auth/attempts.ts',
+    text: '`sign-in-here:${account}:${address}`',
+    after: '`sign-in-here:${account}`',
+  },
+  {
+    file: 'src/auth/passwords.ts',
+    text: "verify(password.normalize('NFC'), hash ?? nobody)",
+    after: 'verify(password, hash ?? nobody)',
+  },
+  // Whose a cursor is, and of which list.
+  {
+    file: 'src/tasks/listing-routes.ts',
+    text: "[caller.userId, 'tasks', sort, Object.entries(filters).sort()]",
+    after: "['tasks', sort, Object.entries(filters).sort()]",
+  },
+  {
+    file: 'src/tasks/listing-routes.ts',
+    text: "'tasks', sort, Object.entries(filters).sort()]",
+    after: "'tasks', sort]",
+  },
+  { file: 'src/tasks/listing-routes.ts', text: "'tasks', sort, Object", after: "'tasks', Object" },
+  { file: 'src/tasks/listing-routes.ts', text: "[caller.userId, 'trash']", after: "['trash']" },
+  { file: 'src/tasks/bulk-routes.ts', text: "[caller.userId, 'changes']", after: "['changes']" },
+  // What a body may be.
+  { file: 'src/http/intake.ts', text: 'fatal: true', after: 'fatal: false' },
+  {
+    file: 'src/tasks/idempotency.ts',
+    text: '[search, condition, body]',
+    after: '[search, condition]',
+  },
+  {
+    file: 'src/tasks/idempotency.ts',
+    text: '[search, condition, body]',
+    after: '[condition, body]',
+  },
+  { file: 'src/tasks/idempotency.ts', text: '[search, condition, body]', after: '[search, body]' },
+]
+
+/**
+ * Mutants that change nothing that a request could show, each with its reason. One that no longer
+ * fits a mutant fails the run.
+ */
+export const equivalent: {
+  file: string
+  kind: string
+  before: string
+  after?: string
+  why: string
+}[] = [
+  {
+    file: 'src/auth/tokens.ts',
+    kind: 'by hand',
+    before: " algorithms: ['HS256'], ",
+    why: 'the header is held to HS256 before the library sees it',
+  },
+  {
+    file: 'src/auth/tokens.ts',
+    kind: 'by hand',
+    before: ' typ, required',
+    why: 'the header is held to at+jwt before the library sees it',
+  },
+  {
+    file: 'src/auth/tokens.ts',
+    kind: 'by hand',
+    before: " requiredClaims: ['iss', 'aud', 'sub', 'sid', 'jti', 'iat', 'exp'], ",
+    why: 'the shape of the claims asks for all of them too',
+  },
+  {
+    file: 'src/auth/repository.ts',
+    kind: 'condition',
+    before: 'exists(db.select().from(account))',
+    why: 'what it sweeps has ended anyway; it makes the sweep wait for the lock, lest two deadlock',
+  },
+]

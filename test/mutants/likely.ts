@@ -1,0 +1,40 @@
+/**
+ * The tests that most likely notice a change in a file, the likeliest first. A file that nothing is
+ * said of has the general ones; whatever they let through meets the whole suite anyway.
+ */
+const first: [file: RegExp, tests: string][] = [
+  [/config/, 'config readme'],
+  [/auth\/model/, 'bounds personal-tokens tokens accounts input'],
+  [/auth\/tokens/, 'tokens personal-tokens limits accounts'],
+  [/auth\/(passwords|attempts)/, 'attempts limits accounts'],
+  [/auth\/token-/, 'personal-tokens isolation tokens limits'],
+  [/auth\/account-/, 'isolation accounts races attempts lives'],
+  [/auth\/session-/, 'isolation tokens lives personal-tokens accounts'],
+  [/auth\//, 'isolation attempts tokens accounts races limits lives personal-tokens'],
+  [/src\/app/, 'tokens limits attempts isolation door'],
+  [/db\/live/, 'isolation tokens lives accounts races changes'],
+  [/client-address/, 'client-address limits attempts'],
+  [/http\/door/, 'door tokens personal-tokens limits errors input'],
+  [/http\/intake/, 'input door errors limits transfer accounts'],
+  [/http\/(problems|rate-limit|visits)/, 'limits errors door tokens attempts'],
+  [/http\//, 'door errors limits input docs'],
+  [/counters\//, 'counters limits attempts'],
+  [/shapes/, 'bounds input model accounts tasks listing transfer attempts'],
+  [/tasks\/model/, 'bounds isolation tasks input listing batch transfer trash changes conditional'],
+  [/tasks\/bulk-model/, 'bounds isolation batch changes transfer input'],
+  [/tasks\/batch/, 'batch idempotency plans conditional tasks'],
+  [/tasks\/changes/, 'isolation changes trash'],
+  [/tasks\/(import|transfer)/, 'transfer isolation idempotency'],
+  [/tasks\/idempotency/, 'idempotency transfer batch'],
+  [/tasks\/preconditions/, 'conditional idempotency'],
+  [/tasks\/seals/, 'isolation listing changes trash tokens'],
+  [/tasks\/(trash|upkeep)/, 'trash isolation changes idempotency lives'],
+  [/tasks\/listing/, 'listing trash isolation'],
+  [/tasks\/bulk-routes/, 'changes transfer batch isolation idempotency'],
+  [/tasks\//, 'isolation tasks trash idempotency conditional batch changes transfer listing races'],
+]
+
+export const likely = (file: string): string[] => {
+  const [, tests = 'isolation door limits errors'] = first.find(([of]) => of.test(file)) ?? []
+  return tests.split(' ').map((name) => `test/${name}.test.ts`)
+}
