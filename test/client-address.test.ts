@@ -121,6 +121,16 @@ test('different networks are different keys', () => {
   expect(keyOfPeer('::1')).toBe(keyOfPeer('::fffe:1.2.3.4'))
 })
 
+test('an IPv4 address has nothing before its ffff', () => {
+  const zeros = ['0', '0', '0', '0', '0']
+
+  for (const at of zeros.keys()) {
+    const before = zeros.with(at, '1')
+    const key = `${before.slice(0, 4).join(':')}::/64`
+    expect(keyOfPeer(`${before.join(':')}:ffff:c000:0201`)).toBe(key)
+  }
+})
+
 test('without a peer the client is unknown, unless a trusted header says more', () => {
   const nobody = (trust: Trust, headers: Sent = {}) =>
     clientAddress(trust)(new Request('http://localhost/', { headers }), undefined)

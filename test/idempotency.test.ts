@@ -243,6 +243,18 @@ describe('a key', () => {
     expect([again.status, again.text]).toEqual([201, first.text])
   })
 
+  test('is for one query, where a route takes one', async () => {
+    const { ada } = await owner()
+    const key = { 'idempotency-key': 'a query' }
+    const send = (path: string) => ada.call('POST', path, { tasks: [{ title: 'x' }] }, key)
+
+    const { status } = await send('/api/tasks/import')
+    const other = await send('/api/tasks/import?dry_run=false')
+
+    expect([status, other.status, other.body.code]).toEqual([200, 422, 'idempotency-mismatch'])
+    expect((await rowsOf(ada.id)).tasks).toHaveLength(2)
+  })
+
   test('with a dry run keeps nothing', async () => {
     const { ada } = await owner()
     const key = { 'idempotency-key': 'k' }

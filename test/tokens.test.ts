@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test'
+import { tokensOf } from '../src/auth/tokens.ts'
+import { sealsOf } from '../src/tasks/seals.ts'
 import { claimsOf, forgeriesOf, head, secret, signed } from './forge.ts'
 import { closedRoutes } from './requests.ts'
 import { at, filled, pass, realTime, rowsOf, type Service, sentBy, service } from './service.ts'
@@ -54,6 +56,13 @@ describe('a token', () => {
     for (const scope of ['tasks:read', 'tasks:write', 'tasks:read tasks:write', '', 'admin'])
       expect(await statusOf(here, signed({ claims: { ...long, scope } }))).toBe(401)
   })
+})
+
+test('without a secret nothing is signed or sealed', () => {
+  const settings = { issuer: 'taskwarden', audience: 'taskwarden-api', ttlSeconds: 86_400 }
+
+  expect(() => tokensOf({ ...settings, secrets: [] })).toThrow('no secret')
+  expect(() => sealsOf([])).toThrow('no secret')
 })
 
 describe('a forgery', () => {

@@ -102,7 +102,7 @@ export const door = (needs: Needs) => {
     if (trouble !== undefined) throw trouble
     if (!visit.open && visit.caller === undefined)
       refuse('unauthenticated', { headers: challenge(visit.tokenSent) })
-    if (!visit.open && !isInScope(place.pattern, method, visit.caller?.scope))
+    if (!isInScope(place.pattern, method, visit.caller?.scope))
       refuse('insufficient-scope', { headers: outOfScope })
     if (!isUp() && visit.budget !== 'none')
       refuse('unavailable', { headers: { 'retry-after': '1' } })

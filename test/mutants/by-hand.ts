@@ -161,6 +161,12 @@ export const equivalent: {
     why: 'the shape of the claims asks for all of them too',
   },
   {
+    file: 'src/http/rate-limit.ts',
+    kind: 'by hand',
+    before: 'countFailedRequest: true',
+    why: 'it says what the onError of the plugin does, which never runs behind ours',
+  },
+  {
     file: 'src/auth/repository.ts',
     kind: 'condition',
     before: 'exists(db.select().from(account))',
