@@ -80,7 +80,10 @@ test.each([
   expect(keyOf('railway', { 'x-real-ip': value })).toBe(peer)
 })
 
-test.each(['', 'unknown', 'localhost', '1.2.3'])('a last hop of %p counts for the peer', (hop) => {
+test.each([
+  ...['', 'unknown', 'localhost', '1.2.3', '1.2.3:1.4', '::ffff:1.2.3.4:80'],
+  ...['1[2001:db8::1]', '[2001:db8::1]2', '[2001:db8::1]:x'],
+])('a last hop of %p counts for the peer', (hop) => {
   expect(keyOf(1, { 'x-forwarded-for': `192.0.2.1, ${hop}` })).toBe(peer)
 })
 

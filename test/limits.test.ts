@@ -424,6 +424,21 @@ describe('an address', () => {
   })
 })
 
+test('a route that lets strangers in counts against the address, whatever token comes along', async () => {
+  const { someone } = await service()
+  const ada = await someone()
+  const { email, password } = ada
+  const left = async () => {
+    const { headers } = await ada.call('GET', '/api/tasks')
+    return Number(headers.get('ratelimit-remaining'))
+  }
+  const before = await left()
+
+  const { status } = await ada.call('POST', '/api/auth/login', { email, password })
+
+  expect([status, await left()]).toEqual([200, before - 1])
+})
+
 describe('the budget for endings', () => {
   const endings: [string, string, object | undefined, number][] = [
     ['POST', '/api/auth/logout', undefined, 204],

@@ -12,7 +12,7 @@ import { likely } from './likely.ts'
  * matches; SKIP=file leaves out what that log of an earlier run has; QUICK=2 asks no
  * more than the two likeliest test files, and leaves survivors for a longer run.
  *
- * A mutant is killed by a test that fails by name. One that keeps anybody from signing up, or a
+ * A mutant is killed by a test that fails by name. One that breaks sign-up (a 5xx), or keeps a
  * file from loading, proves nothing about the tests: it is told apart, and fails the run too.
  */
 
@@ -135,7 +135,7 @@ const tested = async (copy: string, which: string[]): Promise<Verdict> => {
   if (status === 0) return { fate: 'survived', by: '', seconds }
   if (isLate) return { fate: 'killed', by: `no end in ${msMax / 1000} s`, seconds }
   const [, by] = /^\(fail\) (.*?)(?: \[[\d.]+ms\])?$/m.exec(output) ?? []
-  const isBarren = by === undefined || by === '(unnamed)' || /could not sign up/.test(output)
+  const isBarren = by === undefined || by === '(unnamed)' || /could not sign up: 5/.test(output)
   return { fate: isBarren ? 'stillborn' : 'killed', by: by ?? output.slice(-300), seconds }
 }
 
