@@ -345,3 +345,30 @@ describe('the order of checks', () => {
     expect(problemOf(await put({ title: 'x', completed: true }))).toBe('404 task-not-found')
   })
 })
+
+test('before the schema is there, all that needs it is 503, and the rest answers', async () => {
+  let isUp = true
+  const { call, someone } = await service({}, { isUp: () => isUp })
+  const { token, email, password } = await someone()
+  const login = { body: { email, password } }
+  const task = { token, body: { title: 'x' } }
+
+  isUp = false
+  const refused = [
+    await call('GET', '/api/tasks', { token }),
+    await call('POST', '/api/tasks', task),
+    await call('POST', '/api/auth/login', login),
+  ]
+  const sent = await sentBy(async () => {
+    for (const path of ['/health', '/ready', '/problems', '/docs/json'])
+      expect([path, (await call('GET', path)).status]).toEqual([path, 200])
+  })
+  const stranger = await call('GET', '/api/tasks')
+
+  for (const { status, body, headers } of refused)
+    expect([status, body.code, headers.get('retry-after')]).toEqual([503, 'unavailable', '1'])
+  expect(sent).toEqual([])
+  expect(stranger.status).toBe(401)
+  isUp = true
+  expect((await call('GET', '/api/tasks', { token })).body.tasks).toEqual([])
+})

@@ -103,6 +103,8 @@ export type Answer = {
 }
 
 type Failing = {
+  /** Whether the schema is there. */
+  isUp?: () => boolean
   /** What happens in place of each statement. */
   db?: () => unknown
   counters?: Counters
@@ -120,7 +122,7 @@ export const service = async (env: Record<string, string> = {}, failing: Failing
     db,
     counters: failing.counters ?? memoryCounters(),
     log: logTo((line) => log.push(JSON.parse(line)), 'debug'),
-    isUp: () => true,
+    isUp: failing.isUp ?? (() => true),
     isReady: failing.isReady ?? (async () => true),
     peerOf: () => peer.address,
     vitals: { inFlight: () => 0, pool: (await database()).pool, watchLag: () => {} },
