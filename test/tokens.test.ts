@@ -52,6 +52,9 @@ describe('a token', () => {
     const claims = claimsOf(ada.token)
     const long = { ...claims, exp: claims.iat + 31_536_000 }
 
+    // What is no scope of ours is no claim of ours.
+    for (const scope of ['', 'x', 'admin', 'tasks:write', 'tasks:write tasks:read', 'tasks:read '])
+      expect(await statusOf(here, signed({ claims: { ...claims, scope } }))).toBe(401)
     pass(25 * hour)
     for (const scope of ['tasks:read', 'tasks:write', 'tasks:read tasks:write', '', 'admin'])
       expect(await statusOf(here, signed({ claims: { ...long, scope } }))).toBe(401)

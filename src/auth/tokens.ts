@@ -18,7 +18,7 @@ const Claims = t.Object({
   iat: t.Integer({ minimum: 0 }),
   exp: t.Integer({ minimum: 0 }),
   /** Of a personal access token only: what it may do, space-separated (RFC 8693 §4.2). */
-  scope: t.Optional(t.String({ pattern: '^[a-z:]+( [a-z:]+)*$' })),
+  scope: t.Optional(t.String({ pattern: '^tasks:read( tasks:write)?$' })),
 })
 export type Claims = Static<typeof Claims>
 
