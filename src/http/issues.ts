@@ -13,11 +13,9 @@ export const issuesOf = ({ validator, value, type }: ValidationError): Issue[] =
 /** The same of any errors of TypeBox, one for each place, twenty at most. */
 export const issuesIn = (errors: Iterable<ValueError>, where: Issue['in']): Issue[] => {
   const found = new Map<string, Issue>()
-  for (const error of errors) {
-    for (const { path, detail } of explained(error))
-      if (!found.has(path)) found.set(path, { in: where, pointer: shortened(path), detail })
-    // What follows is one look at each item, and there may be millions of them.
-    if (error.type === ValueErrorType.ArrayMaxItems || found.size >= issuesMax) break
+  for (const { path, detail } of explained(errors)) {
+    if (!found.has(path)) found.set(path, { in: where, pointer: shortened(path), detail })
+    if (found.size >= issuesMax) break
   }
   return [...found.values()]
 }
@@ -27,16 +25,24 @@ const shortened = (path: string) => (path.length > 200 ? `${path.slice(0, 200)}â
 
 type Explained = { path: string; detail: string }
 
-const explained = (error: ValueError): Explained[] => {
-  if (error.type === ValueErrorType.Union) {
-    const variant = error.schema.anyOf.findIndex((one: TSchema) => one.type === 'object')
-    const nested = error.errors[variant]
-    return nested ? [...nested].flatMap(explained) : [{ path: error.path, detail: 'is not valid' }]
+/** One by one, so that whoever has enough of them looks no further. */
+function* explained(errors: Iterable<ValueError>): Generator<Explained> {
+  for (const error of errors) {
+    const nested = error.type === ValueErrorType.Union ? inObject(error) : undefined
+    if (nested) yield* explained(nested)
+    else {
+      const isMissing = error.type === ValueErrorType.ObjectRequiredProperty
+      const why = isMissing ? undefined : whyNot(error.schema, error.value)
+      yield { path: error.path, detail: why ?? phrase(error) }
+    }
+    // What follows is one look at each item, and there may be millions of them.
+    if (error.type === ValueErrorType.ArrayMaxItems) return
   }
-  const isMissing = error.type === ValueErrorType.ObjectRequiredProperty
-  const why = isMissing ? undefined : whyNot(error.schema, error.value)
-  return [{ path: error.path, detail: why ?? phrase(error) }]
 }
+
+/** Of the variants of a union, what is wrong with the object: the others are there for no body at all. */
+const inObject = ({ schema, errors }: ValueError): Iterable<ValueError> | undefined =>
+  errors[schema.anyOf.findIndex((one: TSchema) => one.type === 'object')]
 
 const phrase = ({ type, schema }: ValueError): string => {
   switch (type) {
