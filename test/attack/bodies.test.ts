@@ -1,0 +1,316 @@
+import { expect, test } from 'bun:test'
+import { type Answer, rowsOf, service, statements } from '../service.ts'
+import type { Random } from '../walks.ts'
+import { budget, eachCase } from './budget.ts'
+import { texts } from './corpus.ts'
+import { type Operation, readDocument } from './document.ts'
+import { bentBytes, bentJson, mediaTypes } from './mutations.ts'
+import { leaksIn, secretsOf, wrongsOf } from './oracle.ts'
+import { type Tally, tally } from './tally.ts'
+
+const settings = {
+  RATE_LIMIT: '1000000',
+  LOGIN_ATTEMPTS: '1000000',
+  LOGIN_ATTEMPTS_PER_ACCOUNT: '1000000',
+  LOGIN_ATTEMPTS_PER_ADDRESS: '1000000',
+}
+const lanes = 6
+/** After so many, a lane goes on as somebody new: with a short list, and sessions that may be ended. */
+const casesAsOne = 150
+
+/** Somebody with something of each kind. */
+const settled = async ({ someone }: Awaited<ReturnType<typeof service>>) => {
+  const ada = await someone()
+  const { body: task } = await ada.call('POST', '/api/tasks', { title: 'one' })
+  const { body: gone } = await ada.call('POST', '/api/tasks', { title: 'two' })
+  await ada.call('DELETE', `/api/tasks/${gone.id}`)
+  return { ...ada, ids: [task.id, task.id, gone.id], secrets: await secretsOf(ada) }
+}
+
+const here = await service(settings)
+const document = readDocument((await here.call('GET', '/docs/json')).body, (name, random) => {
+  if (/password/.test(name))
+    return random.of(['wrong donkey power plant', 'x', 'password', 'e\u0301'.repeat(20)])
+  if (name === 'id' || name === 'delete') return random.chance(70) ? own : undefined
+  return undefined
+})
+/** Stands for an id of whoever asks. */
+const own = '(own id)'
+const withBody = document.operations.filter(({ bodies }) => bodies.length > 0)
+
+/** The same person as long as it makes sense. */
+const people = () => {
+  const current: (Awaited<ReturnType<typeof settled>> & { used: number })[] = []
+  return async (lane: number, isSpent = false) => {
+    const known = current[lane]
+    if (known !== undefined && !isSpent && known.used++ < casesAsOne) return known
+    const fresh = { ...(await settled(here)), used: 0 }
+    current[lane] = fresh
+    return fresh
+  }
+}
+
+const pathOf = (path: string, ids: readonly string[], random: Random) =>
+  path.replace(/:\w+/g, () =>
+    random.chance(70)
+      ? random.of(ids)
+      : encodeURIComponent(random.of([...texts, Bun.randomUUIDv7()]).toWellFormed()).slice(0, 300),
+  )
+
+const asked = (
+  { method, path }: { method: string; path: string },
+  body: unknown,
+  headers: Record<string, string>,
+) =>
+  `${method} ${path} ${JSON.stringify(headers)} ${typeof body === 'string' ? body : Buffer.from((body as Uint8Array) ?? '').toString('base64')}`
+
+const judge = (
+  count: Tally,
+  answer: Answer,
+  ada: { secrets: string[] },
+  what: string,
+  at: number,
+) => {
+  count.tried(answer.status >= 400)
+  const isForm = what.includes('/api/oauth/token')
+  count.allWrong(wrongsOf(answer, { canaries: ada.secrets, isForm }), what, at)
+  count.allWrong(leaksIn(here.log, ada.secrets), what, at)
+  statements.length = 0
+}
+
+/** What goes beyond the document’s schema: a total, and what goes with what. */
+const isSpecial = (id: string, value: unknown): boolean => {
+  const { create = [], update = [], complete = [], delete: removed = [] } = Object(value)
+  if (id === 'batchTasks') {
+    const total = [create, update, complete, removed].flat().length
+    const ids = [...update, ...complete].map((one) => one.id).concat(removed)
+    const bare = update.some((one: object) =>
+      Object.keys(one).every((name) => /^(id|version)$/.test(name)),
+    )
+    return total === 0 || total > 100 || new Set(ids).size < ids.length || bare
+  }
+  if (id === 'importTasks')
+    return Object(value).tasks.some(
+      (one: Record<string, unknown>) =>
+        one.completed !== true && typeof one.completed_at === 'string',
+    )
+  return id === 'changeMe' && 'email' in Object(value) !== 'current_password' in Object(value)
+}
+
+const formOf = (value: Record<string, unknown>) =>
+  `${new URLSearchParams(Object.entries(value).map(([name, one]): [string, string] => [name, String(one).toWellFormed()]))}`
+
+test('what fits the document is never refused as not fitting', async () => {
+  const count = tally('bodies', 'bodies: as the document has them')
+  const person = people()
+
+  await eachCase('fitting', budget(1500, 15_000), lanes, async (random, at, lane) => {
+    const ada = await person(lane)
+    const operation = random.of(withBody)
+    const { type, schema } = random.of(operation.bodies)
+    if (type.startsWith('text/') || type.endsWith('ndjson')) return
+    const good = JSON.stringify(document.made(schema, random))
+    const value = JSON.parse(good.replaceAll(own, () => random.of(ada.ids)))
+    const isForm = type.endsWith('urlencoded')
+    const body = isForm ? formOf(value) : JSON.stringify(value)
+    const path = operation.path.replace(/:\w+/g, ada.ids[0] ?? '')
+    const headers = { 'content-type': type }
+    if (Buffer.byteLength(body) > 65_536) return
+    const isSaidTwice = isSpecial(operation.id, value)
+
+    const answer = await here.call(operation.method, path, { token: ada.token, body, headers })
+
+    const what = asked({ ...operation, path }, body, headers)
+    judge(count, answer, ada, what, at)
+    if (
+      answer.status >= 400 &&
+      /invalid-request|malformed|unsupported/.test(answer.text) &&
+      !isSaidTwice
+    )
+      count.wrong(`refused, though the document allows it: ${answer.text}: ${what}`, at)
+    count.allWrong(notVerbatim(answer, value), what, at)
+    if (answer.status === 401) await person(lane, true)
+  })
+
+  count.holds()
+})
+
+/** What is kept is what was sent, character by character. */
+const notVerbatim = ({ status, body }: Answer, value: unknown): string[] => {
+  if (status >= 300 || typeof body?.title !== 'string') return []
+  const sent = Object(value)
+  return ['title', 'description', 'priority', 'tags']
+    .filter(
+      (name) =>
+        name in sent && sent[name] !== null && !Bun.deepEquals(body[name], sent[name], true),
+    )
+    .map((name) => `kept another ${name}`)
+}
+
+test('no bent body is an error of ours, nor taken where the document forbids it', async () => {
+  const count = tally('bodies', 'bodies: bent')
+  const person = people()
+  const outsider = await here.someone()
+  const before = await rowsOf(outsider.id)
+
+  await eachCase('bent bodies', budget(6000, 50_000), lanes, async (random, at, lane) => {
+    const ada = await person(lane)
+    const operation = random.of(withBody)
+    const { type, schema } = random.of(operation.bodies)
+    const { body, kind } = bodyOf(operation, type, schema, random, ada.ids)
+    const path = pathOf(operation.path, ada.ids, random)
+    const isOdd = random.chance(8)
+    const headers: Record<string, string> = { 'content-type': isOdd ? random.of(mediaTypes) : type }
+    if (random.chance(3)) headers['content-encoding'] = random.of(['gzip', 'br', 'identity', 'x'])
+    if (random.chance(10))
+      headers['idempotency-key'] = random.of(['k', '"k"', 'x'.repeat(256), '""'])
+    if (random.chance(10)) headers['if-match'] = random.of(['"1"', '*', '1', 'W/"1"', '"', '"1",'])
+    if (random.chance(5)) headers['x-http-method-override'] = 'DELETE'
+
+    const answer = await here.call(operation.method, path, { token: ada.token, body, headers })
+
+    const what = asked({ ...operation, path }, body, headers)
+    judge(count, answer, ada, what, at)
+    if (answer.status < 300 && kind === 'json' && !isAllowed(operation, schema, body))
+      count.wrong(`taken, though the document forbids it (${answer.status}): ${what}`, at)
+    if (answer.status < 300 && isOdd && !isTaken(operation, headers))
+      count.wrong(`a media type that is not documented: ${what}`, at)
+    if (answer.status === 401) await person(lane, true)
+  })
+
+  count.holds()
+  expect(await rowsOf(outsider.id)).toEqual(before)
+})
+
+const isTaken = ({ bodies }: Operation, headers: Record<string, string>) => {
+  const essence = headers['content-type']?.split(';')[0]?.trim().toLowerCase()
+  return bodies.some(({ type }) => type === essence)
+}
+
+/** Whether the validator that is not ours takes what was taken. */
+const isAllowed = ({ mayBeEmpty }: Operation, schema: unknown, body: string | Uint8Array) => {
+  if (typeof body !== 'string') return false
+  if (body === '') return mayBeEmpty
+  try {
+    return document.fits(schema, JSON.parse(body))
+  } catch {
+    return false
+  }
+}
+
+type Sent = { body: string | Uint8Array; kind: 'json' | 'text' }
+
+const bodyOf = (
+  operation: Operation,
+  type: string,
+  schema: unknown,
+  random: Random,
+  ids: readonly string[],
+): Sent => {
+  const good = document.made(
+    type.startsWith('text/') || type.endsWith('ndjson') ? operation.bodies[0]?.schema : schema,
+    random,
+  )
+  const bent = bentJson(good, random).replaceAll(own, () => random.of(ids))
+  if (type.endsWith('urlencoded')) {
+    const form = random.of([
+      () =>
+        formOf({ ...good, [random.of(['username', 'password', 'grant_type'])]: random.of(texts) }),
+      () =>
+        `${formOf(good)}&${random.of(['username=x', 'password=%', '%00=1', '&&=', 'a=%ff', 'scope=x'])}`,
+      () => bent,
+      () => formOf(good).slice(0, random.below(60)),
+    ])()
+    return { body: form, kind: 'text' }
+  }
+  if (random.chance(6)) return { body: bentBytes(bent, random), kind: 'text' }
+  if (type.endsWith('ndjson')) {
+    const lines = [JSON.stringify(good.tasks?.[0] ?? {}), bent, bentJson({ title: 'x' }, random)]
+    return { body: lines.join(random.of(['\n', '\r\n', '\r', '\n\n', ' '])), kind: 'text' }
+  }
+  if (type === 'text/csv') return { body: csvOf(random), kind: 'text' }
+  return { body: bent, kind: 'json' }
+}
+
+const csvOf = (random: Random): string => {
+  const columns = ['title', 'description', 'completed', 'priority', 'due_at', 'tags', 'created_at']
+  const cell = () => {
+    const text = random
+      .of([...texts, 'low', 'true', '2026-01-01T00:00:00Z', '["a"]', ''])
+      .toWellFormed()
+    return random.chance(60) ? `"${text.replaceAll('"', '""')}"` : text
+  }
+  const head = columns.filter(() => random.chance(60))
+  const header = random.chance(80) ? ['title', ...head.filter((name) => name !== 'title')] : head
+  const rows = Array.from({ length: random.below(6) }, () =>
+    Array.from({ length: header.length + random.of([0, 0, 0, 0, 1, -1]) || 1 }, cell).join(','),
+  )
+  return [header.join(','), ...rows].join(random.of(['\n', '\r\n', '\r']))
+}
+
+test('no query or header is an error of ours, nor taken where the document has none', async () => {
+  const count = tally('bodies', 'queries and headers: bent')
+  const person = people()
+
+  await eachCase('queries', budget(3000, 30_000), lanes, async (random, at, lane) => {
+    const ada = await person(lane)
+    const operation = random.of(document.operations.filter(({ id }) => id !== 'exportTasks'))
+    const names = [
+      ...operation.query.map(({ name }) => name),
+      'user_id',
+      '__proto__',
+      'limit',
+      'q',
+      '',
+    ]
+    const values = [
+      ...texts,
+      '1e3',
+      '0x10',
+      ' 5',
+      '-1',
+      '201',
+      '0',
+      'true',
+      'TRUE',
+      '2026-01-01T00:00:00Z',
+    ]
+    const parts = Array.from({ length: 1 + random.below(3) }, () => {
+      const text = random.of(values).toWellFormed()
+      const value = random.chance(80)
+        ? encodeURIComponent(text)
+        : text.replace(/[^\x21-\x7e]|#/g, '%')
+      return `${random.of(names)}${random.of(['=', '=', '=', '', '==', '[]='])}${value}`
+    })
+    const path = pathOf(operation.path, ada.ids, random)
+    const headers = headersOf(random, operation)
+    const url = random.chance(70) ? `${path}?${parts.join(random.of(['&', '&', '&&', ';']))}` : path
+    const method = random.chance(90)
+      ? operation.method
+      : random.of(['GET', 'POST', 'DELETE', 'LOCK'])
+
+    const answer = await here.call(method, url, { token: ada.token, headers })
+
+    const what = `${method} ${url} ${JSON.stringify(headers)}`
+    judge(count, answer, ada, what, at)
+    const given = new URLSearchParams(url.split('?')[1])
+    const isStray = ['user_id', '__proto__'].some((name) => given.has(name))
+    if (answer.status < 300 && isStray && operation.path.startsWith('/api/'))
+      count.wrong(`an unknown parameter is taken (${answer.status}): ${what}`, at)
+    if (answer.status === 401 || answer.status === 429) await person(lane, true)
+  })
+
+  count.holds()
+})
+
+const headersOf = (random: Random, { headers }: Operation): Record<string, string> => {
+  const sent: Record<string, string> = {}
+  const names = [...headers.map(({ name }) => name), 'X-Request-Id', 'Accept', 'Accept-Encoding']
+  for (const name of names) {
+    if (random.chance(50)) continue
+    // A header is bytes: what is beyond Latin-1, and line ends, cannot be sent at all.
+    const text = random.of([...texts, '"1"', '*', 'W/"1"', '"1", "2"', 'x'.repeat(5000)])
+    sent[name] = text.replace(/[^\x20-\x7e\x80-\xff]/g, '')
+  }
+  return sent
+}

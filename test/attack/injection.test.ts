@@ -1,0 +1,190 @@
+import { expect, test } from 'bun:test'
+import { sentBy, service, statements } from '../service.ts'
+import { randomOf } from '../walks.ts'
+import { budget, isLarge, seed } from './budget.ts'
+import { texts } from './corpus.ts'
+import { type Operation, readDocument } from './document.ts'
+import { leaksIn, secretsOf, wrongsOf } from './oracle.ts'
+import { type Tally, tally } from './tally.ts'
+
+const here = await service({
+  RATE_LIMIT: '1000000',
+  LOGIN_ATTEMPTS: '1000000',
+  LOGIN_ATTEMPTS_PER_ACCOUNT: '1000000',
+  LOGIN_ATTEMPTS_PER_ADDRESS: '1000000',
+})
+const document = readDocument((await here.call('GET', '/docs/json')).body)
+
+/** Around each text, so that it is found wherever it comes to stand. */
+const mark = 'zq9'
+const marked = texts.map((text) => mark + text + mark)
+/** All of them, or some that differ from run to run and from place to place. */
+const some = (place: string) => {
+  const random = randomOf(seed ^ Bun.hash.crc32(place))
+  return isLarge ? marked : Array.from({ length: 16 }, () => random.of(marked))
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: schemas and bodies of any route
+type Json = any
+
+/** Bodies of an operation that each have the text in one place, with all else as in its example. */
+const placesOf = (schema: Json, text: string): Json[] => {
+  const { properties, items, type, examples, enum: values, anyOf } = document.resolved(schema)
+  if (anyOf) return anyOf.flatMap((one: Json) => placesOf(one, text))
+  if (properties) {
+    const usual = Object.fromEntries(
+      Object.entries<Json>(properties).flatMap(([name, member]) => {
+        const [example] = document.resolved(member).examples ?? []
+        return example === undefined ? [] : [[name, example]]
+      }),
+    )
+    const base = examples?.[0] ?? usual
+    const inMembers = Object.entries<Json>(properties).flatMap(([name, member]) =>
+      placesOf(member, text).map((value) => ({ ...base, [name]: value })),
+    )
+    return [...inMembers, { ...base, [text]: 1 }]
+  }
+  if (items) return placesOf(items, text).map((one) => [one])
+  return [type].flat().includes('string') || values ? [text] : [text, [text]]
+}
+
+const judged = async (
+  count: Tally,
+  secrets: readonly string[],
+  what: string,
+  ask: () => ReturnType<typeof here.call>,
+) => {
+  statements.length = 0
+  const answer = await ask()
+  count.tried(answer.status >= 400)
+  count.allWrong(wrongsOf(answer, { canaries: secrets, isForm: /oauth/.test(what) }), what)
+  count.allWrong(leaksIn(here.log, secrets), what)
+  for (const { statement } of statements)
+    if (statement.includes(mark)) count.wrong(`text in a statement: ${statement}: ${what}`)
+  return answer
+}
+
+test('text of a request is never part of a statement, and is kept as it is or refused', async () => {
+  const count = tally('injection', 'injection: each text in each place of each body')
+  let ada = await here.someone()
+  let secrets = await secretsOf(ada)
+  const operations = document.operations.filter(({ bodies }) => bodies.length > 0)
+
+  for (const operation of operations)
+    for (const text of some(operation.id)) {
+      if (
+        operation.id === 'changePassword' ||
+        operation.id === 'deleteMe' ||
+        operation.id === 'changeMe'
+      ) {
+        ada = await here.someone()
+        secrets = await secretsOf(ada)
+      }
+      const { body: task } = await ada.call('POST', '/api/tasks', { title: 'x' })
+      for (const body of bodiesOf(operation, text)) {
+        const path = operation.path.replace(/:\w+/g, task.id)
+        const headers = { 'content-type': operation.bodies[0]?.type ?? '' }
+        const what = `${operation.method} ${path} ${body}`
+        const answer = await judged(count, secrets, what, () =>
+          here.call(operation.method, path, { token: ada.token, body, headers }),
+        )
+        if (answer.status < 300 && !verbatim(answer.body, JSON.stringify(text), body))
+          count.wrong(`kept otherwise: ${answer.text.slice(0, 300)}: ${what}`)
+      }
+    }
+
+  count.holds()
+})
+
+const bodiesOf = ({ bodies: [media] }: Operation, text: string): string[] => {
+  const values = placesOf(media?.schema, text)
+  if (media?.type.endsWith('urlencoded'))
+    return values.map((value) =>
+      new URLSearchParams(
+        Object.entries(value).map(([name, one]): [string, string] => [
+          name.toWellFormed(),
+          String(one).toWellFormed(),
+        ]),
+      ).toString(),
+    )
+  return values.map((value) => JSON.stringify(value))
+}
+
+/** What is answered holds the text as it was sent, unless nothing of what was sent is answered. */
+const verbatim = (answered: Json, text: string, sent: string): boolean => {
+  const tells = JSON.stringify(answered) ?? ''
+  const isTask = answered?.title !== undefined || answered?.created !== undefined
+  return !isTask || !sent.includes(text) || tells.includes(text)
+}
+
+test('text in an id, a query or a header is never part of a statement', async () => {
+  const count = tally('injection', 'injection: each text in ids, queries, headers')
+  const ada = await here.someone()
+  const secrets = await secretsOf(ada)
+
+  for (const operation of document.operations)
+    for (const text of some(operation.path)) {
+      const encoded = encodeURIComponent(text.toWellFormed())
+      const latin = text.replace(/[^\x20-\x7e\x80-\xff]/g, '')
+      const filled = operation.path.replace(/:\w+/g, Bun.randomUUIDv7())
+      const asked = [
+        ...(operation.path.includes(':')
+          ? [{ path: operation.path.replace(/:\w+/g, encoded), headers: {} }]
+          : []),
+        ...[...operation.query.map(({ name }) => name), mark].map((name) => ({
+          path: `${filled}?${name}=${encoded}`,
+          headers: {},
+        })),
+        ...[...operation.headers.map(({ name }) => name), 'accept', 'x-request-id'].map((name) => ({
+          path: filled,
+          headers: { [name]: latin },
+        })),
+      ]
+      // Signing out is not what is tried here, and has a small budget.
+      if (/sessions|logout|tokens|password/i.test(operation.path) && operation.method !== 'GET')
+        continue
+      if (operation.id === 'deleteMe') continue
+      for (const { path, headers } of asked)
+        await judged(count, secrets, `${operation.method} ${path} ${JSON.stringify(headers)}`, () =>
+          here.call(operation.method, path, { token: ada.token, headers }),
+        )
+    }
+
+  count.holds()
+})
+
+test('a search finds its text literally, whatever it means to LIKE or to SQL', async () => {
+  const count = tally('injection', 'injection: each text searched for among all')
+  const ada = await here.someone()
+  // Where lower case is not what it seems, a database and JavaScript differ.
+  const titles = [...new Set(texts)].filter(
+    (text) => text.isWellFormed() && !text.includes('\0') && text.trim() !== '' && text !== 'İI',
+  )
+  await ada.call('POST', '/api/tasks/import', { tasks: titles.map((title) => ({ title })) })
+  const needles = isLarge
+    ? titles.flatMap((text) => [text, text.slice(1), text.slice(0, 1)])
+    : titles
+
+  for (const needle of needles.filter((text) => text !== '').slice(0, budget(200, 1000))) {
+    if (!needle.isWellFormed()) continue
+    const found = await ada.call('GET', `/api/tasks?limit=200&q=${encodeURIComponent(needle)}`)
+    const wanted = titles.filter((title) => title.toLowerCase().includes(needle.toLowerCase()))
+    const got = found.body.tasks?.map(({ title }: { title: string }) => title)
+    count.tried(found.status >= 400)
+    count.allWrong(wrongsOf(found), needle)
+    if (JSON.stringify(got?.sort()) !== JSON.stringify(wanted.sort()))
+      count.wrong(
+        `${JSON.stringify(needle)} finds ${JSON.stringify(got)}, not ${JSON.stringify(wanted)}`,
+      )
+  }
+
+  count.holds()
+})
+
+test('an ordinary request shows up in the witness: statements are seen at all', async () => {
+  const ada = await here.someone()
+
+  const sent = await sentBy(() => ada.call('POST', '/api/tasks', { title: mark }))
+
+  expect(sent.some(({ params }) => params.includes(mark))).toBe(true)
+})
