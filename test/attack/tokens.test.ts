@@ -30,6 +30,22 @@ const bent = (tokens: readonly string[], random: Random): string => {
   return characters.join('')
 }
 
+/** A good token, and something around it that a careless reader overlooks. */
+const framed = (token: string, random: Random): string =>
+  random.of([
+    `${token},`,
+    `${token}, x`,
+    `${token},${token}`,
+    `${token}, Bearer ${token}`,
+    `${token} x`,
+    `${token};x=y`,
+    `"${token}"`,
+    `token=${token}`,
+    `x, ${token}`,
+    `${token}\u00a0`,
+    `\u00a0${token}`,
+  ])
+
 /** One bit of one decoded part turned, the part written again as base64url. */
 const turned = (token: string, random: Random): string => {
   const parts = token.split('.')
@@ -99,7 +115,12 @@ test('no bent token is taken on any route, nor costs a statement', async () => {
   const count = tally('tokens', 'tokens: bent texts and bits')
 
   await eachCase('bent', budget(20_000, 100_000), 1, async (random, at) => {
-    const token = random.chance(70) ? bent(tokens, random) : turned(random.of(tokens), random)
+    const token = random.of([
+      () => bent(tokens, random),
+      () => bent(tokens, random),
+      () => turned(random.of(tokens), random),
+      () => framed(random.of(tokens), random),
+    ])()
     const scheme = random.of([
       'Bearer ',
       'Bearer ',
