@@ -155,7 +155,7 @@ test('no bent body is an error of ours, nor taken where the document forbids it'
   const outsider = await here.someone()
   const before = await rowsOf(outsider.id)
 
-  await eachCase('bent bodies', budget(6000, 50_000), lanes, async (random, at, lane) => {
+  await eachCase('bent bodies', budget(4000, 50_000), lanes, async (random, at, lane) => {
     const ada = await person(lane)
     const operation = random.of(withBody)
     const { type, schema } = random.of(operation.bodies)
@@ -269,7 +269,7 @@ test('no query or header is an error of ours, nor taken where the document has n
   const count = tally('bodies', 'queries and headers: bent')
   const person = people()
 
-  await eachCase('queries', budget(3000, 30_000), lanes, async (random, at, lane) => {
+  await eachCase('queries', budget(2000, 30_000), lanes, async (random, at, lane) => {
     const ada = await person(lane)
     const operation = random.of(document.operations.filter(({ id }) => id !== 'exportTasks'))
     const names = [

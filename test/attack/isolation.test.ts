@@ -174,7 +174,7 @@ test('nothing that is somebody else’s is reached by any route, verb or place o
     return people[lane]
   }
 
-  await eachCase('isolation', budget(4000, 66_000), lanes, async (random, at, lane) => {
+  await eachCase('isolation', budget(2500, 66_000), lanes, async (random, at, lane) => {
     const ada = await person(lane)
     const route = random.of(routes)
     const request = requestOf(route, operationOf.get(route.name), bob, random)

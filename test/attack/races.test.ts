@@ -36,7 +36,7 @@ test('of writes at once each that is accepted is one version, and no other happe
   ]
   const count = tally('races', 'races: any writes of one task at once')
 
-  await eachCase('writes', budget(150, 3000), 2, async (random, at) => {
+  await eachCase('writes', budget(80, 3000), 2, async (random, at) => {
     const ada = await here.someone()
     const { body: task } = await ada.call('POST', '/api/tasks', { title: 'one' })
     const writes = Array.from({ length: 10 }, () => writeOf(task.id, random))
@@ -74,7 +74,7 @@ test('nothing succeeds with a session once its end is answered, whoever ended it
   ]
   const count = tally('races', 'races: a session that ends in the middle of its use')
 
-  await eachCase('endings', budget(60, 1500), 2, async (random, at) => {
+  await eachCase('endings', budget(40, 1500), 2, async (random, at) => {
     const ada = await here.someone()
     const { email, password } = ada
     const other = await there.call('POST', '/api/auth/login', { body: { email, password } })
