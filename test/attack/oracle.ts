@@ -79,5 +79,5 @@ export const leaksIn = (log: Facts[], canaries: readonly string[]): string[] => 
 /** What of a person nobody else is to see, and no log. */
 export const secretsOf = async ({ id, password, token }: Someone): Promise<string[]> => {
   const { users } = await rowsOf(id)
-  return [password, token, ...users.map(({ password_hash }) => password_hash)]
+  return [password, token, ...users.flatMap(({ password_hash }) => password_hash ?? [])]
 }
