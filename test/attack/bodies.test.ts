@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
-import { type Answer, rowsOf, service, statements } from '../service.ts'
+import { type Answer, rowsOf, service } from '../service.ts'
 import type { Random } from '../walks.ts'
+import { statements } from '../witness/log.ts'
 import { budget, eachCase } from './budget.ts'
 import { texts } from './corpus.ts'
 import { type Operation, readDocument } from './document.ts'

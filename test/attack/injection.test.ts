@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
-import { sentBy, service, statements } from '../service.ts'
+import { sentBy, service } from '../service.ts'
 import { randomOf } from '../walks.ts'
+import { statements } from '../witness/log.ts'
 import { budget, isLarge, seed } from './budget.ts'
 import { texts } from './corpus.ts'
 import { type Operation, readDocument } from './document.ts'
