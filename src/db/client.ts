@@ -1,5 +1,5 @@
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
-import { type EmbeddedSettings, openEmbedded } from './embedded.ts'
+import type { EmbeddedSettings } from './embedded.ts'
 import { openPostgres, type PostgresSettings } from './postgres.ts'
 
 /**
@@ -15,8 +15,8 @@ export type Database = {
   pool(): PoolState
   /** One round trip; `DatabaseUnavailable` when it fails. */
   ping(): Promise<void>
-  /** Brings the schema up to date; `MigrationRefused` if it must not, `DatabaseUnavailable` if it cannot. */
-  migrate(): Promise<void>
+  /** Brings the schema up to date and names what it applied; `MigrationRefused` if it must not, `DatabaseUnavailable` if it cannot. */
+  migrate(): Promise<string[]>
   /** Whether the schema is up to date, for where somebody else migrates. */
   isMigrated(): Promise<boolean>
   /** Lets running statements end (until their deadline), refuses waiting ones. */
@@ -33,10 +33,12 @@ export type Observe = (statement: string, params: unknown[]) => void
 
 /**
  * Opens the database. With PostgreSQL nothing is connected yet, so that the process starts
- * while the database is down.
+ * while the database is down; nor is PGlite loaded, which would cost memory and a slower start.
  */
 export const connect = async (settings: DatabaseSettings, observe?: Observe): Promise<Database> =>
-  settings.kind === 'postgres' ? openPostgres(settings, observe) : openEmbedded(settings, observe)
+  settings.kind === 'postgres'
+    ? openPostgres(settings, observe)
+    : (await import('./embedded.ts')).openEmbedded(settings, observe)
 
 /** The row a statement is bound to give back; its absence is our bug, not the caller's. */
 export const only = <Row>([row]: Row[]): Row => {

@@ -9,7 +9,7 @@ export type SendInTransaction = (
 ) => PromiseLike<Record<string, unknown>[]>
 
 /** The database is not one that this binary may bring up to date; a human has to look. */
-export class MigrationRefused extends Error {
+class MigrationRefused extends Error {
   override readonly name = 'MigrationRefused'
 }
 
@@ -21,25 +21,31 @@ const lockKey = 7_274_915_001
 const lockSeconds = 60
 
 /**
- * Applies what is missing, in one transaction of the caller's: all or nothing. Any number of
- * instances may start at once; the lock lets one work, and the others find it done.
+ * Applies what is missing, in one transaction of the caller's: all or nothing, and tells their
+ * names. Any number of instances may start at once; the lock lets one work, and the others
+ * find it done.
  *
  * The table is Drizzle's own, so that its tools know where the database stands.
  */
-export const applyMigrations = async (send: SendInTransaction, known = migrations) => {
+export const applyMigrations = async (
+  send: SendInTransaction,
+  known = migrations,
+): Promise<string[]> => {
   await send(`set local lock_timeout = '${lockSeconds}s'`)
   await send(`set local statement_timeout = 0`)
   await send(`select pg_advisory_xact_lock(${lockKey})`)
 
   const applied = await appliedBefore(send)
   refuseUnknown(applied, known)
-  for (const { statements, hash, when } of known.filter(({ when }) => !applied.has(when))) {
+  const missing = known.filter(({ when }) => !applied.has(when))
+  for (const { statements, hash, when } of missing) {
     for (const statement of statements) await send(statement)
     await send('insert into drizzle.__drizzle_migrations (hash, created_at) values ($1, $2)', [
       hash,
       when,
     ])
   }
+  return missing.map(({ tag }) => tag)
 }
 
 /** Whether nothing is missing; `false` too where there is no table of migrations yet. */

@@ -93,7 +93,7 @@ const migrate = async (url: string) => {
     const applied = sql.begin((tx) =>
       applyMigrations((text, params) => tx.unsafe<Row[]>(text, params)),
     )
-    await Promise.race([applied, late.promise])
+    return await Promise.race([applied, late.promise])
   } catch (error) {
     throw translated(error)
   } finally {

@@ -186,7 +186,7 @@ describe('settings', () => {
       const DATA_DIR = await folder()
       const refused = run({ NODE_ENV: 'production', BCRYPT_COST: '12', DATA_DIR })
 
-      expect(await refused.ended()).toBe(1)
+      expect(await refused.ended()).toBe(78)
       expect(await refused.stderr).toMatch(/^taskwarden: DATABASE_URL: .*postgres:\/\/.*pglite:/m)
       expect(refused.lines).toEqual([])
     },
@@ -222,7 +222,7 @@ describe('settings', () => {
         TRUST_PROXY: 'canary-everybody',
       })
 
-      expect(await refused.ended()).toBe(1)
+      expect(await refused.ended()).toBe(78)
       const lines = (await refused.stderr).trim().split('\n')
       const names = lines.map((line) => /^taskwarden: ([A-Z_]+): /.exec(line)?.[1])
       expect(new Set(names)).toEqual(

@@ -1,0 +1,45 @@
+import { ConfigError } from '../config.ts'
+
+/** 2 as shells have it for a wrong call, 78 as `sysexits.h` does for wrong settings, 130 as for a Ctrl-C. */
+export const exits = { done: 0, failed: 1, misused: 2, misconfigured: 78, interrupted: 130 }
+
+/** The command was called in a way that it does not know. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+/** What was asked for cannot be done, for a reason that its message says. */
+export class CommandFailed extends Error {
+  override readonly name = 'CommandFailed'
+}
+
+/**
+ * Errors whose message is for a person, with what that person can do. By their names: their
+ * files would load the databases, for commands that need none.
+ */
+const told: Record<string, string> = {
+  CommandFailed: '',
+  DataDirectoryInUse: '; stop that one first',
+  DatabaseUnavailable: '; taskwarden doctor looks for the reason',
+  MigrationRefused: '; use the version that the database is of, or restore a backup',
+}
+
+/** What a person can act on, a line each, and the exit code; a bug keeps its stack. */
+export const explain = (error: unknown): { lines: string[]; code: number } => {
+  if (error instanceof ConfigError)
+    return { lines: error.problems.map(named), code: exits.misconfigured }
+  if (error instanceof UsageError)
+    return { lines: [named(`${error.message}; see taskwarden --help`)], code: exits.misused }
+  return { lines: [named(messageOf(error))], code: exits.failed }
+}
+
+const messageOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error)
+  const advice = Object.hasOwn(told, error.name) ? told[error.name] : undefined
+  if (advice !== undefined) return error.message + advice
+  if ('code' in error && error.code === 'EADDRINUSE')
+    return 'the port is in use by another process; set PORT to a free one'
+  return error.stack ?? error.message
+}
+
+const named = (line: string) => `taskwarden: ${line}`

@@ -1,0 +1,45 @@
+import { version } from '../../package.json' with { type: 'json' }
+import { exits, explain, UsageError } from './exits.ts'
+import type { Command, Terminal } from './terminal.ts'
+
+/** Loaded when called: a health check every ten seconds does not load the service each time. */
+const commands: Record<string, () => Promise<Command>> = {
+  serve: async () => (await import('./serve.ts')).serve,
+  migrate: async () => (await import('./migrate.ts')).migrate,
+  purge: async () => (await import('./purge.ts')).purge,
+}
+
+const help = `taskwarden ${version}: a task list for each of many users, as a REST API
+
+Usage: taskwarden [command]
+
+  serve                    answer requests; this is what happens without a command
+  migrate                  bring the schema up to date
+  purge                    erase what has had its time, as the service does every hour
+
+  --help, --version        this text; the version
+
+Settings are environment variables; the README has a table of them.
+
+Exit codes: 0 done, 1 failed, 2 not a command, 78 wrong settings, 130 a second signal.`
+
+/** Does what the arguments say, and gives the exit code. */
+export const run = async (args: string[], terminal: Terminal): Promise<number> => {
+  const [name = 'serve', ...rest] = args
+  try {
+    if ([name, ...rest].some((arg) => arg === '--help' || arg === '-h')) terminal.say(help)
+    else if (name === '--version') terminal.say(`taskwarden ${version}`)
+    else return await (await commandOf(name))(rest, terminal)
+    return exits.done
+  } catch (error) {
+    const { lines, code } = explain(error)
+    for (const line of lines) terminal.complain(line)
+    return code
+  }
+}
+
+const commandOf = (name: string): Promise<Command> => {
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (load) return load()
+  throw new UsageError(`there is no command ${JSON.stringify(name)}`)
+}

@@ -1,0 +1,119 @@
+import { createApp } from '../app.ts'
+import { type Config, readConfig } from '../config.ts'
+import { memoryCounters } from '../counters/memory.ts'
+import { connect, type Database } from '../db/client.ts'
+import { DatabaseUnavailable } from '../db/faults.ts'
+import { listen } from '../http/listen.ts'
+import { type Log, logTo, pretty } from '../http/log.ts'
+import { watchLag } from '../metrics/lag.ts'
+import { freshSecret, keptSecret } from '../secret.ts'
+import { upkeep } from '../tasks/upkeep.ts'
+import { readArguments } from './arguments.ts'
+import { exits } from './exits.ts'
+import type { Command, Terminal } from './terminal.ts'
+
+/** The service: settings, database, listener, signals. Everything else is handed in. */
+export const serve: Command = async (args, terminal) => {
+  readArguments(args)
+  const config = await withSecret(readConfig(terminal.env))
+  const write = (line: string) => terminal.say(terminal.isWatched ? pretty(line) : line)
+  const log = logTo(write, config.log.level)
+  const database = await connect(config.database)
+
+  let migrated = false
+  const server = listen(config, (request) => app.fetch(request), log)
+  const app = createApp({
+    config,
+    db: database.db,
+    counters: memoryCounters(),
+    log,
+    peerOf: server.peerOf,
+    vitals: { inFlight: server.inFlight, pool: database.pool, watchLag },
+    isUp: () => migrated,
+    isReady: async () => migrated && !server.isDraining() && (await answers(database)),
+  })
+
+  const { url, stop } = server.start()
+  // Every address is nobody's name for it: what a person can open is.
+  if (url.hostname === '[::]' || url.hostname === '0.0.0.0') url.hostname = 'localhost'
+  log.info('listening', { url: url.href, docs: new URL('/docs', url).href })
+  const halted = haltOnSignal(terminal, async () => {
+    await stop()
+    await database.close()
+    log.info('stopped')
+  })
+
+  const becomeReady = async () => {
+    await migrateWhenPossible(config, database, log)
+    migrated = true
+    log.info('ready')
+    keepUp(config, database, log)
+  }
+  await Promise.race([becomeReady(), halted])
+  await halted
+  return exits.done
+}
+
+/** Settles when a signal has made `halt` come to its end; a second one does not wait for that. */
+const haltOnSignal = (terminal: Terminal, halt: () => Promise<void>): Promise<void> => {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  let haltedAtMs: number | undefined
+  terminal.onSignal(() => {
+    if (haltedAtMs === undefined) {
+      haltedAtMs = performance.now()
+      resolve(halt())
+      // Runners pass on a Ctrl-C that the terminal has sent here already: that is one signal, not two.
+    } else if (performance.now() - haltedAtMs > 1000) terminal.quit(exits.interrupted)
+  })
+  return promise
+}
+
+const withSecret = async (config: Config): Promise<Config> => {
+  if (config.jwt.secrets.length > 0 || config.database.kind === 'postgres') return config
+  const { dataDir } = config.database
+  const secret = dataDir === undefined ? freshSecret() : await keptSecret(dataDir)
+  return { ...config, jwt: { ...config.jwt, secrets: [secret] } }
+}
+
+const answers = async (database: Database): Promise<boolean> => {
+  try {
+    await database.ping()
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** A database that is down, or that somebody else migrates, is waited for: the process is up, and not ready. */
+const migrateWhenPossible = async ({ migrateOnStart }: Config, database: Database, log: Log) => {
+  for (;;) {
+    try {
+      if (migrateOnStart) {
+        await database.migrate()
+        return
+      }
+      if (await database.isMigrated()) return
+      log.warn('waiting for the migrations: MIGRATE_ON_START is false')
+      await Bun.sleep(1000)
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailable)) throw error
+      log.warn('waiting for the database', { error })
+      await Bun.sleep(1000)
+    }
+  }
+}
+
+const upkeepMs = 3_600_000
+
+/** Once an hour, at a moment of its own, so that twenty instances do not all come at once. */
+const keepUp = ({ trashDays }: Config, { db }: Database, log: Log) => {
+  const run = async () => {
+    try {
+      log.info('upkeep', await upkeep(db, trashDays))
+    } catch (error) {
+      log.warn('upkeep failed', { error })
+    }
+    setTimeout(run, upkeepMs).unref()
+  }
+  setTimeout(run, Math.random() * upkeepMs).unref()
+}
