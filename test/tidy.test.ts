@@ -12,6 +12,7 @@ const clocks = [
   'src/auth/tokens.ts',
   'src/auth/trusted-issuers.ts',
   'src/auth/verdicts.ts',
+  'src/commands/doctor.ts',
   'src/counters/memory.ts',
   'src/db/now.ts',
   'src/http/log.ts',

@@ -1,9 +1,9 @@
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../db/client.ts'
 import { DatabaseUnavailable, reading, writing } from '../db/faults.ts'
+import { lockOf } from '../db/live.ts'
 import { now } from '../db/now.ts'
 import { identities, sessions, userChanges, users } from '../db/schema.ts'
-
 import { rowOf, type Session } from './repository.ts'
 
 /** Who is meant by `subject` at `issuer`: the user, and the session that their tokens are of. */
@@ -19,7 +19,10 @@ const roundsMax = 5
  * it as after any other, and an operator can end it.
  */
 export const identityRepository = (db: Db) => ({
-  /** The user of this name, made on first sight; their session lives until `expiresAt` (RFC 3339) or longer. */
+  /**
+   * The user of this name, made on first sight; their session lives until `expiresAt` (RFC 3339) or
+   * longer. Of who is disabled it has ended, and stays so.
+   */
   async resident(issuer: string, subject: string, expiresAt: string): Promise<Resident> {
     for (let round = 0; round < roundsMax; round++) {
       const [found] = await reading(() => finding(db, issuer, subject))
@@ -28,8 +31,9 @@ export const identityRepository = (db: Db) => ({
         if (made !== undefined) return { ...made, isNew: true }
         continue
       }
-      const { userId, sessionId, livesUntil } = found
+      const { userId, sessionId, livesUntil, disabledAt } = found
       const resident = { userId, sessionId, isNew: false }
+      if (disabledAt !== null) return resident
       if (livesUntil !== null && livesUntil >= expiresAt) return resident
       const session = { id: sessionId, started_at: now(), expires_at: expiresAt }
       if ((await writing(() => extending(db, userId, session, issuer))).length > 0) return resident
@@ -44,8 +48,9 @@ const named = { userId: identities.user_id, sessionId: identities.session_id }
 
 const finding = (db: Db, issuer: string, subject: string) =>
   db
-    .select({ ...named, livesUntil: sessions.expires_at })
+    .select({ ...named, livesUntil: sessions.expires_at, disabledAt: users.disabled_at })
     .from(identities)
+    .innerJoin(users, eq(users.id, identities.user_id))
     .leftJoin(
       sessions,
       and(eq(sessions.user_id, identities.user_id), eq(sessions.id, identities.session_id)),
@@ -97,21 +102,22 @@ const making = (db: Db, { issuer, subject, expiresAt }: Newcomer) => {
   return db.with(identity, account, counter, started).select().from(identity)
 }
 
-/** Under the user's lock, like every write; nothing where the user has been erased since. */
+/** Under the user's lock, like every write; nothing where the user has been erased or disabled since. */
 const extending = (db: Db, userId: string, session: Session, issuer: string) => {
-  const locked = db
-    .$with('locked')
-    .as(
-      db
-        .select({ user_id: userChanges.user_id })
-        .from(userChanges)
-        .where(eq(userChanges.user_id, userId))
-        .for('update'),
-    )
+  const locked = lockOf(db, userId)
+  // A row lock, for the row as it is once the user's lock is had.
+  const enabled = db.$with('enabled').as(
+    db
+      .select({ user_id: users.id })
+      .from(users)
+      .innerJoin(locked, eq(locked.user_id, users.id))
+      .where(and(eq(users.id, userId), isNull(users.disabled_at)))
+      .for('share', { of: users }),
+  )
   return db
-    .with(locked)
+    .with(locked, enabled)
     .insert(sessions)
-    .select(db.select(rowOf(session, locked.user_id, issuer)).from(locked))
+    .select(db.select(rowOf(session, enabled.user_id, issuer)).from(enabled))
     .onConflictDoUpdate({
       target: [sessions.user_id, sessions.id],
       set: {

@@ -1,6 +1,7 @@
-import { and, eq, exists, lte, sql } from 'drizzle-orm'
+import { and, eq, exists, isNull, lte, sql } from 'drizzle-orm'
 import type { Db } from '../db/client.ts'
 import { reading, violates, writing } from '../db/faults.ts'
+import { lockOf } from '../db/live.ts'
 import { later, now } from '../db/now.ts'
 import { sessions, userChanges, users } from '../db/schema.ts'
 import type { User } from './model.ts'
@@ -43,14 +44,17 @@ export const accountsOf = (db: Db, ttlSeconds: number) => ({
 
   async credentials(email: string) {
     const [found] = await reading(() =>
-      db.select(credentials).from(users).where(eq(users.email, email)),
+      db
+        .select({ ...credentials, disabled_at: users.disabled_at })
+        .from(users).where(eq(users.email, email)),
     )
     return found
   },
 
   /**
-   * A session for the user, and expired ones swept; nothing where the account is gone or its
-   * password is no longer the one that was verified. `rehashed` replaces a hash of a lower cost.
+   * A session for the user, and expired ones swept; nothing where the account is gone or
+   * disabled, or its password is no longer the one that was verified. `rehashed` replaces a
+   * hash of a lower cost.
    */
   async signIn(
     userId: string,
@@ -94,23 +98,16 @@ const registering = (db: Db, draft: NewUser, session: Session) => {
 
 type Verified = { userId: string; verified: string; rehashed: string }
 
-/** The password is compared once more under the row's lock: a change that came between ends this sign-in. */
+/** Password and `disabled_at` are looked at once more under the row's lock: a change that came between ends this sign-in. */
 const signingIn = (db: Db, { userId, verified, rehashed }: Verified, session: Session) => {
-  const locked = db
-    .$with('locked')
-    .as(
-      db
-        .select({ user_id: userChanges.user_id })
-        .from(userChanges)
-        .where(eq(userChanges.user_id, userId))
-        .for('update'),
-    )
+  const locked = lockOf(db, userId)
+  const mayCome = and(eq(users.password_hash, verified), isNull(users.disabled_at))
   const account = db.$with('account').as(
     db
       .update(users)
       .set({ password_hash: rehashed })
       .from(locked)
-      .where(and(eq(users.id, userId), eq(users.password_hash, verified)))
+      .where(and(eq(users.id, userId), mayCome))
       .returning(shown),
   )
   const isExpired = and(eq(sessions.user_id, userId), lte(sessions.expires_at, session.started_at))

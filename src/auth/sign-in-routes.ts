@@ -84,7 +84,7 @@ const signIn = async (
   const attempt = await attempts.signIn(email, address)
   const known = await accounts.credentials(canonicalEmail(email))
   const right = await passwords.verify(password, known?.password_hash)
-  if (known === undefined || !right) {
+  if (known === undefined || known.disabled_at !== null || !right) {
     log.warn('sign-in failed', { request_id, user_id: known?.id })
     return undefined
   }

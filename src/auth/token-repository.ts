@@ -35,11 +35,20 @@ export const tokenRepository = (db: Db, { userId, sessionId }: Caller) => {
       // Whole seconds, as the token has it.
       const started = `${at.slice(0, 19)}.000Z`
       const expires_at = later(started, expires_in ?? defaultSeconds)
-      const row = sql`select ${locked.user_id}, ${id}::uuid, 'personal'::session_kind, ${name}::text,
+      // Looked at once more under the lock: where the session was ended in between, no token outlives it.
+      const still = db.$with('still').as(
+        db
+          .select({ user_id: sessions.user_id })
+          .from(sessions)
+          .innerJoin(locked, eq(locked.user_id, sessions.user_id))
+          .where(and(eq(sessions.user_id, userId), eq(sessions.id, sessionId)))
+          .for('key share', { of: sessions }),
+      )
+      const row = sql`select ${still.user_id}, ${id}::uuid, 'personal'::session_kind, ${name}::text,
         ${granted[scope]}::text, ${at}::timestamptz, ${expires_at}::timestamptz, ${at}::timestamptz
-        from ${locked}`
+        from ${still}`
       const added = await writing(() =>
-        db.with(live, locked).insert(sessions).select(row).returning({ id: sessions.id }),
+        db.with(live, locked, still).insert(sessions).select(row).returning({ id: sessions.id }),
       )
       return added.length === 0 ? undefined : { id, name, scope, expires_at }
     },

@@ -26,7 +26,7 @@ export const withDatabase = async <Result>(config: Config, work: Work<Result>): 
 /** The same for work that needs the tables to be there, as this version knows them. */
 export const withTables = <Result>(terminal: Terminal, work: Work<Result>): Promise<Result> =>
   withDatabase(settingsOf(terminal), async (database, config) => {
-    if (!(await database.isMigrated()))
+    if ((await database.standing()).missing.length > 0)
       throw new CommandFailed('the schema is not up to date; run: taskwarden migrate')
     return work(database, config)
   })

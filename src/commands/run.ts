@@ -6,7 +6,11 @@ import type { Command, Terminal } from './terminal.ts'
 const commands: Record<string, () => Promise<Command>> = {
   serve: async () => (await import('./serve.ts')).serve,
   migrate: async () => (await import('./migrate.ts')).migrate,
+  doctor: async () => (await import('./doctor.ts')).doctor,
+  healthcheck: async () => (await import('./healthcheck.ts')).healthcheck,
+  user: async () => (await import('./user.ts')).user,
   purge: async () => (await import('./purge.ts')).purge,
+  openapi: async () => (await import('./openapi.ts')).openapi,
 }
 
 const help = `taskwarden ${version}: a task list for each of many users, as a REST API
@@ -15,7 +19,18 @@ Usage: taskwarden [command]
 
   serve                    answer requests; this is what happens without a command
   migrate                  bring the schema up to date
+  doctor                   look at settings, database, TLS, migrations, limits and clock,
+                           and say what to do
+  healthcheck              ask the service on this machine's PORT whether it runs
+  user list                all accounts: id, since when, state, e-mail
+  user reset-password EMAIL [--stdin]
+                           a new password, read from stdin or made and shown once;
+                           ends all sessions
+  user disable EMAIL       end all sessions, and let nobody sign in
+  user enable EMAIL        let them sign in again
+  user delete EMAIL        erase the account and all that is its own
   purge                    erase what has had its time, as the service does every hour
+  openapi                  the OpenAPI document
 
   --help, --version        this text; the version
 

@@ -92,7 +92,7 @@ const migrateWhenPossible = async ({ migrateOnStart }: Config, database: Databas
         await database.migrate()
         return
       }
-      if (await database.isMigrated()) return
+      if ((await database.standing()).missing.length === 0) return
       log.warn('waiting for the migrations: MIGRATE_ON_START is false')
       await Bun.sleep(1000)
     } catch (error) {

@@ -1,5 +1,6 @@
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
 import type { EmbeddedSettings } from './embedded.ts'
+import type { Standing } from './migrate.ts'
 import { openPostgres, type PostgresSettings } from './postgres.ts'
 
 /**
@@ -17,8 +18,8 @@ export type Database = {
   ping(): Promise<void>
   /** Brings the schema up to date and names what it applied; `MigrationRefused` if it must not, `DatabaseUnavailable` if it cannot. */
   migrate(): Promise<string[]>
-  /** Whether the schema is up to date, for where somebody else migrates. */
-  isMigrated(): Promise<boolean>
+  /** Which migrations the schema has, for where somebody else migrates. */
+  standing(): Promise<Standing>
   /** Lets running statements end (until their deadline), refuses waiting ones. */
   close(): Promise<void>
 }

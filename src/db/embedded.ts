@@ -3,7 +3,7 @@ import { drizzle } from 'drizzle-orm/pglite'
 import type { Database, Observe } from './client.ts'
 import { takeDataDirectory } from './data-directory.ts'
 import { reading } from './faults.ts'
-import { applyMigrations, isMigrated, type SendInTransaction } from './migrate.ts'
+import { applyMigrations, type SendInTransaction, standingOf } from './migrate.ts'
 import { openPGlite, template } from './template.ts'
 import { deadlineAfter, turns } from './turns.ts'
 
@@ -53,7 +53,7 @@ export const openEmbedded = async (
       await reading(() => client.query('select 1'))
     },
     migrate: () => migrate(pglite),
-    isMigrated: () => isMigrated(sendBy(pglite)),
+    standing: () => standingOf(sendBy(pglite)),
     close: async () => {
       refuseAll()
       await pglite.close()

@@ -13,6 +13,16 @@ export const anyone = {
   now: sql.placeholder('now'),
 }
 
+/** Locks the user's row in `user_changes`, before anything else that a statement writes. */
+export const lockOf = (db: Db, user: Value, where?: SQL) =>
+  db.$with('locked').as(
+    db
+      .select({ user_id: userChanges.user_id })
+      .from(userChanges)
+      .where(and(eq(userChanges.user_id, user), where))
+      .for('update'),
+  )
+
 /**
  * The parts that every statement on a user's behalf is made of.
  *
@@ -33,25 +43,15 @@ export const partsOf = (db: Db, who: Who) => {
         ),
       ),
   )
-  const counterOfLive = and(eq(userChanges.user_id, who.user), exists(db.select().from(live)))
+  const isLive = exists(db.select().from(live))
+  const locked = lockOf(db, who.user, isLive)
 
-  /** Locks the user's row in `user_changes`, before anything else that a statement writes. */
-  const locked = db
-    .$with('locked')
-    .as(
-      db
-        .select({ user_id: userChanges.user_id })
-        .from(userChanges)
-        .where(counterOfLive)
-        .for('update'),
-    )
-
-  /** The same, and takes the number of the next change. */
+  /** Locks it too, and takes the number of the next change. */
   const numbered = db.$with('numbered').as(
     db
       .update(userChanges)
       .set({ last: sql`${userChanges.last} + 1` })
-      .where(counterOfLive)
+      .where(and(eq(userChanges.user_id, who.user), isLive))
       .returning({ user_id: userChanges.user_id, change: userChanges.last }),
   )
 

@@ -48,13 +48,24 @@ export const applyMigrations = async (
   return missing.map(({ tag }) => tag)
 }
 
-/** Whether nothing is missing; `false` too where there is no table of migrations yet. */
-export const isMigrated = async (send: SendInTransaction, known = migrations): Promise<boolean> => {
+/** `unknown`: how many were applied that this version does not know, or knows otherwise. */
+export type Standing = { missing: string[]; unknown: number }
+
+/** Where the database stands; all are missing where there is no table of migrations yet. */
+export const standingOf = async (
+  send: SendInTransaction,
+  known = migrations,
+): Promise<Standing> => {
   const [found] = await send(`select to_regclass('drizzle.__drizzle_migrations') as name`)
-  if (!found?.name) return false
-  const rows = await send('select created_at from drizzle.__drizzle_migrations')
-  const applied = new Set(rows.map((row) => Number(row.created_at)))
-  return known.every(({ when }) => applied.has(when))
+  const rows = found?.name
+    ? await send('select hash, created_at from drizzle.__drizzle_migrations')
+    : []
+  const applied = new Map(rows.map((row) => [Number(row.created_at), String(row.hash)]))
+  const hashes = new Set(known.map(({ hash }) => hash))
+  return {
+    missing: known.filter(({ when }) => !applied.has(when)).map(({ tag }) => tag),
+    unknown: [...applied.values()].filter((hash) => !hashes.has(hash)).length,
+  }
 }
 
 /** When → hash. Makes the table only where it is missing: a role may use it that may not make it. */

@@ -3,7 +3,7 @@ import postgres, { type ParameterOrJSON, type Sql } from 'postgres'
 import { addressOf } from './address.ts'
 import type { Database, Observe } from './client.ts'
 import { DatabaseUnavailable, reading, translated } from './faults.ts'
-import { applyMigrations, isMigrated } from './migrate.ts'
+import { applyMigrations, standingOf } from './migrate.ts'
 import { poolOf } from './pool.ts'
 
 export type PostgresSettings = {
@@ -64,8 +64,7 @@ export const openPostgres = (settings: PostgresSettings, observe?: Observe): Dat
       await reading(() => pool.run((sql) => sql.unsafe('select 1')))
     },
     migrate: () => migrate(settings.migrationUrl),
-    isMigrated: () =>
-      reading(() => isMigrated((text) => pool.run((sql) => sql.unsafe<Row[]>(text)))),
+    standing: () => reading(() => standingOf((text) => pool.run((sql) => sql.unsafe<Row[]>(text)))),
     close: () => pool.close(),
   }
 }

@@ -61,6 +61,8 @@ export const users = pgTable(
     password_hash: text(),
     name: text(),
     created_at: moment().notNull(),
+    /** Since when the operator lets nobody sign in; what the account has, stays. */
+    disabled_at: moment(),
   },
   (user) => [
     unique('users_email').on(user.email),

@@ -45,6 +45,29 @@ const administer = async (statement: string) => {
 
 type Line = Record<string, unknown>
 
+/** Runs a command to its end, with these settings and no others. */
+export const invoke = async (
+  args: string[],
+  settings: Record<string, string> = {},
+  input?: string,
+) => {
+  const child = Bun.spawn([...command, ...args], {
+    cwd: root,
+    env: { PATH: process.env.PATH ?? '', HOME: '/nonexistent', BCRYPT_COST: '4', ...settings },
+    stdin: input === undefined ? 'ignore' : Buffer.from(input),
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+  running.add(child)
+  const [out, err, code] = await Promise.all([
+    child.stdout.text(),
+    child.stderr.text(),
+    child.exited,
+  ])
+  running.delete(child)
+  return { code, out, err }
+}
+
 /** Runs the service with these settings and no others. */
 export const run = (settings: Record<string, string>) => {
   const child = Bun.spawn(command, {

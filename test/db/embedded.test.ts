@@ -22,7 +22,7 @@ test('what was written is there after close and reopen; nobody else may look in 
   const second = await at(join(folder.path, 'data'))
   await second.migrate()
   const found = only(await second.db.select().from(users).where(eq(users.id, ada.id)))
-  expect(found).toEqual({ ...ada, name: null })
+  expect(found).toEqual({ ...ada, name: null, disabled_at: null })
   await second.close()
 })
 

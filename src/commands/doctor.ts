@@ -1,0 +1,135 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Config, ConfigError, readConfig } from '../config.ts'
+import { addressOf } from '../db/address.ts'
+import { connect, type Database } from '../db/client.ts'
+import { serverOf } from '../db/standing.ts'
+import { readArguments } from './arguments.ts'
+import { exits } from './exits.ts'
+import { type Finding, reasonOf } from './findings.ts'
+import type { Command } from './terminal.ts'
+
+/** The oldest PostgreSQL that the tests run on. */
+const testedNumber = 150_000
+
+/** Instances whose clocks differ by more take each other's new tokens for tokens from the future. */
+const skewMsMax = 5000
+const skewMsNoted = 1000
+
+/**
+ * Looks at what the service needs, and says of each what to do, a line each. Changes nothing:
+ * where there is no embedded database yet it makes none.
+ */
+export const doctor: Command = async (args, { env, say }) => {
+  readArguments(args)
+  let found = 0
+  const tell = ({ verdict, subject, says }: Finding) => {
+    if (verdict === 'wrong') found++
+    say(`${verdict.padEnd(5)}  ${subject}: ${says}`)
+  }
+
+  let config: Config
+  try {
+    config = readConfig(env)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    for (const says of error.problems) tell({ verdict: 'wrong', subject: 'settings', says })
+    return exits.misconfigured
+  }
+  tell(
+    env.NODE_ENV === 'production'
+      ? { verdict: 'ok', subject: 'settings', says: 'all of them can be used' }
+      : {
+          verdict: 'note',
+          subject: 'settings',
+          says: 'good for development; set NODE_ENV=production where the service is for others',
+        },
+  )
+  for await (const finding of findingsOf(config)) tell(finding)
+  return found > 0 ? exits.failed : exits.done
+}
+
+async function* findingsOf(config: Config): AsyncGenerator<Finding> {
+  const { database: settings } = config
+  if (settings.kind === 'embedded' && !(await exists(settings.dataDir))) {
+    yield {
+      verdict: 'note',
+      subject: 'database',
+      says: 'there is no embedded database yet; the first start makes it',
+    }
+    return
+  }
+  let database: Database | undefined
+  try {
+    database = await connect(settings)
+    yield* databaseFindings(database, config)
+  } catch (error) {
+    yield { verdict: 'wrong', subject: 'database', says: reasonOf(error) }
+  } finally {
+    await database?.close()
+  }
+}
+
+const exists = async (dataDir: string | undefined) =>
+  dataDir === undefined ||
+  (await stat(join(dataDir, 'cluster')).then(
+    () => true,
+    () => false,
+  ))
+
+async function* databaseFindings(database: Database, config: Config): AsyncGenerator<Finding> {
+  await database.ping()
+  const askedAtMs = Date.now()
+  const server = await serverOf(database.db)
+  const answeredAtMs = Date.now()
+
+  const answers = `PostgreSQL ${server.version} answers in ${answeredAtMs - askedAtMs} ms`
+  yield server.number >= testedNumber
+    ? { verdict: 'ok', subject: 'database', says: answers }
+    : { verdict: 'note', subject: 'database', says: `${answers}; nothing under 15 is tested` }
+  if (config.database.kind === 'postgres') yield tlsFinding(config.database.url, server.tls)
+  yield await migrationsFinding(database, config)
+  yield clockFinding(server.clockMs - (askedAtMs + answeredAtMs) / 2)
+}
+
+const tlsFinding = (url: string, inUse: boolean | null): Finding => {
+  const subject = 'tls'
+  const { ssl, host, path } = addressOf(url).options
+  if (path !== undefined || /^(localhost|127\.[\d.]+|::1)$/.test(host))
+    return { verdict: 'ok', subject, says: 'none is needed on this machine' }
+  if (typeof ssl === 'object' && ssl.rejectUnauthorized)
+    return { verdict: 'ok', subject, says: "the server's certificate is verified" }
+  const state = ssl === false || !inUse ? 'what is sent can be read' : 'anybody could be the server'
+  return {
+    verdict: 'note',
+    subject,
+    says: `${state} on the way; add sslmode=verify-full to DATABASE_URL, unless the network is private`,
+  }
+}
+
+const migrationsFinding = async (database: Database, config: Config): Promise<Finding> => {
+  const subject = 'migrations'
+  const { missing, unknown } = await database.standing()
+  if (unknown > 0)
+    return {
+      verdict: config.migrateOnStart ? 'wrong' : 'note',
+      subject,
+      says: `the database is of a newer version (${unknown} unknown); use that version, or MIGRATE_ON_START=false`,
+    }
+  if (missing.length === 0) return { verdict: 'ok', subject, says: 'all are applied' }
+  return {
+    verdict: config.migrateOnStart ? 'note' : 'wrong',
+    subject,
+    says: `${missing.join(', ')} missing; run: taskwarden migrate${config.migrateOnStart ? ' (the next start does it, too)' : ''}`,
+  }
+}
+
+const clockFinding = (skewMs: number): Finding => {
+  const says = `${Math.round(Math.abs(skewMs))} ms apart from the database's`
+  if (Math.abs(skewMs) <= skewMsNoted) return { verdict: 'ok', subject: 'clock', says }
+  return {
+    verdict: Math.abs(skewMs) > skewMsMax ? 'wrong' : 'note',
+    subject: 'clock',
+    says: `${says}; let NTP set both`,
+  }
+}

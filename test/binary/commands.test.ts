@@ -1,0 +1,175 @@
+import { afterAll, describe, expect, test } from 'bun:test'
+import { cleanUp, embedded, invoke, onPostgres, start } from './process.ts'
+
+/* The commands of what is shipped: `TEST_BINARY`, or `bun src/main.ts`. */
+
+afterAll(cleanUp)
+
+const kinds = [
+  ['the embedded database', embedded],
+  ...(process.env.TEST_DATABASE_URL ? [['PostgreSQL', onPostgres] as const] : []),
+] as const
+const patience = 60_000
+
+describe.each(kinds)('on %s', (kind, database) => {
+  test(
+    'accounts are listed, shut, opened, given a new password and erased',
+    async () => {
+      const settings = await database()
+      const first = await start(settings)
+      const [ada, bob] = [await first.someone(), await first.someone()]
+      await first.call('POST', '/api/tasks', { token: ada.token, body: { title: 'Buy milk' } })
+      await first.stop()
+      const user = (line: string, input?: string) =>
+        invoke(['user', ...line.split(' ')], settings, input)
+
+      const listed = await user('list')
+      expect(listed.code).toBe(0)
+      const lines = listed.out.trim().split('\n')
+      expect(lines.map((line) => line.split('\t')[0])).toEqual([ada.id, bob.id])
+      expect(lines[0]).toMatch(/\t\d{4}-\d\d-\d\dT[\d:.]+Z\tenabled\t[^\t]+@example\.test$/)
+
+      expect(await user(`disable ${ada.email}`)).toEqual({
+        code: 0,
+        out: `${ada.email} (${ada.id}) is disabled: all sessions have ended, and nobody signs in\n`,
+        err: '',
+      })
+      expect((await user('list')).out.split('\n')[0]).toContain('\tdisabled\t')
+      // As people type it.
+      expect((await user(`enable ${ada.email.toUpperCase()}`)).code).toBe(0)
+      const made = await user(`reset-password ${ada.email}`)
+      const given = await user(`reset-password ${bob.email} --stdin`, 'another horse battery\n')
+      const weak = await user(`reset-password ${bob.email} --stdin`, 'password\n')
+      expect([made.code, given.code, given.out]).toEqual([0, 0, ''])
+      expect(weak).toMatchObject({
+        code: 1,
+        out: '',
+        err: expect.stringMatching(/^taskwarden: the password .*\n$/),
+      })
+
+      const second = await start(settings)
+      const login = async (email: string, password: string) =>
+        (await second.call('POST', '/api/auth/login', { body: { email, password } })).status
+      expect((await second.call('GET', '/api/tasks', { token: ada.token })).status).toBe(401)
+      expect(await login(ada.email, ada.password)).toBe(401)
+      expect(await login(ada.email, made.out.trim())).toBe(200)
+      expect(await login(bob.email, 'another horse battery')).toBe(200)
+      await second.stop()
+      const said = [...second.lines, made.err, given.err].join('\n')
+      for (const secret of [made.out.trim(), 'another horse']) expect(said).not.toContain(secret)
+
+      expect((await user(`delete ${ada.email}`)).code).toBe(0)
+      expect((await user('list')).out.trim().split('\n')).toHaveLength(1)
+      expect(await user(`delete ${ada.email}`)).toEqual({
+        code: 1,
+        out: '',
+        err: `taskwarden: there is no account of ${ada.email}\n`,
+      })
+    },
+    patience,
+  )
+
+  test(
+    'migrate makes the tables, names what it applied, and does nothing the next time',
+    async () => {
+      const settings = await database()
+      const early = await invoke(['purge'], settings)
+
+      const first = await invoke(['migrate'], settings)
+      const second = await invoke(['migrate'], settings)
+
+      expect(early.err).toMatch(
+        /^taskwarden: the schema is not up to date; run: taskwarden migrate\n$/,
+      )
+      expect(first.out).toMatch(/^applied 0000_core\n(applied \w+\n)*the schema is up to date\n$/)
+      expect(second).toEqual({ code: 0, out: 'the schema is up to date\n', err: '' })
+      expect(await invoke(['purge'], settings)).toMatchObject({ code: 0, err: '' })
+      expect((await invoke(['doctor'], settings)).code).toBe(0)
+    },
+    patience,
+  )
+
+  test(
+    'a migration needs no secret',
+    async () => {
+      const { JWT_SECRET: _, ...settings } = { JWT_SECRET: '', ...(await database()) }
+
+      expect((await invoke(['migrate'], settings)).code).toBe(0)
+      if (kind === 'PostgreSQL') expect((await invoke(['serve'], settings)).code).toBe(78)
+    },
+    patience,
+  )
+})
+
+test(
+  'on the embedded database, a command waits its turn: in a line, while the service runs',
+  async () => {
+    const settings = await embedded()
+    const service = await start(settings)
+
+    const said = `taskwarden: the data directory ${settings.DATA_DIR} is in use by another process; stop that one first\n`
+    for (const args of [['user', 'list'], ['migrate'], ['purge']])
+      expect(await invoke(args, settings)).toEqual({ code: 1, out: '', err: said })
+    const { code, out } = await invoke(['doctor'], settings)
+    expect(code).toBe(1)
+    expect(out).toMatch(/^wrong {2}database: .*in use by another process/m)
+    expect((await service.call('GET', '/ready')).status).toBe(200)
+    await service.stop()
+  },
+  patience,
+)
+
+test.skipIf(!process.env.TEST_DATABASE_URL)(
+  'on PostgreSQL, whoever is disabled is out on the next request of the running service',
+  async () => {
+    const settings = await onPostgres()
+    const service = await start(settings)
+    const { email, password, token } = await service.someone()
+    const ask = async () => (await service.call('GET', '/api/tasks', { token })).status
+    const login = async () =>
+      (await service.call('POST', '/api/auth/login', { body: { email, password } })).status
+    expect(await ask()).toBe(200)
+
+    expect((await invoke(['user', 'disable', email], settings)).code).toBe(0)
+    expect([await ask(), await login()]).toEqual([401, 401])
+    expect((await invoke(['user', 'enable', email], settings)).code).toBe(0)
+    expect([await ask(), await login()]).toEqual([401, 200])
+    await service.stop()
+  },
+  patience,
+)
+
+test(
+  'a health check is 0 while the service runs, 1 when it is gone, and quick',
+  async () => {
+    const service = await start(await embedded())
+    const settings = { PORT: String(service.port) }
+
+    const from = performance.now()
+    const healthy = await invoke(['healthcheck'], settings)
+    const tookMs = performance.now() - from
+    await service.stop()
+    const gone = await invoke(['healthcheck'], settings)
+
+    expect(healthy).toEqual({ code: 0, out: '', err: '' })
+    expect(tookMs).toBeLessThan(3000)
+    expect(gone).toEqual({
+      code: 1,
+      out: '',
+      err: `taskwarden: no answer on port ${service.port} (ECONNREFUSED)\n`,
+    })
+  },
+  patience,
+)
+
+test(
+  'the document comes whole through a pipe, without a setting',
+  async () => {
+    const { code, out, err } = await invoke(['openapi'])
+
+    expect([code, err]).toEqual([0, ''])
+    expect(out.length).toBeGreaterThan(100_000)
+    expect(JSON.parse(out)).toMatchObject({ openapi: '3.1.0', info: { title: 'Taskwarden' } })
+  },
+  patience,
+)
