@@ -21,6 +21,7 @@ export const openapi: Command = async (args, terminal) => {
     db: database.db,
     counters: memoryCounters(),
     log: logTo(() => {}, 'silent'),
+    vitals: { inFlight: () => 0, pool: database.pool, watchLag: () => {} },
     isUp: () => false,
     isReady: async () => false,
     peerOf: () => undefined,

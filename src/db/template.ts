@@ -4,6 +4,7 @@ import { PGlite, type PGliteOptions } from '@electric-sql/pglite'
 import initdbPath from '@electric-sql/pglite/initdb.wasm' with { type: 'file' }
 import bundlePath from '@electric-sql/pglite/pglite.data' with { type: 'file' }
 import enginePath from '@electric-sql/pglite/pglite.wasm' with { type: 'file' }
+import { assetBytes, unpacked } from '../asset.ts'
 
 /** The build script embeds the template under a name that starts so. */
 const embeddedName = 'pglite-template'
@@ -17,17 +18,17 @@ export const openPGlite = async (options: PGliteOptions = {}): Promise<PGlite> =
   return PGlite.create({
     pgliteWasmModule,
     initdbWasmModule,
-    fsBundle: Bun.file(bundlePath),
+    fsBundle: new Blob([await assetBytes(bundlePath)]),
     startParams: [...PGlite.defaultStartParams, '-c', 'TimeZone=UTC', '-c', 'DateStyle=ISO, YMD'],
     ...options,
   })
 }
 
-/** A fresh cluster as a gzipped tarball. Making one takes seconds and ~900 MB. */
-export const buildTemplate = async (): Promise<Blob> => {
+/** A fresh cluster as a tarball. Making one takes seconds and ~900 MB. */
+export const buildTemplate = async (compression: 'gzip' | 'none' = 'gzip'): Promise<Blob> => {
   const pglite = await openPGlite()
   try {
-    return await pglite.dumpDataDir('gzip')
+    return await pglite.dumpDataDir(compression)
   } finally {
     await pglite.close()
   }
@@ -38,8 +39,7 @@ export const template = async (): Promise<Blob> => {
   const embedded = Bun.embeddedFiles.find(
     (file) => 'name' in file && String(file.name).includes(embeddedName),
   )
-  // Typed anew: PGlite tells a gzipped tarball by its media type.
-  if (embedded) return new Blob([await embedded.bytes()], { type: 'application/gzip' })
+  if (embedded) return new Blob([await unpacked(await embedded.bytes())])
   return Bun.isStandaloneExecutable ? buildTemplate() : cachedTemplate()
 }
 
@@ -69,4 +69,4 @@ const version = async () => {
   return Bun.hash(hashes.join()).toString(36)
 }
 
-const compiled = async (path: string) => WebAssembly.compile(await Bun.file(path).arrayBuffer())
+const compiled = async (path: string) => WebAssembly.compile(await assetBytes(path))

@@ -5,6 +5,7 @@ import icon from 'swagger-ui-dist/favicon-32x32.png' with { type: 'file' }
 import { version } from 'swagger-ui-dist/package.json' with { type: 'json' }
 import styles from 'swagger-ui-dist/swagger-ui.css' with { type: 'file' }
 import bundle from 'swagger-ui-dist/swagger-ui-bundle.js' with { type: 'file' }
+import { assetBytes } from '../asset.ts'
 import { openApi, type Routes } from './openapi.ts'
 
 type Needs = {
@@ -102,16 +103,15 @@ const fresh = (text: string, type: string, request: Request, set: Set) => {
 
 /** A file that a browser may keep. Compressed once, off the event loop: 1.9 MB become 0.5 MB. */
 const lasting = (path: string, type: string) => {
-  const plain = Bun.file(path)
   let zipped: Promise<Uint8Array<ArrayBuffer>> | undefined
 
   return async ({ request, set }: Context) => {
     set.headers['cache-control'] = 'public, max-age=31536000, immutable'
     set.headers['content-type'] = type
     set.headers.vary = ['Accept-Encoding', set.headers.vary].filter(Boolean).join(', ')
-    if (!/\bgzip\b/.test(request.headers.get('accept-encoding') ?? '')) return plain.bytes()
+    if (!/\bgzip\b/.test(request.headers.get('accept-encoding') ?? '')) return assetBytes(path)
     set.headers['content-encoding'] = 'gzip'
-    zipped ??= plain.bytes().then(gzipped)
+    zipped ??= assetBytes(path).then(gzipped)
     return zipped
   }
 }

@@ -4,7 +4,7 @@ type Settings = { host: string; port: number; drainMs: number }
 type Fetch = (request: Request) => Response | Promise<Response>
 
 /** How long a connection may be silent, in the middle of a request too. */
-const idleSeconds = 30
+export const idleSeconds = 30
 
 /**
  * The listening server, apart from the service: sockets, peers, and how it stops.
