@@ -3,9 +3,13 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { eq } from 'drizzle-orm'
+import { SignJWT } from 'jose'
 import postgres from 'postgres'
+import { identityRepository } from '../src/auth/identity-repository.ts'
 import { accountList, operatedAccount } from '../src/auth/operator-repository.ts'
 import { run } from '../src/commands/run.ts'
+import { sessions } from '../src/db/schema.ts'
 import { database, faceless, rowsOf, service } from './service.ts'
 
 /* What an operator does from the command line. On the binary: test/binary/commands.test.ts. */
@@ -65,7 +69,7 @@ describe('a call', () => {
     ['serve --port=1', /--port/],
     ['user', /user takes list, reset-password, disable, enable or delete/],
     ['user drop a@b', /not "drop"/],
-    ['user delete', /e-mail is missing/],
+    ['user delete', /e-mail or id is missing/],
     ['user delete a@b c@d', /"c@d" is one word too many/],
     ['user list --all', /--all/],
   ])('%s is refused with 2, in a line, before anything is opened', async (line, what) => {
@@ -311,6 +315,39 @@ describe('an account that is disabled', () => {
     expect((await ada.call('GET', '/api/tasks')).status).toBe(401)
   })
 
+  test('is shut out with the tokens of another identity provider too, and let in by new ones', async () => {
+    const secret = 'a secret that two services share with each other'
+    const issuer = 'https://idp.example.test'
+    const trusted = { issuer, audience: 'tasks', algorithms: ['HS256'], secret }
+    const { call } = await service({ TRUSTED_ISSUERS: JSON.stringify([trusted]) })
+    const sub = Bun.randomUUIDv7()
+    const token = (seconds: number) =>
+      new SignJWT({
+        iss: issuer,
+        aud: 'tasks',
+        sub,
+        iat: nowSeconds(),
+        exp: nowSeconds() + seconds,
+      })
+        .setProtectedHeader({ alg: 'HS256' })
+        .sign(new TextEncoder().encode(secret))
+    const nowSeconds = () => Math.floor(Date.now() / 1000)
+    const ask = async (seconds: number) => {
+      const { status } = await call('GET', '/api/tasks', { token: await token(seconds) })
+      return status
+    }
+    const me = await call('GET', '/api/auth/me', { token: await token(600) })
+    const account = operatedAccount((await database()).db, me.body.id)
+
+    await account.disable()
+    // One that has been seen, one of the same session, one that would make the session last longer.
+    expect([await ask(600), await ask(500), await ask(900)]).toEqual([401, 401, 401])
+    expect((await rowsOf(me.body.id)).sessions).toEqual([])
+
+    await account.enable()
+    expect(await ask(901)).toBe(200)
+  })
+
   test('has no live session afterwards, however many sign-ins and new tokens it races with', async () => {
     const { call, someone } = await service()
 
@@ -375,6 +412,25 @@ describe.skipIf(!process.env.TEST_DATABASE_URL)('what waits while an account is 
 
     expect((await login).status).toBe(401)
     expect((await rowsOf(ada.id)).sessions).toHaveLength(1)
+  })
+
+  test('a token from elsewhere does not bring its session back', async () => {
+    const { db } = await database()
+    const subject = Bun.randomUUIDv7()
+    const inADay = () => new Date(Date.now() + 86_400_000).toISOString()
+    const { resident } = identityRepository(db)
+    const { userId } = await resident('https://idp.example.test', subject, inADay())
+    await db.delete(sessions).where(eq(sessions.user_id, userId))
+    const holder = await transaction()
+    await lock(holder, userId)
+
+    const seen = resident('https://idp.example.test', subject, inADay())
+    await waiting(1)
+    await holder`update users set disabled_at = now() where id = ${userId}`
+    await holder.unsafe('commit')
+
+    expect(await seen).toMatchObject({ userId, isNew: false })
+    expect((await rowsOf(userId)).sessions).toEqual([])
   })
 
   test('a personal token is not made by a session that has ended', async () => {

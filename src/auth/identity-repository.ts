@@ -82,6 +82,7 @@ const making = (db: Db, { issuer, subject, expiresAt }: Newcomer) => {
             password_hash: sql`null::text`.as('password_hash'),
             name: sql`null::text`.as('name'),
             created_at: sql`${session.started_at}::timestamptz`.as('created_at'),
+            disabled_at: sql`null::timestamptz`.as('disabled_at'),
           })
           .from(identity),
       )

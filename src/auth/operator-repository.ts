@@ -5,6 +5,7 @@ import { reading, writing } from '../db/faults.ts'
 import { lockOf } from '../db/live.ts'
 import { now } from '../db/now.ts'
 import { sessions, users } from '../db/schema.ts'
+import { canonicalEmail, idOf } from '../shapes.ts'
 
 /** Rows that one statement of a list reads. */
 const pageMax = 1000
@@ -38,9 +39,12 @@ export const accountList = (db: Db, pageRows = pageMax) => ({
     }
   },
 
-  async find(email: string) {
-    const [found] = await reading(() => db.select(listed).from(users).where(eq(users.email, email)))
-    return found
+  /** By e-mail or by id: whom another identity provider signs in has no e-mail here. */
+  async find(account: string) {
+    const isIt = account.includes('@')
+      ? eq(users.email, canonicalEmail(account))
+      : eq(users.id, idOf(account))
+    return (await reading(() => db.select(listed).from(users).where(isIt)))[0]
   },
 })
 

@@ -46,7 +46,8 @@ export const accountsOf = (db: Db, ttlSeconds: number) => ({
     const [found] = await reading(() =>
       db
         .select({ ...credentials, disabled_at: users.disabled_at })
-        .from(users).where(eq(users.email, email)),
+        .from(users)
+        .where(eq(users.email, email)),
     )
     return found
   },

@@ -23,14 +23,16 @@ Usage: taskwarden [command]
                            and say what to do
   healthcheck              ask the service on this machine's PORT whether it runs
   user list                all accounts: id, since when, state, e-mail
-  user reset-password EMAIL [--stdin]
+  user reset-password WHO [--stdin]
                            a new password, read from stdin or made and shown once;
                            ends all sessions
-  user disable EMAIL       end all sessions, and let nobody sign in
-  user enable EMAIL        let them sign in again
-  user delete EMAIL        erase the account and all that is its own
+  user disable WHO         end all sessions, and let nobody sign in
+  user enable WHO          let them sign in again
+  user delete WHO          erase the account and all that is its own
   purge                    erase what has had its time, as the service does every hour
   openapi                  the OpenAPI document
+
+  WHO is an e-mail or an id.
 
   --help, --version        this text; the version
 
