@@ -9,6 +9,7 @@ import postgres from 'postgres'
 import { identityRepository } from '../src/auth/identity-repository.ts'
 import { accountList, operatedAccount } from '../src/auth/operator-repository.ts'
 import { run } from '../src/commands/run.ts'
+import { connect } from '../src/db/client.ts'
 import { sessions } from '../src/db/schema.ts'
 import { database, faceless, rowsOf, service } from './service.ts'
 
@@ -392,7 +393,7 @@ describe.skipIf(!process.env.TEST_DATABASE_URL)('what waits while an account is 
   /** Asks from outside of any transaction: inside, the server's view of its sessions stands still. */
   const waiting = async (count: number) => {
     const sql = connection()
-    for (let found = -1; found !== count; )
+    for (let found = 0; found < count; )
       found = (
         await sql`select from pg_stat_activity
           where datname = current_database() and wait_event_type = 'Lock'`
@@ -451,11 +452,20 @@ describe.skipIf(!process.env.TEST_DATABASE_URL)('what waits while an account is 
   test('a session that was started before the sessions end, and is seen after, ends too', async () => {
     const { someone } = await service()
     const ada = await someone()
+    const url = process.env.TEST_DATABASE_URL!
+    const patient = await connect({
+      kind: 'postgres',
+      url,
+      migrationUrl: url,
+      poolMax: 1,
+      timeoutMs: 60_000,
+      prepare: 'auto',
+    })
     const [first, second] = [await transaction(), await transaction()]
     await lock(first, ada.id)
 
     // It waits for the lock to say that nobody signs in; then the second transaction has it.
-    const disabling = operatedAccount((await database()).db, ada.id).disable()
+    const disabling = operatedAccount(patient.db, ada.id).disable()
     await waiting(1)
     const locked = lock(second, ada.id)
     await waiting(2)
@@ -468,6 +478,7 @@ describe.skipIf(!process.env.TEST_DATABASE_URL)('what waits while an account is 
     await second.unsafe('commit')
 
     expect(await disabling).toBe(true)
+    await patient.close()
     expect((await rowsOf(ada.id)).sessions).toEqual([])
   })
 })
