@@ -1,3 +1,4 @@
+import { countersOf, databaseOf, dataDirOf, isEmbedded } from './config-stores.ts'
 import { type Env, type Readers, readersOf } from './environment.ts'
 import { corsOriginsOf, trustedIssuersOf, trustProxyOf } from './trust.ts'
 
@@ -17,11 +18,12 @@ export const readConfig = (env: Env) => {
   const read = readersOf(env)
   const { integer, choice, matching } = read
   const production = env.NODE_ENV === 'production'
+  const database = databaseOf(read, production)
 
   const config = {
     host: matching('HOST', '::', /^[\w.:%-]{1,255}$/, 'an address or a host name'),
     port: integer('PORT', 3000, [0, 65_535]),
-    database: databaseOf(read, production),
+    database,
     dataDir: dataDirOf(read),
     migrateOnStart: choice('MIGRATE_ON_START', 'true', ['true', 'false']) === 'true',
     jwt: {
@@ -44,6 +46,7 @@ export const readConfig = (env: Env) => {
       limit: integer('RATE_LIMIT', 100, [1, 1_000_000]),
       windowSeconds: integer('RATE_WINDOW_SECONDS', 3600, [1, 86_400]),
     },
+    counters: countersOf(read, database),
     signIn: {
       attempts: integer('LOGIN_ATTEMPTS', 10, [1, 1_000_000]),
       attemptsPerAccount: integer('LOGIN_ATTEMPTS_PER_ACCOUNT', 100, [1, 1_000_000]),
@@ -72,77 +75,6 @@ export const readConfig = (env: Env) => {
 }
 
 export type Config = ReturnType<typeof readConfig>
-
-type Database =
-  | {
-      kind: 'postgres'
-      url: string
-      migrationUrl: string
-      poolMax: number
-      timeoutMs: number
-      prepare: 'auto' | boolean
-    }
-  /** `dataDir` undefined: in memory, gone with the process. */
-  | { kind: 'embedded'; dataDir: string | undefined; timeoutMs: number }
-
-/** Every variable is read, whatever the kind, so that a wrong one is reported either way. */
-const databaseOf = (read: Readers, production: boolean): Database => {
-  const url = read.text('DATABASE_URL')
-  const migrationUrl = read.text('MIGRATION_DATABASE_URL')
-  const poolMax = read.integer('DB_POOL_MAX', 10, [1, 1000])
-  const timeoutMs = read.integer('DB_TIMEOUT_MS', 5000, [1, 600_000])
-  const prepare = read.choice('DB_PREPARE', 'auto', ['auto', 'true', 'false'])
-
-  if (migrationUrl !== undefined && !isPostgres(migrationUrl))
-    read.problem('MIGRATION_DATABASE_URL', `is not ${postgresForm}; unset it for DATABASE_URL`)
-  if (url !== undefined && isPostgres(url))
-    return {
-      kind: 'postgres',
-      url,
-      migrationUrl: migrationUrl ?? url,
-      poolMax,
-      timeoutMs,
-      prepare: prepare === 'auto' ? prepare : prepare === 'true',
-    }
-
-  if (migrationUrl !== undefined && isEmbedded(url))
-    read.problem(
-      'MIGRATION_DATABASE_URL',
-      'has no use without a postgres:// DATABASE_URL; set both',
-    )
-  if (url === undefined && production)
-    read.problem(
-      'DATABASE_URL',
-      'is required in production; set it to postgres://…, or to pglite: for the embedded database, ' +
-        'which may lose data in a power cut',
-    )
-  if (!isEmbedded(url))
-    read.problem('DATABASE_URL', `is not ${postgresForm}; nor is it pglite: or pglite:memory`)
-  return {
-    kind: 'embedded',
-    dataDir: url === 'pglite:memory' ? undefined : dataDirOf(read),
-    timeoutMs,
-  }
-}
-
-const isEmbedded = (url: string | undefined) =>
-  url === undefined || url === 'pglite:' || url === 'pglite:memory'
-
-const postgresForm = 'postgres://user:password@host/name, with special characters percent-encoded'
-
-const isPostgres = (url: string) => {
-  if (!/^postgres(ql)?:\/\/\S+$/.test(url)) return false
-  try {
-    const { username, password, pathname } = new URL(url)
-    // The driver decodes these when it connects; a lone % would only fail there.
-    decodeURIComponent(username + password + pathname)
-    return true
-  } catch {
-    return false
-  }
-}
-
-const dataDirOf = (read: Readers) => read.text('DATA_DIR') ?? './data'
 
 /** As in `.env.example`, where it stands so that a copied file is noticed. */
 const placeholderSecret = 'replace-me-with-the-output-of-openssl-rand-base64-48'

@@ -50,6 +50,7 @@ test('with nothing set, the embedded database runs on what the contract says', (
     registration: 'open',
     passwords: { lengthMin: 8, bcryptCost: 12, queueMax: 32 },
     rateLimit: { limit: 100, windowSeconds: 3600 },
+    counters: { kind: 'memory' },
     signIn: {
       attempts: 10,
       attemptsPerAccount: 100,
@@ -84,6 +85,7 @@ test('.env.example explains every variable, and leaves empty only what has no de
   expect(empty).toEqual([
     'DATABASE_URL',
     'MIGRATION_DATABASE_URL',
+    'REDIS_URL',
     'TRUSTED_ISSUERS',
     'CORS_ORIGINS',
     'METRICS_TOKEN',

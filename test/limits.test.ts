@@ -524,7 +524,7 @@ test('the window is RATE_WINDOW_SECONDS', async () => {
 test('counters that cannot answer are 503 with nothing done, never an open door', async () => {
   const broken: Counters = {
     add: () => {
-      throw new CountersUnavailable()
+      throw new CountersUnavailable('unreachable')
     },
     giveBack: () => {},
     forget: () => {},

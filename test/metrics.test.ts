@@ -318,7 +318,7 @@ describe('what is behind them', () => {
     const counters = {
       ...memoryCounters(),
       add: () => {
-        throw new CountersUnavailable()
+        throw new CountersUnavailable('unreachable')
       },
     }
     const here = await service(withMetrics, { counters })

@@ -7,11 +7,11 @@ import type { Sql } from 'postgres'
 import { createApp } from '../src/app.ts'
 import { type Config, readConfig } from '../src/config.ts'
 import type { Counters } from '../src/counters/counters.ts'
-import { memoryCounters } from '../src/counters/memory.ts'
 import { connect, type Database, type Db } from '../src/db/client.ts'
 import { sessions, tasks, userChanges, users } from '../src/db/schema.ts'
 import { type Facts, logTo } from '../src/http/log.ts'
 import { upkeep } from '../src/tasks/upkeep.ts'
+import { ownCounters } from './stores.ts'
 import { byItself, onBehalfOf, statements, witness } from './witness/log.ts'
 
 const environment = {
@@ -120,7 +120,7 @@ export const service = async (env: Record<string, string> = {}, failing: Failing
   const app = createApp({
     config,
     db,
-    counters: failing.counters ?? memoryCounters(),
+    counters: failing.counters ?? (await ownCounters()),
     log: logTo((line) => log.push(JSON.parse(line)), 'debug'),
     isUp: failing.isUp ?? (() => true),
     isReady: failing.isReady ?? (async () => true),

@@ -14,6 +14,8 @@ const clocks = [
   'src/auth/verdicts.ts',
   'src/commands/doctor.ts',
   'src/counters/memory.ts',
+  'src/counters/postgres.ts',
+  'src/counters/redis.ts',
   'src/db/now.ts',
   'src/http/log.ts',
   'src/http/rate-limit.ts',

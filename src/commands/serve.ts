@@ -1,6 +1,6 @@
 import { createApp } from '../app.ts'
 import { type Config, readConfig } from '../config.ts'
-import { memoryCounters } from '../counters/memory.ts'
+import { openCounters } from '../counters/store.ts'
 import { connect, type Database } from '../db/client.ts'
 import { DatabaseUnavailable } from '../db/faults.ts'
 import { listen } from '../http/listen.ts'
@@ -19,18 +19,20 @@ export const serve: Command = async (args, terminal) => {
   const write = (line: string) => terminal.say(terminal.isWatched ? pretty(line) : line)
   const log = logTo(write, config.log.level)
   const database = await connect(config.database)
+  const counters = openCounters(config.counters)
 
   let migrated = false
   const server = listen(config, (request) => app.fetch(request), log)
   const app = createApp({
     config,
     db: database.db,
-    counters: memoryCounters(),
+    counters,
     log,
     peerOf: server.peerOf,
     vitals: { inFlight: server.inFlight, pool: database.pool, watchLag },
     isUp: () => migrated,
-    isReady: async () => migrated && !server.isDraining() && (await answers(database)),
+    isReady: async () =>
+      migrated && !server.isDraining() && (await answers(database)) && (await answers(counters)),
   })
 
   const { url, stop } = server.start()
@@ -39,7 +41,7 @@ export const serve: Command = async (args, terminal) => {
   log.info('listening', { url: url.href, docs: new URL('/docs', url).href })
   const halted = haltOnSignal(terminal, async () => {
     await stop()
-    await database.close()
+    await Promise.all([database.close(), counters.close()])
     log.info('stopped')
   })
 
@@ -75,9 +77,9 @@ const withSecret = async (config: Config): Promise<Config> => {
   return { ...config, jwt: { ...config.jwt, secrets: [secret] } }
 }
 
-const answers = async (database: Database): Promise<boolean> => {
+const answers = async (store: Pick<Database, 'ping'>): Promise<boolean> => {
   try {
-    await database.ping()
+    await store.ping()
     return true
   } catch {
     return false

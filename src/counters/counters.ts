@@ -1,9 +1,9 @@
-/** `resetsAt`: when the window turns, in milliseconds since 1970. */
+/** `resetsAt`: when the window turns, in milliseconds since 1970 by this process's clock. */
 export type Count = { count: number; resetsAt: number }
 
 /**
- * Fixed-window counters. A key is `kind:rest`, as in `user:0198…`; a store keeps
- * each kind apart, so that a flood of one cannot crowd out another.
+ * Fixed-window counters. A key is `kind:rest`, as in `user:0198…`; a store in memory
+ * keeps each kind apart, so that a flood of one cannot crowd out another.
  *
  * A store that cannot answer throws `CountersUnavailable`: never an open door.
  */
@@ -15,10 +15,24 @@ export type Counters = {
   forget(key: string): void | Promise<void>
 }
 
-/** The store could not count: a 503. */
+/** Counters that a process holds open, in its memory or elsewhere. */
+export type CounterStore = Counters & {
+  /** One round trip; `CountersUnavailable` when it fails. */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
+/**
+ * The store could not count: a 503. It carries a code for the log and nothing else:
+ * a client's own message may have keys or an address in it.
+ */
 export class CountersUnavailable extends Error {
-  constructor(message = 'the counters cannot answer', options?: ErrorOptions) {
-    super(message, options)
-    this.name = 'CountersUnavailable'
+  override readonly name = 'CountersUnavailable'
+  /** A SQLSTATE, a Redis error's first word (`OOM`), or `full`, `deadline`, `unreachable`, `closed`. */
+  readonly code: string
+
+  constructor(code: string) {
+    super(`the counters cannot answer (${code})`)
+    this.code = code
   }
 }

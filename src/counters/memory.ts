@@ -1,4 +1,4 @@
-import { type Count, type Counters, CountersUnavailable } from './counters.ts'
+import { type Count, type CounterStore, CountersUnavailable } from './counters.ts'
 import { Place, queues } from './queues.ts'
 
 /**
@@ -23,7 +23,9 @@ export const memoryCounters = ({ keysMax = 100_000 } = {}) => {
     add: (key, windowMs, limit) => spaceOf(key).add(key, windowMs, limit),
     giveBack: (key) => spaceOf(key).giveBack(key),
     forget: (key) => spaceOf(key).forget(key),
-  } satisfies Counters
+    ping: async () => {},
+    close: async () => {},
+  } satisfies CounterStore
 }
 
 type Entry = Count & { limit: number; inAge: Place; inCount: Place }
@@ -54,8 +56,8 @@ const spaceFor = (keysMax: number) => {
   const makeRoom = (now: number) => {
     const expired = byWindow.heads().find((key) => (entries.get(key)?.resetsAt ?? now) <= now)
     const leaver = expired ?? byCount.lowest()
-    if (leaver === undefined)
-      throw new CountersUnavailable(`all of ${keysMax} keys have used up their limit`)
+    // All keys have used up their limit.
+    if (leaver === undefined) throw new CountersUnavailable('full')
     forget(leaver)
   }
 

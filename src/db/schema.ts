@@ -10,6 +10,7 @@ import {
   pgTable,
   primaryKey,
   text,
+  timestamp,
   unique,
   uuid,
 } from 'drizzle-orm/pg-core'
@@ -197,4 +198,19 @@ export const idempotencyKeys = pgTable(
     expires_at: moment().notNull(),
   },
   (kept) => [primaryKey({ columns: [kept.user_id, kept.route, kept.key] })],
+)
+
+/**
+ * Counters of limits, where `RATE_LIMIT_STORE` is `postgres`; nobody's data, so no user leads the key.
+ * Its migration makes it `UNLOGGED`, which Drizzle cannot say, with room in each page
+ * for a row's next versions.
+ */
+export const counters = pgTable(
+  'counters',
+  {
+    key: text().primaryKey(),
+    count: bigint({ mode: 'number' }).notNull(),
+    resets_at: timestamp({ withTimezone: true }).notNull(),
+  },
+  (counter) => [index('counters_by_resets_at').on(counter.resets_at)],
 )

@@ -2,7 +2,10 @@ import { Elysia, t } from 'elysia'
 import { Problem, refuse } from '../errors.ts'
 
 type Needs = {
-  /** Whether the service may be sent requests: the database answers, its migrations are in, and nobody said stop. */
+  /**
+   * Whether the service may be sent requests: the database and the limits' counters
+   * answer, the migrations are in, and nobody said stop.
+   */
   isReady: () => Promise<boolean>
 }
 
@@ -24,6 +27,9 @@ export const healthRoutes = ({ isReady }: Needs) =>
           : refuse('unavailable', { headers: { 'retry-after': '1' } }),
       {
         response: { 200: Status, 503: Problem },
-        detail: { operationId: 'ready', summary: 'Whether the database answers and is migrated' },
+        detail: {
+          operationId: 'ready',
+          summary: 'Whether the database, migrated, and the counters answer',
+        },
       },
     )

@@ -70,6 +70,11 @@ export const problems = ({ visits, log, limit, isLive }: Needs) => {
     timed(visit)
     if (refusal === undefined) return ''
     if (refusal.refusal === 'internal') log.error('request failed', { request_id: visit.id, error })
+    // Without its stack: an outage is no bug, and every request of it is one.
+    if (isOutage(error)) {
+      const { name, code } = error
+      log.warn('unavailable', { request_id: visit.id, error: { name, code } })
+    }
     return answer(refusal, visit.id, set)
   })
 }
@@ -107,15 +112,17 @@ const answer = ({ refusal: code, errors, headers }: Refusal, requestId: string, 
   })
 }
 
-const unavailable = [DatabaseUnavailable, CountersUnavailable, IssuerUnavailable]
+const isOutage = (error: unknown) =>
+  error instanceof DatabaseUnavailable ||
+  error instanceof CountersUnavailable ||
+  error instanceof IssuerUnavailable
 
 const asRefusal = (error: unknown): Refusal | undefined => {
   if (error instanceof Options) return undefined
   if (error instanceof Refusal) return error
   // Elysia wraps what a parser throws.
   if (error instanceof Error && error.cause instanceof Refusal) return error.cause
-  if (unavailable.some((kind) => error instanceof kind))
-    return new Refusal('unavailable', { headers: { 'retry-after': '1' } })
+  if (isOutage(error)) return new Refusal('unavailable', { headers: { 'retry-after': '1' } })
   if (error instanceof ValidationError && error.type !== 'response')
     return new Refusal('invalid-request', { errors: issuesOf(error) })
   return new Refusal('internal')

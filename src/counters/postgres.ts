@@ -1,0 +1,83 @@
+import { type CounterStore, CountersUnavailable } from './counters.ts'
+
+type Row = Record<string, unknown>
+
+type Needs = {
+  /** Sends one statement, prepared by its text; throws within the deadline of whoever made it. */
+  run: (text: string, params: (string | number)[]) => PromiseLike<readonly Row[]>
+  close: () => Promise<void>
+}
+
+/** How often an instance that counts also clears away what has expired. */
+const sweepMs = 60_000
+const sweptAtOnceMax = 1000
+
+/**
+ * Counters in a table of PostgreSQL, for any number of instances. One statement counts, under the row's
+ * lock and by the server's clock.
+ *
+ * The table is unlogged: counts need no WAL (and no fsync), and a crash of the server, a failover or
+ * a suspended Neon compute forgets them.
+ *
+ * What has expired is cleared away in the wake of counting, not by a timer, which would keep a
+ * database awake that nobody uses.
+ */
+export const postgresCounters = ({ run, close }: Needs): CounterStore => {
+  let sweepAt = performance.now() + Math.random() * sweepMs
+
+  const send = async (text: string, params: (string | number)[] = []) => {
+    try {
+      return await run(text, params)
+    } catch (error) {
+      throw new CountersUnavailable(codeOf(error))
+    }
+  }
+
+  /** What it cannot do now it does a minute later. */
+  const sweep = async () => {
+    sweepAt = performance.now() + sweepMs
+    try {
+      while ((await send(sweepStatement, [sweptAtOnceMax])).length === sweptAtOnceMax);
+    } catch {}
+  }
+
+  return {
+    add: async (key, windowMs) => {
+      if (performance.now() >= sweepAt) void sweep()
+      const [row] = await send(addStatement, [key, windowMs])
+      return { count: Number(row?.count), resetsAt: Date.now() + Number(row?.left_ms) }
+    },
+    giveBack: async (key) => {
+      await send(giveBackStatement, [key])
+    },
+    forget: async (key) => {
+      await send('delete from counters where key = $1', [key])
+    },
+    ping: async () => {
+      await send('select 1')
+    },
+    close,
+  }
+}
+
+const addStatement = `
+  insert into counters as c (key, count, resets_at)
+  values ($1, 1, now() + $2::float8 * interval '1 millisecond')
+  on conflict (key) do update set
+    count = case when c.resets_at > now() then c.count + 1 else 1 end,
+    resets_at = case when c.resets_at > now() then c.resets_at else excluded.resets_at end
+  returning count::float8 as count, ceil(extract(epoch from resets_at - now()) * 1000)::float8 as left_ms`
+
+const giveBackStatement = `
+  update counters set count = count - 1 where key = $1 and count > 0 and resets_at > now()`
+
+/** Past rows that somebody counts on at this moment. */
+const sweepStatement = `
+  delete from counters where key in (
+    select key from counters where resets_at <= now() limit $1 for update skip locked
+  ) returning 1`
+
+const codeOf = (error: unknown): string => {
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' ? code : 'failed'
+}

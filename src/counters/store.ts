@@ -1,0 +1,30 @@
+import { addressOf } from '../db/address.ts'
+import { poolOf } from '../db/pool.ts'
+import type { CounterStore } from './counters.ts'
+import { memoryCounters } from './memory.ts'
+import { postgresCounters } from './postgres.ts'
+import { redisCounters } from './redis.ts'
+
+export type CounterSettings =
+  | { kind: 'memory' }
+  | { kind: 'postgres'; url: string; prepare: 'auto' | boolean }
+  | { kind: 'redis'; url: string }
+
+/** Counting holds each request up: past this, connecting included, it is 503. */
+const timeoutMs = 1000
+/** Connections that counting has for itself, so that it never queues behind slow statements. */
+const connectionsMax = 4
+
+/** Opens the store; nothing is connected yet, so that the process starts while it is down. */
+export const openCounters = (settings: CounterSettings): CounterStore => {
+  if (settings.kind === 'memory') return memoryCounters()
+  if (settings.kind === 'redis') return redisCounters({ url: settings.url, timeoutMs })
+
+  const { url, prepare } = settings
+  const address = addressOf(url)
+  const pool = poolOf({ address, max: connectionsMax, timeoutMs, prepare, dress: () => {} })
+  return postgresCounters({
+    run: (text, params) => pool.run((sql) => sql.unsafe(text, params, { prepare: true })),
+    close: () => pool.close(),
+  })
+}
