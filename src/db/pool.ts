@@ -7,7 +7,8 @@ import { type Deadline, deadlineAfter, turns } from './turns.ts'
 /** How long a statement that was cancelled may take to stop before its connection is cut. */
 const graceMs = 1_000
 
-type Running<Rows> = Promise<Rows> & { cancel(): unknown }
+/** `canceller`: postgres.js's own, which gives the promise that its `cancel()` drops. */
+type Running<Rows> = Promise<Rows> & { canceller?: ((query: unknown) => Promise<unknown>) | null }
 type Send<Rows> = (sql: Sql) => Running<Rows>
 
 type PoolSettings = {
@@ -120,12 +121,15 @@ const open = (
   return connection
 }
 
-/** Cancels on the server first: a write that waits for a lock outlives its connection. */
+/**
+ * Cancels on the server first: a write that waits for a lock outlives its connection. Not by
+ * `query.cancel()`: where the request finds nobody, that leaves a rejection unhandled, which ends the process.
+ */
 const cancel = async (connection: Connection, query: Running<unknown>) => {
   connection.cancelling()
   const grace = Promise.withResolvers<void>()
   const timer = setTimeout(grace.resolve, graceMs)
-  const ended = Promise.allSettled([query, query.cancel()])
+  const ended = Promise.allSettled([query, query.canceller?.(query)])
   await Promise.race([ended, grace.promise])
   clearTimeout(timer)
   connection.destroy()

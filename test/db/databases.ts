@@ -11,7 +11,16 @@ await template()
 /** A superuser's URL to a server that may be thrown away; without it only PGlite is tested. */
 export const serverUrl = process.env.TEST_DATABASE_URL
 
-type Options = { poolMax?: number; timeoutMs?: number; observe?: Observe }
+type Options = {
+  poolMax?: number
+  timeoutMs?: number
+  observe?: Observe
+  /** The port of a proxy to go through; migrations go past it. */
+  via?: number
+}
+
+/** The port that the test server listens on. */
+export const serverPort = () => Number(new URL(serverUrl!).port || 5432)
 
 /** A database of one's own on the test server, dropped in the end. */
 export const onPostgres = async (options: Options = {}) => {
@@ -20,12 +29,14 @@ export const onPostgres = async (options: Options = {}) => {
   await admin.unsafe(`create database ${name}`)
   const url = new URL(serverUrl!)
   url.pathname = `/${name}`
-  const { poolMax = 4, timeoutMs = 5_000, observe } = options
+  const { poolMax = 4, timeoutMs = 5_000, observe, via } = options
+  const used = new URL(url)
+  if (via !== undefined) used.port = String(via)
   const open = () =>
     connect(
       {
         kind: 'postgres',
-        url: url.href,
+        url: used.href,
         migrationUrl: url.href,
         poolMax,
         timeoutMs,
