@@ -11,12 +11,12 @@ export type CounterSettings =
   | { kind: 'redis'; url: string }
 
 /** Counting holds each request up: past this, connecting included, it is 503. */
-const timeoutMs = 1000
+const deadlineMs = 1000
 /** Connections that counting has for itself, so that it never queues behind slow statements. */
 const connectionsMax = 4
 
 /** Opens the store; nothing is connected yet, so that the process starts while it is down. */
-export const openCounters = (settings: CounterSettings): CounterStore => {
+export const openCounters = (settings: CounterSettings, timeoutMs = deadlineMs): CounterStore => {
   if (settings.kind === 'memory') return memoryCounters()
   if (settings.kind === 'redis') return redisCounters({ url: settings.url, timeoutMs })
 
