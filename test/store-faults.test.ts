@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type CounterStore, CountersUnavailable } from '../src/counters/counters.ts'
 import { redisCounters } from '../src/counters/redis.ts'
 import { openCounters } from '../src/counters/store.ts'
+import { proxyTo } from './proxy.ts'
 import { freePort, hasRedis, redisServer } from './redis.ts'
 
 const minute = 60_000
@@ -138,6 +139,21 @@ describe.skipIf(!hasRedis)('Redis', () => {
     server.signal('SIGCONT')
 
     expect(await recovered(counters)).toBeGreaterThan(1)
+    await counters.close()
+  })
+
+  test('behind a connection that lost an answer is asked on another: no answer goes to the wrong key', async () => {
+    await using server = await redisServer()
+    await using proxy = await proxyTo(server.port)
+    const counters = redisAt(proxy.port)
+    for (let time = 1; time <= 5; time++) expect(await outcome(counters)).toBe(time)
+
+    proxy.freeze()
+    expect(await outcome(counters)).toBe('deadline')
+    proxy.thaw()
+
+    expect(await recovered(counters, 'user:bob')).toBe(1)
+    expect(await recovered(counters)).toBeWithin(6, 8)
     await counters.close()
   })
 

@@ -4,6 +4,7 @@ import type { Database, Observe } from './client.ts'
 import { takeDataDirectory } from './data-directory.ts'
 import { reading } from './faults.ts'
 import { applyMigrations, type SendInTransaction, standingOf } from './migrate.ts'
+import { allowance } from './patience.ts'
 import { openPGlite, template } from './template.ts'
 import { deadlineAfter, turns } from './turns.ts'
 
@@ -29,7 +30,7 @@ export const openEmbedded = async (
   const { enter, leave, refuseAll, state } = turns(1)
 
   const inTurn = async <Result>(run: () => Promise<Result>): Promise<Result> => {
-    const deadline = deadlineAfter(timeoutMs)
+    const deadline = deadlineAfter(Math.max(0, allowance(timeoutMs).leftMs))
     try {
       await enter(deadline)
       return await run().finally(leave)

@@ -1,3 +1,5 @@
+import { underOneDeadline } from './patience.ts'
+
 /**
  * The database could not do a statement in time: a 503, not a bug. It carries a
  * code for the log and nothing else, because drivers put SQL and parameters
@@ -58,18 +60,19 @@ export const translated = (error: unknown): unknown => {
     : error
 }
 
-const onceMoreAfter = async <Result>(kind: RegExp, run: () => PromiseLike<Result>) => {
-  try {
-    return await run()
-  } catch (error) {
-    if (!kind.test(codeOf(error))) throw translated(error)
-  }
-  try {
-    return await run()
-  } catch (error) {
-    throw translated(error)
-  }
-}
+const onceMoreAfter = <Result>(kind: RegExp, run: () => PromiseLike<Result>) =>
+  underOneDeadline(async () => {
+    try {
+      return await run()
+    } catch (error) {
+      if (!kind.test(codeOf(error))) throw translated(error)
+    }
+    try {
+      return await run()
+    } catch (error) {
+      throw translated(error)
+    }
+  })
 
 type Fault = Error & { code?: unknown; constraint?: unknown; constraint_name?: unknown }
 

@@ -2,6 +2,7 @@ import postgres, { type Sql } from 'postgres'
 import type { Address } from './address.ts'
 import { type Connection, openConnection, type Pace, paceOf } from './connection.ts'
 import { DatabaseUnavailable } from './faults.ts'
+import { allowance } from './patience.ts'
 import { type Deadline, deadlineAfter, turns } from './turns.ts'
 
 /** How long a statement that was cancelled may take to stop before its connection is cut. */
@@ -46,22 +47,28 @@ export const poolOf = (settings: PoolSettings) => {
     return take()
   }
 
-  const attempt = async <Rows>(send: Send<Rows>, deadline: Deadline): Promise<Rows> => {
+  const attempt = async <Rows>(
+    send: Send<Rows>,
+    deadline: Deadline,
+    connectionFor: () => Connection,
+  ): Promise<Rows> => {
     await enter(deadline)
-    const connection = take()
+    const connection = connectionFor()
+    const release = () => {
+      if (closed || connection.closed || connectionFor !== take) connection.destroy()
+      else idle.push(connection)
+      leave()
+    }
     const query = send(connection.sql)
     try {
       const rows = await Promise.race([query, deadline.passed])
-      if (closed) connection.destroy()
-      else idle.push(connection)
-      leave()
+      release()
       return rows
     } catch (error) {
       if (deadline.expired()) void cancel(connection, query).finally(leave)
       else {
-        if (closed || !survived(error)) connection.destroy()
-        else idle.push(connection)
-        leave()
+        if (!survived(error)) connection.destroy()
+        release()
       }
       throw error
     }
@@ -69,14 +76,20 @@ export const poolOf = (settings: PoolSettings) => {
 
   const run = async <Rows>(send: Send<Rows>): Promise<Rows> => {
     if (closed) throw new DatabaseUnavailable('closed')
-    const deadline = deadlineAfter(timeoutMs)
+    const { leftMs, isPatient, wholeMs } = allowance(timeoutMs)
+    if (leftMs <= 0) throw new DatabaseUnavailable('deadline')
+    const deadline = deadlineAfter(leftMs)
+    // The server ends a statement after a time that its connection was opened with.
+    const connectionFor = isPatient
+      ? () => open({ ...settings, timeoutMs: wholeMs }, pace, pooled)
+      : take
     try {
-      return await attempt(send, deadline)
+      return await attempt(send, deadline, connectionFor)
     } catch (error) {
       if (!refusedAtStartup(error)) throw error
       // A PgBouncer that its URL did not betray. Nothing was sent yet, so writes may go again too.
       pooled = true
-      return await attempt(send, deadline)
+      return await attempt(send, deadline, connectionFor)
     } finally {
       deadline.clear()
     }

@@ -3,6 +3,7 @@ import type { Caller } from '../auth/caller.ts'
 import type { Db } from '../db/client.ts'
 import { reading, writing } from '../db/faults.ts'
 import { now } from '../db/now.ts'
+import { patiently } from '../db/patience.ts'
 import { tasks } from '../db/schema.ts'
 import type { Task } from './model.ts'
 import { type InFlight, type KeptAnswer, type Once, orAgain } from './repository.ts'
@@ -89,11 +90,13 @@ export const transferRepository = (db: Db) => {
         const records = JSON.stringify(rows)
         return orAgain(async () => {
           if (!once) {
-            const [found] = await writing(() => importing.plain.execute({ ...bound(), records }))
+            const [found] = await patiently(() =>
+              writing(() => importing.plain.execute({ ...bound(), records })),
+            )
             return found?.counted
           }
           const values = { ...bound(), ...once, records }
-          const [found] = await writing(() => importing.keyed.execute(values))
+          const [found] = await patiently(() => writing(() => importing.keyed.execute(values)))
           return found?.earlier ? { kept: found.earlier } : found?.counted
         })
       },

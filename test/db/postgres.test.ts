@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { eq, sql } from 'drizzle-orm'
 import { connect } from '../../src/db/client.ts'
 import { DatabaseUnavailable, reading, writing } from '../../src/db/faults.ts'
+import { patiently } from '../../src/db/patience.ts'
 import { users } from '../../src/db/schema.ts'
 import { onPostgres, person, serverUrl, until } from './databases.ts'
 
@@ -38,7 +39,48 @@ test('a peer that never answers is unavailable at the deadline', async () => {
   await database.close()
 })
 
+test('a read that is sent again shares the deadline of the first time', async () => {
+  let calls = 0
+  using peer = Bun.listen({
+    hostname: '127.0.0.1',
+    port: 0,
+    socket: {
+      data: () => {},
+      open: (socket) => {
+        calls++
+        // The first is lost near the deadline; the second is never answered.
+        if (calls === 1) setTimeout(() => socket.end(), 1_500)
+      },
+    },
+  })
+  const url = `postgres://a@127.0.0.1:${peer.port}/a`
+  const database = await connect({ ...settings, url, timeoutMs: 2_000 })
+
+  const started = performance.now()
+  await expect(database.ping()).rejects.toMatchObject({ code: 'deadline' })
+
+  expect(performance.now() - started).toBeLessThan(3_300)
+  expect(calls).toBe(2)
+  await database.close()
+})
+
 describe.skipIf(!serverUrl)('on a server', () => {
+  test('a patient statement has six deadlines, on a connection of its own, and then it is cancelled', async () => {
+    await using one = await onPostgres({ poolMax: 1, timeoutMs: 500 })
+    const { db } = one.database
+    const sleeping = (seconds: number) =>
+      reading(() => db.execute(sql`select pg_sleep(${seconds})`))
+
+    await expect(sleeping(1.2)).rejects.toBeInstanceOf(DatabaseUnavailable)
+    await patiently(() => sleeping(1.2))
+    await expect(patiently(() => sleeping(30))).rejects.toBeInstanceOf(DatabaseUnavailable)
+
+    const [shown] = await db
+      .select({ text: sql`current_setting('statement_timeout')` })
+      .from(sql`(select) t`)
+    expect(shown?.text).toBe('500ms')
+  }, 30_000)
+
   test('at its deadline a running statement is cancelled, a waiting one never runs', async () => {
     await using one = await onPostgres({ poolMax: 1, timeoutMs: 200 })
     const { db } = one.database
