@@ -61,21 +61,33 @@ export const addressOf = (url: string): Address => {
 /**
  * `sslmode` → what is checked. libpq's `require` checks nothing; here it verifies chain and name,
  * because a URL with `require` in it (Neon's) means to be safe. Opting out is said aloud, `no-verify`.
- * Without a mode TLS is used where the server offers it, as libpq does, unverified: whoever
- * could forge a certificate could as well strip the offer.
+ *
+ * Without a mode a public host is verified too. A private one gets TLS where it offers it, as with
+ * libpq, unverified: there databases speak plain, and whoever could forge a certificate could
+ * as well strip the offer.
  */
 const tlsOf = (host: string, params: URLSearchParams): false | 'prefer' | TlsOptions => {
   const loopback = /^(localhost|127\.[\d.]+|::1)$/.test(host)
   const file = params.get('sslrootcert')
   const ca = file && file !== 'system' ? { ca: readFileSync(file, 'utf8') } : {}
-  const mode = params.get('sslmode') ?? (file ? 'verify-full' : 'none')
+  const mode = params.get('sslmode') ?? (file || !isPrivate(host) ? 'verify-full' : 'prefer')
   const verified = { rejectUnauthorized: true, host, ...ca }
 
   if (mode === 'disable') return false
-  if (mode === 'none' || mode === 'prefer' || mode === 'allow') return loopback ? false : 'prefer'
+  if (mode === 'prefer' || mode === 'allow') return loopback ? false : 'prefer'
   if (mode === 'no-verify') return { rejectUnauthorized: false, host }
   if (mode === 'require') return loopback ? { rejectUnauthorized: false, host } : verified
   if (mode === 'verify-ca') return { ...verified, checkServerIdentity: () => undefined }
   if (mode === 'verify-full') return verified
   throw new Error(`sslmode in the database URL must be a mode of libpq or no-verify`)
 }
+
+/**
+ * Names that only a private network resolves (one label, as Docker's; Fly's and Railway's suffixes), and
+ * addresses of RFC 1918, RFC 3927 and RFC 4193.
+ */
+const isPrivate = (host: string): boolean =>
+  !/[.:]/.test(host) ||
+  /\.(internal|flycast|local|localhost)$/i.test(host) ||
+  /^(127|10|169\.254|192\.168|172\.(1[6-9]|2\d|3[01]))\.[\d.]+$/.test(host) ||
+  /^(::1$|f[cd][0-9a-f]{2}:|fe80:)/i.test(host)

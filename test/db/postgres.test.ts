@@ -64,6 +64,28 @@ test('a read that is sent again shares the deadline of the first time', async ()
   await database.close()
 })
 
+test('a server that offers no TLS where it is asked for is told nothing in plain', async () => {
+  const told: string[] = []
+  using peer = Bun.listen({
+    hostname: '127.0.0.1',
+    port: 0,
+    socket: {
+      data: (socket, data) => {
+        told.push(data.toString('latin1'))
+        if (told.length === 1) socket.write('N')
+      },
+    },
+  })
+  const url = `postgres://canary:s3cret@127.0.0.1:${peer.port}/a?sslmode=verify-full`
+  const database = await connect({ ...settings, url, timeoutMs: 1_000 })
+
+  await expect(database.ping()).rejects.toBeInstanceOf(DatabaseUnavailable)
+
+  expect(told[0]).toHaveLength(8)
+  expect(told.join('')).not.toMatch(/canary|s3cret/)
+  await database.close()
+})
+
 describe.skipIf(!serverUrl)('on a server', () => {
   test('a patient statement has six deadlines, on a connection of its own, and then it is cancelled', async () => {
     await using one = await onPostgres({ poolMax: 1, timeoutMs: 500 })
