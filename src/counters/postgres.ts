@@ -68,8 +68,8 @@ const addStatement = `
     resets_at = case when c.resets_at > now() then c.resets_at else excluded.resets_at end
   returning count::float8 as count, ceil(extract(epoch from resets_at - now()) * 1000)::float8 as left_ms`
 
-const giveBackStatement = `
-  update counters set count = count - 1 where key = $1 and count > 0 and resets_at > now()`
+/** Where the window has turned this changes nothing: the next request opens another. */
+const giveBackStatement = 'update counters set count = count - 1 where key = $1 and count > 0'
 
 /** Past rows that somebody counts on at this moment. */
 const sweepStatement = `

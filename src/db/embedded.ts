@@ -16,6 +16,10 @@ export type EmbeddedSettings = {
   timeoutMs: number
 }
 
+/** PGlite has no autovacuum: without statistics it sorts a whole table for one page of a filtered list. */
+const analyzeEveryMs = 600_000
+const firstAnalyzeMs = 60_000
+
 /** PGlite in this process, one statement at a time; `DataDirectoryInUse` where another process has it. */
 export const openEmbedded = async (
   { dataDir, timeoutMs }: EmbeddedSettings,
@@ -28,12 +32,20 @@ export const openEmbedded = async (
     throw error
   })
   const { enter, leave, refuseAll, state } = turns(1)
+  let analyzeAt = performance.now() + firstAnalyzeMs
+
+  /** In the wake of a statement and in its turn, so that a process that nobody uses does nothing. */
+  const analyzeWhenDue = async () => {
+    if (performance.now() < analyzeAt) return
+    analyzeAt = performance.now() + analyzeEveryMs
+    await query('analyze').catch(() => {})
+  }
 
   const inTurn = async <Result>(run: () => Promise<Result>): Promise<Result> => {
     const deadline = deadlineAfter(Math.max(0, allowance(timeoutMs).leftMs))
     try {
       await enter(deadline)
-      return await run().finally(leave)
+      return await run().finally(() => void analyzeWhenDue().finally(leave))
     } finally {
       deadline.clear()
     }

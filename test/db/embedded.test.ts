@@ -64,3 +64,26 @@ test('sessions are in UTC, and a statement is seen with its parameters', async (
   expect(row?.zone).toBe('UTC')
   expect(seen).toEqual([[`select current_setting('TimeZone') from (select $1) t`, [7]]])
 })
+
+test('tables have statistics after a while, though PGlite has no autovacuum', async () => {
+  await using database = await inMemory()
+  await database.migrate()
+  const rows = Array.from({ length: 50 }, person)
+  await database.db.insert(users).values(rows)
+  const analyzed = async () => {
+    const [row] = await database.db
+      .select({ rows: sql<number>`reltuples::int` })
+      .from(sql`pg_class`)
+      .where(sql`relname = 'users'`)
+    return row?.rows
+  }
+  expect(await analyzed()).toBe(-1)
+
+  const { now } = performance
+  const later = now.call(performance) + 61_000
+  performance.now = () => later
+  await database.ping()
+  performance.now = now
+
+  expect(await analyzed()).toBe(50)
+})
