@@ -3,7 +3,6 @@ import {
   bigint,
   boolean,
   check,
-  customType,
   index,
   integer,
   pgEnum,
@@ -14,36 +13,7 @@ import {
   unique,
   uuid,
 } from 'drizzle-orm/pg-core'
-
-/**
- * An instant, as the RFC 3339 text in UTC with milliseconds that clients see.
- *
- * The driver's own text is rewritten without a `Date` between: formatting forty
- * of them a page was measurable.
- */
-const moment = customType<{ data: string; driverData: string }>({
-  dataType: () => 'timestamp (3) with time zone',
-  fromDriver: (text) => {
-    const [date, rest = ''] = text.split(' ')
-    const [time = '', fraction = ''] = rest.replace('+00', '').split('.')
-    return `${date}T${time}.${fraction.padEnd(3, '0')}Z`
-  },
-})
-
-/**
- * An array of texts. Drizzle's own loses backslashes where the driver gives the
- * array as PostgreSQL writes it (postgres.js without its type look-up does).
- */
-const texts = customType<{ data: string[]; driverData: string | string[] }>({
-  dataType: () => 'text[]',
-  fromDriver: (array) => (typeof array === 'string' ? elementsOf(array) : array),
-})
-
-/** Of `{a,"b c","\\"d"}`: an element is bare, or quoted with backslashes before what needs one. */
-const elementsOf = (array: string): string[] =>
-  [...array.matchAll(/"((?:[^"\\]|\\.)*)"|[^,{}]+/gs)].map(([bare, quoted]) =>
-    quoted === undefined ? bare : quoted.replace(/\\(.)/gs, '$1'),
-  )
+import { moment, texts } from './columns.ts'
 
 export const priority = pgEnum('priority', ['low', 'normal', 'high', 'urgent'])
 export const sessionKind = pgEnum('session_kind', ['sign-in', 'personal'])

@@ -72,8 +72,8 @@ export const problems = ({ visits, log, limit, isLive }: Needs) => {
     if (refusal.refusal === 'internal') log.error('request failed', { request_id: visit.id, error })
     // Without its stack: an outage is no bug, and every request of it is one.
     if (isOutage(error)) {
-      const { name, code } = error
-      log.warn('unavailable', { request_id: visit.id, error: { name, code } })
+      const code = 'code' in error ? error.code : undefined
+      log.warn('unavailable', { request_id: visit.id, error: { name: error.name, code } })
     }
     return answer(refusal, visit.id, set)
   })

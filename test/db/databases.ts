@@ -8,8 +8,11 @@ import { template } from '../../src/db/template.ts'
 // Made here once, so that no test waits for the seconds that it takes.
 await template()
 
-/** A superuser's URL to a server that may be thrown away; without it only PGlite is tested. */
-export const serverUrl = process.env.TEST_DATABASE_URL
+/**
+ * A superuser's URL to a server that may be thrown away; without it only PGlite is tested. Here it is past
+ * the pooler that `TEST_DATABASE_URL` may name: what is held to here is connections.
+ */
+export const serverUrl = process.env.TEST_DIRECT_DATABASE_URL ?? process.env.TEST_DATABASE_URL
 
 type Options = {
   poolMax?: number
