@@ -85,8 +85,8 @@ test('.env.example explains every variable, and leaves empty only what has no de
   expect(empty).toEqual([
     'DATABASE_URL',
     'MIGRATION_DATABASE_URL',
-    'REDIS_URL',
     'TRUSTED_ISSUERS',
+    'REDIS_URL',
     'CORS_ORIGINS',
     'METRICS_TOKEN',
   ])
