@@ -210,9 +210,22 @@ describe('doctor', () => {
   ])('says what to do about %s', async (DATABASE_URL, what) => {
     const { code, out } = await command('doctor', { DATABASE_URL, JWT_SECRET: secret })
 
+    const told = out.find((line) => line.includes(' database: '))
     expect(code).toBe(1)
-    expect(out.at(-1)).toMatch(/^wrong {2}database: /)
-    expect(out.at(-1)).toMatch(what)
+    expect(told).toMatch(/^wrong {2}database: /)
+    expect(told).toMatch(what)
+    expect(out.join('\n')).not.toContain('canary')
+  })
+
+  test('finds a store of the limits that does not answer wrong, without its address', async () => {
+    const { code, out } = await command('doctor', {
+      ...settings,
+      RATE_LIMIT_STORE: 'redis',
+      REDIS_URL: 'redis://:canary@127.0.0.1:1',
+    })
+
+    expect(code).toBe(1)
+    expect(out.at(-1)).toMatch(/^wrong {2}limits: .*check REDIS_URL$/)
     expect(out.join('\n')).not.toContain('canary')
   })
 
@@ -222,7 +235,7 @@ describe('doctor', () => {
     const { code, out } = await command('doctor', { DATA_DIR })
 
     expect(code).toBe(0)
-    expect(out.at(-1)).toMatch(/^note {3}database: .*the first start makes it$/)
+    expect(out.join('\n')).toMatch(/^note {3}database: .*the first start makes it$/m)
     expect(await readdir(DATA_DIR)).toEqual([])
   })
 })

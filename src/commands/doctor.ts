@@ -1,6 +1,8 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Config, ConfigError, readConfig } from '../config.ts'
+import { CountersUnavailable } from '../counters/counters.ts'
+import { openCounters } from '../counters/store.ts'
 import { addressOf } from '../db/address.ts'
 import { connect, type Database } from '../db/client.ts'
 import { serverOf } from '../db/standing.ts'
@@ -46,6 +48,7 @@ export const doctor: Command = async (args, { env, say }) => {
         },
   )
   for await (const finding of findingsOf(config)) tell(finding)
+  tell(await limitsFinding(config))
   return found > 0 ? exits.failed : exits.done
 }
 
@@ -90,6 +93,28 @@ async function* databaseFindings(database: Database, config: Config): AsyncGener
   if (config.database.kind === 'postgres') yield tlsFinding(config.database.url, server.tls)
   yield await migrationsFinding(database, config)
   yield clockFinding(server.clockMs - (askedAtMs + answeredAtMs) / 2)
+}
+
+const limitsFinding = async ({ counters: settings }: Config): Promise<Finding> => {
+  const subject = 'limits'
+  if (settings.kind === 'memory')
+    return {
+      verdict: 'ok',
+      subject,
+      says: 'counted in memory; with more than one instance set RATE_LIMIT_STORE to postgres or redis',
+    }
+  const counters = openCounters(settings)
+  try {
+    await counters.ping()
+    return { verdict: 'ok', subject, says: `the store answers (${settings.kind})` }
+  } catch (error) {
+    const code = error instanceof CountersUnavailable ? error.code : 'a bug'
+    const where = settings.kind === 'redis' ? 'REDIS_URL' : 'DATABASE_URL'
+    const says = `the store does not answer (${code}), so every request is 503: check ${where}`
+    return { verdict: 'wrong', subject, says }
+  } finally {
+    await counters.close()
+  }
 }
 
 const tlsFinding = (url: string, inUse: boolean | null): Finding => {
