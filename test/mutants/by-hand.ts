@@ -24,11 +24,6 @@ export const byHand: ByHand[] = [
     after: 'personalSecondsMax',
   },
   {
-    file: 'src/auth/tokens.ts',
-    text: 'return known.exp * 1000 > Date.now() ? known : undefined',
-    after: 'return known',
-  },
-  {
     file: 'src/app.ts',
     text: 'isLive: (caller) => accountOf(db, caller).isLive()',
     after: 'isLive: async () => true',
@@ -205,24 +200,6 @@ export const equivalent: {
     kind: 'reason',
     before: "members.alg === 'HS256'",
     why: 'the library is held to HS256 too: two locks where most is tried',
-  },
-  {
-    file: 'src/auth/tokens.ts',
-    kind: 'refusal',
-    before: 'claims === undefined',
-    why: 'nothing would be kept as the verdict, and asked for anew; it costs a place',
-  },
-  {
-    file: 'src/auth/tokens.ts',
-    kind: 'limit',
-    before: '16_384',
-    why: 'how many verdicts are kept is a matter of memory',
-  },
-  {
-    file: 'src/http/door.ts',
-    kind: 'reason',
-    before: 'token !== undefined',
-    why: 'no token is no token of ours either',
   },
   {
     file: 'src/http/client-address.ts',

@@ -13,6 +13,11 @@ const forNobody: Record<string, string> = {
   'read user_changes, update users, delete from sessions, insert into sessions':
     'a sign-in: bound to the account that was found by its e-mail',
 }
+/** The same for a token of another issuer: its subject is no user of ours until it is looked up. */
+const forStrangers: Record<string, string> = {
+  'read identities by issuer and session_id and subject and user_id, read users by id, read sessions by id and user_id':
+    'whose a token of another issuer is, is what is asked',
+}
 /** The same of what the service does of its own accord. */
 const upkeep: Record<string, string> = {
   'read tasks by deleted_at':
@@ -29,6 +34,8 @@ type Asker = {
   what: string
   /** Of the token; nothing for whoever has none. */
   user: string | undefined
+  /** Whether the token is of another issuer: its user is the one of the first bound statement. */
+  isForeign?: boolean
   /** What may be sent without, or for another than, that user. */
   exceptions: Record<string, string>
 }
@@ -63,15 +70,16 @@ export const touchesOf = (mentions: readonly Mention[]): string =>
     .join(', ')
 
 /** Runs what a request asks for, on behalf of the user that its token names. */
-export const onBehalfOf = <T>(request: Request, run: () => T): T =>
-  asking.run(
-    {
-      what: `${request.method} ${new URL(request.url).pathname}`,
-      user: userOf(request.headers.get('authorization')),
-      exceptions: forNobody,
-    },
-    run,
-  )
+export const onBehalfOf = <T>(request: Request, run: () => T): T => {
+  const what = `${request.method} ${new URL(request.url).pathname}`
+  // Reading what is streamed is still the same request.
+  if (asking.getStore()?.what === what) return run()
+  const { sub, iss } = claimsIn(request.headers.get('authorization'))
+  const isForeign = typeof iss === 'string' && iss !== 'taskwarden'
+  const exceptions = isForeign ? { ...forNobody, ...forStrangers } : forNobody
+  const user = isForeign || typeof sub !== 'string' ? undefined : sub
+  return asking.run({ what, user, isForeign, exceptions }, run)
+}
 
 /** Runs what the service does by itself. */
 export const byItself = <T>(what: string, run: () => T): T =>
@@ -111,6 +119,10 @@ const whyWrong = ({ mentions, touches }: Seen, params: unknown[], asker: Asker |
   if (owners.size > 1) return `${what}: ${touches}: for several users at once`
   if (isException) return undefined
   if (mentions.some(({ owner }) => owner === undefined)) return `${what}: ${touches}: for nobody`
+  if (asker.isForeign && user === undefined) {
+    asker.user = String([...owners][0])
+    return undefined
+  }
   return user !== undefined && owners.has(user)
     ? undefined
     : `${what}: ${touches}: for another user`
@@ -129,14 +141,13 @@ export const seenSoFar = (): { statement: string; touches: string; executions: n
     mentions.length === 0 ? [] : { statement, touches, executions },
   )
 
-/** The user that a token names, whether or not its signature holds: where it does not, nothing is sent at all. */
-const userOf = (authorization: string | null): string | undefined => {
+/** What a token says, whether or not its signature holds: where it does not, nothing is sent at all. */
+const claimsIn = (authorization: string | null): { sub?: unknown; iss?: unknown } => {
   const [, claims] = /^Bearer +[\w-]+\.([\w-]+)\./i.exec(authorization ?? '') ?? []
-  if (claims === undefined) return undefined
+  if (claims === undefined) return {}
   try {
-    const { sub } = JSON.parse(Buffer.from(claims, 'base64url').toString())
-    return typeof sub === 'string' ? sub : undefined
+    return JSON.parse(Buffer.from(claims, 'base64url').toString()) ?? {}
   } catch {
-    return undefined
+    return {}
   }
 }

@@ -111,7 +111,6 @@ const insert = (query: Node, scope: Scope, walk: Walk): Output => {
   const target = relationOf(query.relation, scope, walk)
   const names = (query.cols ?? []).map(({ ResTarget }: Node) => ResTarget.name as string)
   const given = query.selectStmt && queryOf(query.selectStmt, scope, walk)
-  if (query.onConflictClause) throw new Error('not understood: on conflict')
   // The columns of what is inserted go by their places, and so do their bindings.
   const places = [...(given?.columns ?? [])]
   const owned = tables.get(target.table ?? '')
@@ -120,8 +119,13 @@ const insert = (query: Node, scope: Scope, walk: Walk): Output => {
     const bound = given?.bound.get(places[at] ?? '')
     if (bound) target.bound.set(name, bound)
   }
+  // The row that was there instead is of the same user only where the user is part of the key.
+  const { action, infer, targetList } = query.onConflictClause ?? {}
+  const key: string[] = (infer?.indexElems ?? []).map(({ IndexElem }: Node) => IndexElem.name)
+  if (action === 'ONCONFLICT_UPDATE' && !key.includes(owned?.owner ?? ''))
+    target.bound.delete(owned?.owner ?? '')
   scope.relations.set(nameOf(query.relation), target)
-  sublinks([query.returningClause?.exprs], scope, walk)
+  sublinks([query.returningClause?.exprs, targetList], scope, walk)
   note('insert into', target, walk)
   return outputOf(query.returningClause?.exprs ?? [], scope)
 }
