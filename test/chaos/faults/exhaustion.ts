@@ -1,0 +1,225 @@
+import { burst, openAll, sendAll } from '../burst.ts'
+import { startCluster } from '../cluster.ts'
+import { type Instance, launch } from '../instance.ts'
+import { startLoad } from '../load.ts'
+import { register } from '../person.ts'
+import { quantile, type Tally } from '../report.ts'
+import type { Fault } from '../stage.ts'
+
+const megabyte = 1_000_000
+/** While it is under siege; a machine that runs it has 256 MB at least. */
+const besiegedBytesMax = 250 * megabyte
+const steadyBytesMax = 120 * megabyte
+/** A second is long for a request that finds nothing in its way but other connections. */
+const answerMsMax = 1000
+
+const megabytes = (bytes: number) => (bytes / megabyte).toFixed(0)
+
+const alone = async (
+  databaseUrl: string,
+  work: (instance: Instance, token: string) => Promise<void>,
+) => {
+  const instance = launch({ DATABASE_URL: databaseUrl })
+  try {
+    await instance.ready()
+    const via = instance.client()
+    const { token } = await register(via)
+    via.close()
+    await work(instance, token)
+  } finally {
+    await instance.stop('SIGKILL')
+  }
+}
+
+/** Its resident memory at its highest while `work` runs. */
+const highest = async (instance: Instance, work: () => Promise<unknown>) => {
+  let over = false
+  let bytes = 0
+  const watching = (async () => {
+    while (!over) {
+      bytes = Math.max(bytes, await instance.rss())
+      await Bun.sleep(20)
+    }
+  })()
+  await work().finally(() => {
+    over = true
+  })
+  await watching
+  return bytes
+}
+
+const idleConnections: Fault = {
+  name: 'idle keep-alive connections',
+  run: async ({ full, postgres }, tally) => {
+    const count = full ? 5000 : 2000
+    await alone(postgres.urlOf(await postgres.newDatabase()), async (instance, token) => {
+      tally.rounds++
+      const before = await instance.rss()
+      const bytes = await highest(instance, async () => {
+        const channels = await openAll([instance.port], count)
+        for (let at = 0; at < count; at += 500) {
+          const some = channels.slice(at, at + 500)
+          for (const outcome of await sendAll(some, () => ({ method: 'GET', path: '/health' })))
+            tally.count('before it idles', outcome, [200])
+        }
+        await answersStill(instance, token, tally)
+        const open = channels.filter(({ closed }) => !closed).length
+        tally.hold(`${open} of ${count} were still open`, open === count)
+        for (const channel of channels) channel.close()
+      })
+      tally.hold(`${megabytes(bytes)} MB`, bytes < besiegedBytesMax)
+      tally.fact(`${count} of them: RSS ${megabytes(before)} → ${megabytes(bytes)} MB`)
+    })
+  },
+}
+
+const answersStill = async (instance: Instance, token: string, tally: Tally) => {
+  const via = instance.client()
+  for (let times = 0; times < 50; times++) {
+    const sent = { method: 'GET', path: '/api/tasks', token }
+    const answer = tally.count('still', await via.send(sent).catch((e: Error) => e), [200])
+    if (answer !== undefined)
+      tally.hold(`an answer after ${answer.ms.toFixed(0)} ms`, answer.ms < answerMsMax)
+  }
+  via.close()
+}
+
+const bodyBytes = 65_536
+
+/** A task in as many bytes as a body may have: much of it is white space. */
+const fullBody = (title: string): string => {
+  const text = JSON.stringify({ title, description: 'x'.repeat(9000) })
+  return text + ' '.repeat(bodyBytes - text.length)
+}
+
+const bodies: Fault = {
+  name: '64 KiB bodies, 1 000 at once',
+  run: async ({ full, postgres }, tally) => {
+    await alone(postgres.urlOf(await postgres.newDatabase()), async (instance, token) => {
+      const before = await instance.rss()
+      let bytes = 0
+      for (let round = 0; round < (full ? 5 : 1); round++) {
+        tally.rounds++
+        const top = await highest(instance, async () => {
+          const outcomes = await burst([instance.port], 1000, (at) => ({
+            method: 'POST',
+            path: '/api/tasks',
+            token,
+            body: fullBody(`${round}-${at}`),
+          }))
+          for (const outcome of outcomes) tally.count('a full body', outcome, [201])
+          await answersStill(instance, token, tally)
+        })
+        bytes = Math.max(bytes, top)
+      }
+      tally.hold(`${megabytes(bytes)} MB`, bytes < besiegedBytesMax)
+      tally.fact(`RSS ${megabytes(before)} → ${megabytes(bytes)} MB`)
+    })
+  },
+}
+
+const manyTasks = 100_000
+const fewTasks = 1000
+const pages = 200
+
+/** Page after page costs the same, however many there are. */
+const manyOfOne: Fault = {
+  name: `a user with ${manyTasks} tasks`,
+  run: async ({ full, postgres }, tally) => {
+    const database = await postgres.newDatabase()
+    await alone(postgres.urlOf(database), async (instance) => {
+      tally.rounds++
+      const via = instance.client()
+      const asked: { token: string; path: string; times: number[] }[] = []
+      for (const count of [fewTasks, manyTasks]) {
+        const { id, token } = await register(via)
+        await postgres.tell(
+          `insert into tasks (user_id, id, title, created_at, updated_at, change)
+           select '${id}', gen_random_uuid(), 'task ' || n, now() - n * interval '1 second',
+             now() - n * interval '1 second', n from generate_series(1, ${count}) n`,
+          database,
+        )
+        asked.push({ token, path: '/api/tasks', times: [] })
+      }
+      await postgres.tell('vacuum analyze tasks', database)
+      // By turns, so that other work on the machine hits both alike.
+      for (let page = 0; page < pages; page++)
+        for (const one of asked) {
+          const outcome = await via
+            .send({ method: 'GET', path: one.path, token: one.token })
+            .catch((error: Error) => error)
+          const answer = tally.count('a page', outcome, [200])
+          if (answer === undefined) continue
+          one.times.push(answer.ms)
+          const { next_cursor } = answer.body
+          one.path = next_cursor === null ? '/api/tasks' : `/api/tasks?cursor=${next_cursor}`
+        }
+      via.close()
+      const [few = 0, many = 0] = asked.map(({ times }) => quantile(times, 0.95))
+      tally.fact(
+        `p95 of a page ${few.toFixed(1)} ms of ${fewTasks}, ${many.toFixed(1)} ms of ${manyTasks}`,
+      )
+      tally.hold(
+        `p95 ${many.toFixed(1)} ms, not ${few.toFixed(1)}`,
+        many < few * (full ? 2 : 3) + 5,
+      )
+    })
+  },
+}
+
+const sampleEveryMs = 1000
+/** What the heap does between two collections looks like a slope over minutes; over an hour it does not. */
+const slopeMegabytesPerHourMax = (minutes: number) => 30 + 600 / minutes
+
+/** Memory settles, and stays. */
+const steady: Fault = {
+  name: 'memory under load',
+  run: async ({ full, minutes, postgres }, tally) => {
+    tally.rounds++
+    const cluster = await startCluster({
+      DATABASE_URL: postgres.urlOf(await postgres.newDatabase()),
+    })
+    const load = await startLoad(tally, { port: cluster.port, thinkMs: 10 })
+    const samples = cluster.instances.map((): number[] => [])
+    const untilMs = performance.now() + (full ? minutes * 60_000 : 10_000)
+    try {
+      while (performance.now() < untilMs) {
+        await Bun.sleep(sampleEveryMs)
+        for (const [at, instance] of cluster.instances.entries())
+          samples[at]?.push(await instance.rss())
+      }
+      await load.check()
+    } finally {
+      await load.leave()
+      await cluster.stop()
+    }
+    const last = samples.map((of) => of.at(-1) ?? 0)
+    const slopes = samples.map(
+      (of) => slopeOf(of.slice(of.length / 2)) * (3_600_000 / sampleEveryMs),
+    )
+    tally.fact(`RSS ${last.map(megabytes).join(', ')} MB`)
+    tally.fact(`${slopes.map(megabytes).join(', ')} MB an hour over the second half`)
+    if (!full) return
+    for (const bytes of last) tally.hold(`RSS ${megabytes(bytes)} MB`, bytes < steadyBytesMax)
+    for (const slope of slopes)
+      tally.hold(
+        `grows ${megabytes(slope)} MB an hour`,
+        slope < slopeMegabytesPerHourMax(minutes) * megabyte,
+      )
+  },
+}
+
+/** Least squares: what is added from one value to the next. */
+const slopeOf = (values: number[]): number => {
+  const middle = (values.length - 1) / 2
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+  let above = 0
+  let below = 0
+  for (const [at, value] of values.entries()) {
+    above += (at - middle) * (value - mean)
+    below += (at - middle) ** 2
+  }
+  return below === 0 ? 0 : above / below
+}
+
+export const exhaustionFaults: Fault[] = [idleConnections, bodies, manyOfOne, steady]

@@ -1,0 +1,176 @@
+import { burst } from '../burst.ts'
+import { type Cluster, startCluster } from '../cluster.ts'
+import { launch, type Settings } from '../instance.ts'
+import { register } from '../person.ts'
+import { faultProxy } from '../proxy.ts'
+import type { Tally } from '../report.ts'
+import type { Fault, Stage } from '../stage.ts'
+
+const limit = 100
+
+type Store = 'postgres' | 'redis'
+
+const counting = async ({ postgres, redis }: Stage, store: Store): Promise<Settings> => ({
+  DATABASE_URL: postgres.urlOf(await postgres.newDatabase()),
+  RATE_LIMIT_STORE: store,
+  RATE_LIMIT: String(limit),
+  ...(store === 'redis' && { REDIS_URL: redis.newDatabase() }),
+})
+
+const reading = (token: string) => () => ({ method: 'GET', path: '/api/tasks?limit=1', token })
+
+/**
+ * So many requests of one user at once, over all instances: how many of them passed, and
+ * how many were 503, which may have been counted.
+ */
+const passing = async (cluster: Cluster, token: string, count: number, tally: Tally) => {
+  const ports = cluster.instances.map(({ port }) => port)
+  const outcomes = await burst(ports, count, reading(token))
+  const passed = outcomes.filter((outcome) => tally.count('in a burst', outcome, [200])).length
+  const unsure = outcomes.filter((one) => !(one instanceof Error) && one.status === 503).length
+  return { passed, unsure }
+}
+
+/** Exactly what is left of the limit; only where CI's machine made a store miss its deadline may it be less. */
+const holdExact = (
+  { full }: Stage,
+  tally: Tally,
+  { passed, unsure }: { passed: number; unsure: number },
+  wanted: number,
+) => {
+  const exact = passed === wanted && unsure === 0
+  const excused = !full && passed <= wanted && passed + unsure >= wanted
+  tally.hold(`${passed} passed, not ${wanted}, and ${unsure} were 503`, exact || excused)
+  if (unsure > 0) tally.fact(`${unsure} × 503`)
+}
+
+const newcomer = async (cluster: Cluster) => {
+  const via = cluster.instances[0]?.client()
+  if (via === undefined) throw new Error('a cluster of nobody')
+  try {
+    return await register(via)
+  } finally {
+    via.close()
+  }
+}
+
+const exact = (store: Store): Fault => ({
+  name: `500 at once over 3 instances, ${store}`,
+  run: async (stage, tally) => {
+    const cluster = await startCluster(await counting(stage, store))
+    try {
+      for (let round = 0; round < (stage.full ? 20 : 3); round++) {
+        tally.rounds++
+        const { token } = await newcomer(cluster)
+        holdExact(stage, tally, await passing(cluster, token, 500, tally), limit)
+      }
+    } finally {
+      await cluster.stop()
+    }
+  },
+})
+
+const inMidWindow = (store: Store): Fault => ({
+  name: `restart in mid-window, ${store}`,
+  run: async (stage, tally) => {
+    const cluster = await startCluster(await counting(stage, store))
+    try {
+      for (let round = 0; round < (stage.full ? 5 : 1); round++) {
+        tally.rounds++
+        const { token } = await newcomer(cluster)
+        const before = await passing(cluster, token, 60, tally)
+        for (const instance of [...cluster.instances]) {
+          await instance.stop(round % 2 === 0 ? 'SIGTERM' : 'SIGKILL')
+          await cluster.replace(instance)
+        }
+        const after = await passing(cluster, token, 200, tally)
+        holdExact(stage, tally, before, 60)
+        holdExact(stage, tally, after, limit - 60 - before.unsure)
+      }
+    } finally {
+      await cluster.stop()
+    }
+  },
+})
+
+/** How the store of counts goes away, and comes back. */
+type Outage = { go: () => Promise<void> | void; comeBack: () => Promise<void> | void }
+
+/** A limit that cannot be counted is a closed door, and it opens by itself. */
+const closedWithout = async (
+  settings: Settings,
+  rounds: number,
+  tally: Tally,
+  { go, comeBack }: Outage,
+) => {
+  const instance = launch({ ...settings, RATE_LIMIT: '1000000' })
+  const via = instance.client()
+  const ask = async (path: string, wanted: readonly number[], token?: string) =>
+    tally.count(
+      path,
+      await via.send({ method: 'GET', path, token }).catch((error: Error) => error),
+      wanted,
+    )
+  try {
+    await instance.ready()
+    const { token } = await register(via)
+    for (let round = 0; round < rounds; round++) {
+      tally.rounds++
+      await go()
+      for (let times = 0; times < 5; times++) {
+        const refusedBefore = tally.refused
+        await ask('/api/tasks', [], token)
+        tally.hold('an open door', tally.refused === refusedBefore + 1)
+        tally.hold('/health fails', (await ask('/health', [200])) !== undefined)
+      }
+      await comeBack()
+      const from = performance.now()
+      while ((await ask('/api/tasks', [200], token)) === undefined) {
+        if (performance.now() - from > 10_000) return tally.fail('it did not recover')
+        await Bun.sleep(20)
+      }
+      tally.recovered(performance.now() - from)
+      tally.hold('it exited', instance.isRunning())
+    }
+  } finally {
+    via.close()
+    await instance.stop('SIGKILL')
+  }
+}
+
+const gone = (store: Store): Fault => ({
+  name: `limiter store gone, ${store}`,
+  run: async (stage, tally) => {
+    const { postgres, redis } = stage
+    const outage =
+      store === 'postgres'
+        ? { go: () => postgres.halt('fast'), comeBack: postgres.start }
+        : { go: redis.halt, comeBack: redis.start }
+    await closedWithout(await counting(stage, store), stage.full ? 20 : 2, tally, outage)
+  },
+})
+
+const silent: Fault = {
+  name: 'limiter store silent, redis',
+  run: async (stage, tally) => {
+    const settings = await counting(stage, 'redis')
+    const url = new URL(settings.REDIS_URL ?? '')
+    const proxy = faultProxy(Number(url.port))
+    url.port = String(proxy.port)
+    const outage = { go: () => proxy.set('drop'), comeBack: () => proxy.set('pass') }
+    const rounds = stage.full ? 5 : 1
+    await closedWithout({ ...settings, REDIS_URL: url.href }, rounds, tally, outage).finally(
+      proxy.stop,
+    )
+  },
+}
+
+export const limiterFaults: Fault[] = [
+  exact('postgres'),
+  exact('redis'),
+  inMidWindow('postgres'),
+  inMidWindow('redis'),
+  gone('postgres'),
+  gone('redis'),
+  silent,
+]

@@ -1,0 +1,177 @@
+import { burst } from '../burst.ts'
+import type { Client } from '../http.ts'
+import { type Instance, launch } from '../instance.ts'
+import { register } from '../person.ts'
+import { type FaultProxy, faultProxy, type Mode } from '../proxy.ts'
+import { quantile, type Tally } from '../report.ts'
+import type { Fault, Stage } from '../stage.ts'
+
+/** `DB_TIMEOUT_MS`, as it is by default. */
+const deadlineMs = 5000
+/** What a busy machine may add to it. */
+const slackMs = 1000
+const idleWorkMsMax = 50
+
+type Scene = { instance: Instance; proxy: FaultProxy; token: string; via: Client }
+
+/** One instance whose only way to its database is the fault proxy. */
+const onBadNetwork = async (
+  { postgres }: Stage,
+  work: (scene: Scene) => Promise<void>,
+  settings: Record<string, string> = {},
+) => {
+  const proxy = faultProxy(postgres.port)
+  const url = new URL(postgres.urlOf(await postgres.newDatabase()))
+  url.port = String(proxy.port)
+  const instance = launch({ DATABASE_URL: url.href, ...settings })
+  const via = instance.client()
+  try {
+    await instance.ready()
+    const { token } = await register(via)
+    await work({ instance, proxy, token, via })
+  } finally {
+    via.close()
+    await instance.stop('SIGKILL')
+    proxy.stop()
+  }
+}
+
+/** Reads and writes by turns. */
+const asked = (token: string) => (at: number) =>
+  at % 2 === 0
+    ? { method: 'GET', path: '/api/tasks?limit=1', token }
+    : { method: 'POST', path: '/api/tasks', token, body: { title: `${at}` } }
+
+/** Every one has an answer by the deadline; `others` of them may be more than refusals. */
+const answersInTime = async (
+  { instance, token }: Scene,
+  tally: Tally,
+  others: readonly number[],
+  count = 40,
+) => {
+  for (const outcome of await burst([instance.port], count, asked(token))) {
+    tally.count('meanwhile', outcome, others)
+    if (!(outcome instanceof Error))
+      tally.hold(`an answer after ${outcome.ms.toFixed(0)} ms`, outcome.ms < deadlineMs + slackMs)
+  }
+}
+
+/** Milliseconds until it writes again. */
+const recovery = async ({ via, token, instance }: Scene, tally: Tally) => {
+  const from = performance.now()
+  const sent = { method: 'POST', path: '/api/tasks', token, body: { title: 'again' } }
+  for (;;) {
+    const answer = await via.send(sent).catch((error: Error) => error)
+    if (tally.count('afterwards', answer, [201]) !== undefined) break
+    if (performance.now() - from > 20_000) return tally.fail('it never wrote again')
+    await Bun.sleep(20)
+  }
+  tally.recovered(performance.now() - from)
+  tally.hold('it exited', instance.isRunning())
+  // All of its connections, more than once: none may be stuck.
+  for (const outcome of await burst([instance.port], 40, asked(token)))
+    tally.count('afterwards', outcome, [200, 201])
+}
+
+const connectsPerSecondMax = 60
+
+const badly = (
+  name: string,
+  mode: Mode,
+  delayMs = 0,
+  settings: Record<string, string> = {},
+): Fault => ({
+  name,
+  waits: true,
+  run: (stage, tally) =>
+    onBadNetwork(
+      stage,
+      async (scene) => {
+        for (let round = 0; round < (stage.full ? 5 : 1); round++) {
+          tally.rounds++
+          // A slow way is no lost one: it answers, or it refuses, in time.
+          const others = mode === 'delay' || mode === 'slow-connect' ? [200, 201] : []
+          const [before, from] = [scene.proxy.accepted(), performance.now()]
+          // Where it befalls new connections only, there have to be some.
+          if (mode === 'silent' || mode === 'slow-connect') scene.proxy.set('reset')
+          scene.proxy.set(mode, delayMs)
+          await answersInTime(scene, tally, others)
+          const seconds = Math.max(1, (performance.now() - from) / 1000)
+          const calls = scene.proxy.accepted() - before
+          tally.hold(
+            `called the database ${calls} times in ${seconds.toFixed(1)} s`,
+            calls <= (seconds + 1) * connectsPerSecondMax,
+          )
+          scene.proxy.set('pass')
+          await recovery(scene, tally)
+        }
+      },
+      settings,
+    ),
+})
+
+/** What needs no database is as fast as ever while everything else waits for it. */
+const exhausted: Fault = {
+  name: 'pool exhausted',
+  waits: true,
+  run: (stage, tally) =>
+    onBadNetwork(
+      stage,
+      async (scene) => {
+        const { instance, token } = scene
+        for (let round = 0; round < (stage.full ? 5 : 1); round++) {
+          tally.rounds++
+          scene.proxy.set('drop')
+          const waiting = burst([instance.port], 200, asked(token))
+          let over = false
+          void waiting.then(() => {
+            over = true
+          })
+          const idle: number[] = []
+          const via = instance.client()
+          while (!over) {
+            for (const [path, status] of [
+              ['/health', 200],
+              ['/api/tasks', 401],
+            ] as const) {
+              const outcome = await via.send({ method: 'GET', path }).catch((e: Error) => e)
+              const answer = tally.count(path, outcome, [status])
+              if (answer !== undefined) idle.push(answer.ms)
+            }
+            await Bun.sleep(10)
+          }
+          via.close()
+          const outcomes = await waiting
+          for (const outcome of outcomes) {
+            tally.count('without a turn', outcome, [])
+            if (!(outcome instanceof Error))
+              tally.hold(
+                `an answer after ${outcome.ms.toFixed(0)} ms`,
+                outcome.ms < deadlineMs + slackMs,
+              )
+          }
+          // CI's machine does other work at the same time.
+          const most = quantile(idle, stage.full ? 0.95 : 0.5)
+          tally.hold(`/health and 401 took ${most.toFixed(0)} ms`, most < idleWorkMsMax)
+          const p95 = quantile(idle, 0.95)
+          tally.fact(`/health and 401 p95 ${p95.toFixed(1)} ms of ${idle.length}`)
+          scene.proxy.set('pass')
+          await recovery(scene, tally)
+        }
+      },
+      { DB_POOL_MAX: '4' },
+    ),
+}
+
+export const networkFaults: Fault[] = [
+  badly('accept, then close', 'close'),
+  badly('connections reset', 'reset'),
+  badly('silent accept', 'silent'),
+  badly('3 s connect', 'slow-connect', 3000),
+  badly('100 ms of latency', 'delay', 100),
+  badly('every byte dropped', 'drop'),
+  badly('every byte dropped, counters too', 'drop', 0, { RATE_LIMIT_STORE: 'postgres' }),
+  badly('half-open connections', 'half-open'),
+  badly('server vanished', 'vanished'),
+  exhausted,
+]

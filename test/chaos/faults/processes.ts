@@ -1,0 +1,145 @@
+import { openAll, sendAll } from '../burst.ts'
+import { startCluster } from '../cluster.ts'
+import { launch } from '../instance.ts'
+import { startLoad } from '../load.ts'
+import { register } from '../person.ts'
+import { until } from '../processes.ts'
+import type { Fault } from '../stage.ts'
+import { underLoad } from './database.ts'
+
+const killed: Fault = {
+  name: 'instance killed',
+  run: (stage, tally) => {
+    // What was in flight there is cut off; nothing else may be.
+    tally.cutsAllowed = true
+    const settings = (database: string) => ({ DATABASE_URL: stage.postgres.urlOf(database) })
+    return underLoad(stage, tally, stage.full ? 20 : 3, settings, async ({ cluster }, round) => {
+      const instance = cluster.instances[round % cluster.instances.length]
+      if (instance === undefined) return
+      await instance.stop('SIGKILL')
+      await cluster.replace(instance)
+    })
+  },
+}
+
+const inFlight = 200
+
+/** 200 requests wait for a lock on their table when the signal comes; then the lock goes. */
+const signalled = (signal: NodeJS.Signals): Fault => ({
+  name: `${signal} with ${inFlight} in flight`,
+  run: async ({ full, postgres }, tally) => {
+    const database = await postgres.newDatabase()
+    for (let round = 0; round < (full ? 20 : 2); round++) {
+      tally.rounds++
+      // By turns: the listener closes at once, or after a second in which it says goodbye.
+      const drainMs = round % 2 === 0 ? 0 : 1000
+      const instance = launch({
+        DATABASE_URL: postgres.urlOf(database),
+        DRAIN_MS: String(drainMs),
+        DB_TIMEOUT_MS: '30000',
+      })
+      await instance.ready()
+      const via = instance.client()
+      const { token } = await register(via)
+      via.close()
+      const holder = postgres.connect(database)
+      const lock = await holder.reserve()
+      await lock`begin`
+      await lock`lock table tasks in access exclusive mode`
+
+      const channels = await openAll([instance.port], inFlight)
+      const answers = sendAll(
+        channels,
+        (at) => ({ method: 'POST', path: '/api/tasks', token, body: { title: `${at}` } }),
+        30_000,
+      )
+      await until('statements wait', async () => {
+        const [row] = await postgres.tell(
+          `select count(*)::int as n from pg_stat_activity
+           where datname = '${database}' and application_name = 'taskwarden' and wait_event_type = 'Lock'`,
+        )
+        return row?.n >= 10
+      })
+      const from = performance.now()
+      const exit = instance.stop(signal)
+      await Bun.sleep(drainMs / 2)
+      await lock`commit`
+      lock.release()
+
+      for (const outcome of await answers) tally.count('in flight', outcome, [201])
+      const code = await exit
+      tally.recovered(performance.now() - from)
+      tally.hold(`exited with ${code}`, code === 0)
+      for (const channel of channels) channel.close()
+      await holder.end()
+    }
+  },
+})
+
+/** Ctrl-C often reaches a process twice at once; a person's second one comes later, and means it. */
+const secondSignal: Fault = {
+  name: 'second signal',
+  waits: true,
+  run: async ({ full, postgres }, tally) => {
+    const database = await postgres.newDatabase()
+    for (let round = 0; round < (full ? 4 : 2); round++) {
+      tally.rounds++
+      const signal = round % 2 === 0 ? 'SIGTERM' : 'SIGINT'
+      const instance = launch({ DATABASE_URL: postgres.urlOf(database), DRAIN_MS: '60000' })
+      await instance.ready()
+      const via = instance.client()
+      instance.child.kill(signal)
+      await Bun.sleep(300)
+      instance.child.kill(signal)
+      await Bun.sleep(400)
+      const outcome = await via.send({ method: 'GET', path: '/health' }).catch((e: Error) => e)
+      tally.count('after two signals in one second', outcome, [200])
+      via.close()
+      await Bun.sleep(600)
+      const from = performance.now()
+      const code = await instance.stop(signal)
+      const tookMs = performance.now() - from
+      tally.recovered(tookMs)
+      tally.hold(`exited with ${code} after ${tookMs.toFixed(0)} ms`, code === 130 && tookMs < 1000)
+    }
+  },
+}
+
+/** Nobody may notice: not one request fails, and none is refused either. */
+const rolling: Fault = {
+  name: 'rolling restart',
+  run: async ({ full, postgres }, tally) => {
+    const database = await postgres.newDatabase()
+    const cluster = await startCluster({
+      DATABASE_URL: postgres.urlOf(database),
+      DRAIN_MS: '1000',
+    })
+    const load = await startLoad(tally, cluster)
+    try {
+      for (let round = 0; round < (full ? 7 : 1); round++) {
+        tally.rounds++
+        const from = performance.now()
+        for (const instance of [...cluster.instances]) {
+          const code = await instance.stop('SIGTERM')
+          tally.hold(`exited with ${code}`, code === 0)
+          await cluster.replace(instance)
+        }
+        tally.recovered(performance.now() - from)
+        await load.check()
+        load.resume()
+      }
+      tally.hold(`${tally.refused} were refused`, tally.refused === 0)
+    } finally {
+      await load.leave()
+      await cluster.stop()
+    }
+  },
+}
+
+export const processFaults: Fault[] = [
+  killed,
+  signalled('SIGTERM'),
+  signalled('SIGINT'),
+  secondSignal,
+  rolling,
+]

@@ -1,0 +1,49 @@
+import { type Person, signUp } from './person.ts'
+import type { Tally } from './report.ts'
+
+export type Load = Awaited<ReturnType<typeof startLoad>>
+
+type Settings = { port: number; people?: number; thinkMs?: number }
+
+/** People who write and read all the time, each one request after the other. */
+export const startLoad = async (
+  tally: Tally,
+  { port, people: count = 24, thinkMs = 15 }: Settings,
+) => {
+  const people: Person[] = []
+  for (let at = 0; at < count; at++) people.push(await signUp(port))
+
+  let working: Promise<unknown> | undefined
+  let resting = true
+  const work = async (person: Person) => {
+    while (!resting) {
+      await person.step(tally)
+      await Bun.sleep(thinkMs * (0.5 + Math.random()))
+    }
+  }
+  const resume = () => {
+    resting = false
+    working = Promise.all(people.map(work))
+  }
+  const rest = async () => {
+    resting = true
+    await working
+  }
+
+  resume()
+  return {
+    people,
+    rest,
+    resume,
+    /** With everybody at rest: what is owed is written, and all that was acknowledged must be there. */
+    check: async () => {
+      await rest()
+      await Promise.all(people.map((person) => person.settle(tally)))
+      await Promise.all(people.map((person) => person.audit(tally)))
+    },
+    leave: async () => {
+      await rest()
+      for (const person of people) person.leave()
+    },
+  }
+}

@@ -1,0 +1,89 @@
+import { databaseFaults } from './faults/database.ts'
+import { exhaustionFaults } from './faults/exhaustion.ts'
+import { limiterFaults } from './faults/limiter.ts'
+import { networkFaults } from './faults/network.ts'
+import { processFaults } from './faults/processes.ts'
+import { startFaults } from './faults/starts.ts'
+import { stopAll } from './processes.ts'
+import { isRight, type Tally, tableOf, tallyOf } from './report.ts'
+import { startPgBouncer, startPostgres, startRedis } from './servers.ts'
+import type { Fault, Stage } from './stage.ts'
+
+/**
+ * Everything that may go wrong around the service, done to the binary, under load.
+ * `CHAOS=short` does two or three of each; `CHAOS_ONLY=text` only the faults with that text (or one
+ * of several, by commas) in their names; `CHAOS_MINUTES` is how long the load for the memory's slope takes.
+ */
+const faults: Fault[] = [
+  ...databaseFaults,
+  ...networkFaults,
+  ...processFaults,
+  ...startFaults,
+  ...limiterFaults,
+  ...exhaustionFaults,
+]
+
+const full = process.env.CHAOS !== 'short'
+const only = process.env.CHAOS_ONLY ?? ''
+const from = performance.now()
+const tallies: Tally[] = []
+
+const tryAll = async () => {
+  const postgres = await startPostgres()
+  const stage: Stage = {
+    full,
+    minutes: Number(process.env.CHAOS_MINUTES ?? 5),
+    postgres,
+    redis: await startRedis(),
+    pgbouncer: await startPgBouncer(postgres),
+  }
+
+  const chosen = faults.filter(({ name }) => only.split(',').some((part) => name.includes(part)))
+  const atOnce = chosen.filter(({ waits }) => waits && !full)
+  await Promise.all(atOnce.map((fault) => tried(fault, stage)))
+  for (const fault of chosen) if (!atOnce.includes(fault)) await tried(fault, stage)
+}
+
+/** Gives the exit's code. */
+const report = (): number => {
+  console.log(`\n${tableOf(tallies)}\n`)
+  for (const { name, notes } of tallies.filter((tally) => !isRight(tally)))
+    for (const note of notes) console.log(`${name}: ${note}`)
+  const right = tallies.filter(isRight).length
+  const seconds = ((performance.now() - from) / 1000).toFixed(0)
+  console.log(`\n${full ? 'full' : 'short'} form, ${seconds} s`)
+  // As `bun test` ends, so that the gate counts both in one way.
+  console.log(` ${right} pass\n ${tallies.length - right} fail`)
+  return right === tallies.length && right > 0 ? 0 : 1
+}
+
+const tried = async ({ name, run }: Fault, stage: Stage) => {
+  const tally = tallyOf(name)
+  tallies.push(tally)
+  const from = performance.now()
+  await run(stage, tally).catch((error) => tally.fail(String(error?.stack ?? error)))
+  const seconds = ((performance.now() - from) / 1000).toFixed(1)
+  const verdict = isRight(tally) ? 'pass' : 'FAIL'
+  console.log([`${verdict} ${name}, ${seconds} s`, ...tally.facts].join('; '))
+}
+
+const leave = async (code: number) => {
+  await stopAll()
+  process.exit(code)
+}
+/** What was found so far is of use too. */
+const interrupted = (code: number) => {
+  report()
+  void leave(code)
+}
+process.on('SIGINT', () => interrupted(130))
+process.on('SIGTERM', () => interrupted(143))
+
+let code = 1
+try {
+  await tryAll()
+  code = report()
+} catch (error) {
+  console.error(error)
+}
+await leave(code)

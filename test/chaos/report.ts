@@ -1,0 +1,113 @@
+import { cutHeader } from './balancer.ts'
+import { type Answer, Cut, Hung } from './http.ts'
+
+const notesMax = 8
+
+export type Tally = ReturnType<typeof tallyOf>
+
+/** What one fault did to those who used the service meanwhile. */
+export const tallyOf = (name: string) => {
+  const tally = {
+    name,
+    rounds: 0,
+    requests: 0,
+    /** 503, 429, or 409 while a twin is under way: by design. */
+    refused: 0,
+    /** In flight at an instance when it was killed; a failure under any other fault. */
+    cut: 0,
+    cutsAllowed: false,
+    failed: 0,
+    hung: 0,
+    /** Acknowledged writes that are not there, or that were done twice. */
+    lost: 0,
+    recoveriesMs: [] as number[],
+    notes: [] as string[],
+    facts: [] as string[],
+  }
+  const note = (text: string) => void (tally.notes.length < notesMax && tally.notes.push(text))
+
+  return Object.assign(tally, {
+    fail: (what: string) => {
+      tally.failed++
+      note(what)
+    },
+    lose: (what: string) => {
+      tally.lost++
+      note(what)
+    },
+    /** A condition of the fault's own; its failure counts as one. */
+    hold: (what: string, holds: boolean) => {
+      if (!holds) {
+        tally.failed++
+        note(what)
+      }
+    },
+    fact: (text: string) => void tally.facts.push(text),
+    recovered: (ms: number) => void tally.recoveriesMs.push(ms),
+
+    /** Counts one outcome. Gives the answer if it is one that was `wanted`, else nothing. */
+    count: (what: string, outcome: Answer | Error, wanted: readonly number[]) => {
+      tally.requests++
+      if (outcome instanceof Error) {
+        if (outcome instanceof Hung) tally.hung++
+        else if (outcome instanceof Cut && tally.cutsAllowed) tally.cut++
+        else tally.failed++
+        if (!(outcome instanceof Cut && tally.cutsAllowed)) note(`${what}: ${outcome.message}`)
+        return undefined
+      }
+      const { status, body } = outcome
+      if (wanted.includes(status)) return outcome
+      const cutBy = outcome.header(cutHeader)
+      if (cutBy === 'hung') tally.hung++
+      else if (cutBy !== undefined && tally.cutsAllowed) {
+        tally.cut++
+        return undefined
+      } else if (isRefusal(outcome)) {
+        tally.refused++
+        return undefined
+      } else tally.failed++
+      note(`${what}: ${status} ${cutBy ?? JSON.stringify(body)}`)
+      return undefined
+    },
+  })
+}
+
+/** It says when to come again, and is a problem of the catalogue. */
+const isRefusal = ({ status, body, header }: Answer): boolean => {
+  if (status === 409) return body?.code === 'idempotency-in-flight'
+  const code = { 503: 'unavailable', 429: 'rate-limited' }[status]
+  return code !== undefined && body?.code === code && header('retry-after') !== undefined
+}
+
+export const isRight = ({ failed, hung, lost }: Tally) => failed + hung + lost === 0
+
+export const median = (values: number[]): number => quantile(values, 0.5)
+
+export const quantile = (values: number[], part: number): number => {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN
+}
+
+export const tableOf = (tallies: Tally[]): string => {
+  const head = [
+    ...['fault', 'rounds', 'requests', 'refused', 'cut', 'failed', 'hung'],
+    ...['acknowledged lost', 'recovery ms (median/max)'],
+  ]
+  const rows = tallies.map((tally) => [
+    tally.name,
+    ...[tally.rounds, tally.requests, tally.refused, tally.cut, tally.failed, tally.hung],
+    tally.lost,
+    tally.recoveriesMs.length === 0
+      ? '–'
+      : `${median(tally.recoveriesMs).toFixed(0)} / ${Math.max(...tally.recoveriesMs).toFixed(0)}`,
+  ])
+  const cells = [head, ...rows].map((row) => row.map(String))
+  const widths = head.map((_, at) => Math.max(...cells.map((row) => row[at]?.length ?? 0)))
+  const lines = cells.map((row) =>
+    row
+      .map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0)))
+      .join('  '),
+  )
+  lines.splice(1, 0, widths.map((width) => '-'.repeat(width)).join('  '))
+  return lines.join('\n')
+}
