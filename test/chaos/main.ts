@@ -47,8 +47,6 @@ const tryAll = async () => {
 /** Gives the exit's code. */
 const report = (): number => {
   console.log(`\n${tableOf(tallies)}\n`)
-  for (const { name, notes } of tallies.filter((tally) => !isRight(tally)))
-    for (const note of notes) console.log(`${name}: ${note}`)
   const right = tallies.filter(isRight).length
   const seconds = ((performance.now() - from) / 1000).toFixed(0)
   console.log(`\n${full ? 'full' : 'short'} form, ${seconds} s`)
@@ -65,6 +63,7 @@ const tried = async ({ name, run }: Fault, stage: Stage) => {
   const seconds = ((performance.now() - from) / 1000).toFixed(1)
   const verdict = isRight(tally) ? 'pass' : 'FAIL'
   console.log([`${verdict} ${name}, ${seconds} s`, ...tally.facts].join('; '))
+  for (const note of tally.notes) console.log(`     ${note}`)
 }
 
 const leave = async (code: number) => {

@@ -3,7 +3,7 @@ import { startCluster } from '../cluster.ts'
 import { type Instance, launch } from '../instance.ts'
 import { startLoad } from '../load.ts'
 import { register } from '../person.ts'
-import { quantile, type Tally } from '../report.ts'
+import { median, quantile, type Tally } from '../report.ts'
 import type { Fault } from '../stage.ts'
 
 const megabyte = 1_000_000
@@ -193,11 +193,13 @@ const steady: Fault = {
       await load.leave()
       await cluster.stop()
     }
-    const last = samples.map((of) => of.at(-1) ?? 0)
+    // Between two collections it goes up and down by tens of megabytes.
+    const last = samples.map((of) => median(of.slice(-60)))
     const slopes = samples.map(
       (of) => slopeOf(of.slice(of.length / 2)) * (3_600_000 / sampleEveryMs),
     )
-    tally.fact(`RSS ${last.map(megabytes).join(', ')} MB`)
+    const top = samples.map((of) => Math.max(...of))
+    tally.fact(`RSS ${last.map(megabytes).join(', ')} MB, ${top.map(megabytes).join(', ')} at most`)
     tally.fact(`${slopes.map(megabytes).join(', ')} MB an hour over the second half`)
     if (!full) return
     for (const bytes of last) tally.hold(`RSS ${megabytes(bytes)} MB`, bytes < steadyBytesMax)

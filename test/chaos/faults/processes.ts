@@ -67,6 +67,7 @@ const signalled = (signal: NodeJS.Signals): Fault => ({
       lock.release()
 
       for (const outcome of await answers) tally.count('in flight', outcome, [201])
+      tally.hold('ready while it drains', (await instance.status('/ready')) !== 200)
       const code = await exit
       tally.recovered(performance.now() - from)
       tally.hold(`exited with ${code}`, code === 0)
