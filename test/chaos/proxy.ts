@@ -9,6 +9,7 @@ import { accept, dial, type Listeners, type Wire } from './wire.ts'
  * - `reset`: old connections are reset, new ones as soon as they are accepted;
  * - `close`: the same, politely;
  * - `silent`: new connections are accepted and never hear a word; old ones go on;
+ * - `mute`: what the server says is thrown away;
  * - `half-open`: the server's side is lost without the client being told; new ones are silent;
  * - `vanished`: old connections are as if all bytes were dropped, new ones are refused.
  */
@@ -21,6 +22,7 @@ export type Mode =
   | 'close'
   | 'silent'
   | 'half-open'
+  | 'mute'
   | 'vanished'
 
 /** A proxy between the service and a server, which can go wrong as networks do. */
@@ -41,7 +43,9 @@ export const faultProxy = (port: number) => {
     if (mode === 'slow-connect') await Bun.sleep(delayMs)
     if (pair.near.closed) return
     pair.far = await dial(port, {
-      data: (bytes) => pass(bytes, () => pair.near),
+      data: (bytes) => {
+        if (mode !== 'mute') pass(bytes, () => pair.near)
+      },
       closed: () => {
         if (mode !== 'drop' && mode !== 'half-open' && mode !== 'vanished') pair.near.end()
       },

@@ -2,6 +2,7 @@ import { burst } from '../burst.ts'
 import type { Client } from '../http.ts'
 import { type Instance, launch } from '../instance.ts'
 import { register } from '../person.ts'
+import { until } from '../processes.ts'
 import { type FaultProxy, faultProxy, type Mode } from '../proxy.ts'
 import { quantile, type Tally } from '../report.ts'
 import type { Fault, Stage } from '../stage.ts'
@@ -12,7 +13,13 @@ const deadlineMs = 5000
 const slackMs = 1000
 const idleWorkMsMax = 50
 
-type Scene = { instance: Instance; proxy: FaultProxy; token: string; via: Client }
+type Scene = {
+  instance: Instance
+  proxy: FaultProxy
+  token: string
+  via: Client
+  database: string
+}
 
 /** One instance whose only way to its database is the fault proxy. */
 const onBadNetwork = async (
@@ -21,14 +28,15 @@ const onBadNetwork = async (
   settings: Record<string, string> = {},
 ) => {
   const proxy = faultProxy(postgres.port)
-  const url = new URL(postgres.urlOf(await postgres.newDatabase()))
+  const database = await postgres.newDatabase()
+  const url = new URL(postgres.urlOf(database))
   url.port = String(proxy.port)
   const instance = launch({ DATABASE_URL: url.href, ...settings })
   const via = instance.client()
   try {
     await instance.ready()
     const { token } = await register(via)
-    await work({ instance, proxy, token, via })
+    await work({ instance, proxy, token, via, database })
   } finally {
     via.close()
     await instance.stop('SIGKILL')
@@ -163,6 +171,53 @@ const exhausted: Fault = {
     ),
 }
 
+/** Done, and the word of it lost: whoever sends such a write again does it twice. */
+const answersLost: Fault = {
+  name: 'answers lost',
+  waits: true,
+  run: (stage, tally) =>
+    onBadNetwork(
+      stage,
+      async (scene) => {
+        const { instance, proxy, token, via } = scene
+        for (let round = 0; round < (stage.full ? 20 : 3); round++) {
+          tally.rounds++
+          const title = Bun.randomUUIDv7()
+          const made = await via.send({
+            method: 'POST',
+            path: '/api/tasks',
+            token,
+            body: { title },
+          })
+          const path = `/api/tasks/${made.body.id}`
+          const toggle = { method: 'PATCH', path: `${path}/complete`, token }
+          // Prepared by this: what is not needs a word of the server before it runs.
+          await via.send(toggle)
+          proxy.set('mute')
+          const toggling = burst([instance.port], 1, () => toggle)
+          await until('the toggle is done', async () => {
+            const [row] = await stage.postgres.tell(
+              `select version from tasks where title = '${title}'`,
+              scene.database,
+            )
+            return row?.version === 3
+          })
+          proxy.set('reset')
+          proxy.set('pass')
+          for (const outcome of await toggling) tally.count('its answer is lost', outcome, [])
+          const task = tally.count(
+            'the task',
+            await via.send({ method: 'GET', path, token }),
+            [200],
+          )
+          const version = task?.body.version
+          if (version !== 3) tally.lose(`toggled twice, and its version is ${version}, not 3`)
+        }
+      },
+      { DB_POOL_MAX: '1' },
+    ),
+}
+
 export const networkFaults: Fault[] = [
   badly('accept, then close', 'close'),
   badly('connections reset', 'reset'),
@@ -173,5 +228,6 @@ export const networkFaults: Fault[] = [
   badly('every byte dropped, counters too', 'drop', 0, { RATE_LIMIT_STORE: 'postgres' }),
   badly('half-open connections', 'half-open'),
   badly('server vanished', 'vanished'),
+  answersLost,
   exhausted,
 ]
