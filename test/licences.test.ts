@@ -1,0 +1,142 @@
+import { expect, test } from 'bun:test'
+import { join } from 'node:path'
+
+/*
+ * What the service is made of, as bun.lock has it and node_modules holds it. UPDATE=1 writes
+ * docs/licences.md anew.
+ */
+
+type Needs = Record<string, string> | undefined
+type About = {
+  dependencies?: Needs
+  optionalDependencies?: Needs
+  peerDependencies?: Needs
+  os?: unknown
+  cpu?: unknown
+}
+type Lock = {
+  trustedDependencies?: string[]
+  packages: Record<string, [spec: string, registry: string, about: About, integrity: string]>
+}
+
+const lock = Bun.JSONC.parse(await Bun.file('bun.lock').text()) as Lock
+const project = await Bun.file('package.json').json()
+
+/** Permissive licences, by SPDX id: each may be used, changed and passed on if its text goes along. */
+const allowed = [
+  ...['0BSD', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'BlueOak-1.0.0'],
+  ...['CC0-1.0', 'ISC', 'MIT', 'PostgreSQL', 'Unlicense'],
+]
+
+/** An SPDX expression of ids, `OR` and `AND`; anything else is not allowed. */
+const isAllowed = (licence: string): boolean =>
+  licence
+    .replace(/^\((.*)\)$/, '$1')
+    .split(' OR ')
+    .some((either) => either.split(' AND ').every((id) => allowed.includes(id)))
+
+/** Names in the path of a package in the lock: `a/@b/c` is `@b/c` inside `a`. */
+const namesIn = (path: string): string[] => path.match(/(@[^/]+\/)?[^/]+/g) ?? []
+
+/** Where a package finds what it needs: in itself, or as near above as there is one. */
+const resolved = (name: string, from: string): string | undefined => {
+  const around = namesIn(from)
+  for (let depth = around.length; depth >= 0; depth--) {
+    const path = [...around.slice(0, depth), name].join('/')
+    if (path in lock.packages) return path
+  }
+  return undefined
+}
+
+/** Every package that `bun install --production` brings to every platform, by its path in the lock. */
+const production = (): string[] => {
+  const found = new Set<string>()
+  const walk = (needs: Needs, from: string, isOptional: boolean) => {
+    for (const name of Object.keys(needs ?? {})) {
+      const path = resolved(name, from)
+      if (path === undefined && !isOptional) throw new Error(`${from} needs ${name}`)
+      const about = path === undefined ? undefined : lock.packages[path]?.[2]
+      if (path === undefined || about === undefined || found.has(path)) continue
+      // One platform's binary: its licence is that of the package that asks for it.
+      if (about.os !== undefined || about.cpu !== undefined) continue
+      found.add(path)
+      walk(about.dependencies, path, false)
+      walk(about.optionalDependencies, path, true)
+      walk(about.peerDependencies, path, true)
+    }
+  }
+  walk(project.dependencies, '', false)
+  return [...found]
+}
+
+const installed = await Promise.all(
+  production().map(async (path) => {
+    const folder = join('node_modules', namesIn(path).join('/node_modules/'))
+    const manifest = await Bun.file(join(folder, 'package.json')).json()
+    const { name, version, license, scripts = {} } = manifest
+    return { path, name, version, licence: String(license), scripts }
+  }),
+)
+
+test('every package of the service, at any depth, is installed as the lock has it', () => {
+  for (const { path, name, version } of installed)
+    expect([path, `${name}@${version}`]).toEqual([path, lock.packages[path]?.[0] ?? ''])
+
+  const names = installed.map(({ name }) => name)
+  expect(names).toEqual(expect.arrayContaining(Object.keys(project.dependencies)))
+  // Of a package that a package needs, and of one that is nested in another.
+  expect(names).toEqual(expect.arrayContaining(['tdigest', 'bintrees', 'zod']))
+})
+
+test('each is of a licence that is allowed', () => {
+  expect(installed.filter(({ licence }) => !isAllowed(licence))).toEqual([])
+
+  for (const licence of ['GPL-3.0-only', 'MIT AND GPL-3.0-only', 'undefined', 'UNLICENSED', ''])
+    expect([licence, isAllowed(licence)]).toEqual([licence, false])
+  for (const licence of ['MIT', '(MIT OR GPL-3.0-only)', 'MIT AND ISC'])
+    expect([licence, isAllowed(licence)]).toEqual([licence, true])
+})
+
+test('docs/licences.md lists them', async () => {
+  const page = 'docs/licences.md'
+  const rows = installed.map(
+    ({ name, version, licence }) => `| ${name} | ${version} | ${licence} |`,
+  )
+  const table = [...new Set(rows)].sort().join('\n')
+
+  const text = await Bun.file(page).text()
+  const rule = '| --- | --- | --- |\n'
+  const [head] = text.split(rule)
+  const now = `${head}${rule}${table}\n`
+  if (process.env.UPDATE === '1') await Bun.write(page, now)
+  else expect(text).toBe(now)
+})
+
+test('no package runs anything when it is installed', () => {
+  const wanting = installed.filter(({ scripts }) =>
+    ['preinstall', 'install', 'postinstall'].some((script) => script in scripts),
+  )
+
+  expect(project.trustedDependencies).toEqual([])
+  expect(lock.trustedDependencies).toEqual([])
+  // Its script reports the installation to its maker. It is not run, and nothing is the worse for it.
+  expect(wanting.map(({ name }) => name)).toEqual(['@scarf/scarf'])
+})
+
+test('versions are exact, contents are those that the lock has the hashes of', async () => {
+  const versions = Object.entries({ ...project.dependencies, ...project.devDependencies })
+  const places = ['package.json', '.ci/run', 'Dockerfile']
+  const texts = await Promise.all(places.map((place) => Bun.file(place).text()))
+  const installs = texts.flatMap((text) => text.match(/\bbun install\b[^\n&"]*/g) ?? [])
+
+  expect(versions.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(String(version)))).toEqual([])
+  for (const [path, [, , , integrity]] of Object.entries(lock.packages))
+    expect([path, integrity]).toEqual([path, expect.stringMatching(/^sha512-/)])
+  expect(installs.length).toBeGreaterThanOrEqual(places.length)
+  expect(installs.filter((install) => !install.includes('--frozen-lockfile'))).toEqual([])
+  for (const script of ['start', 'test', 'test:attack'])
+    expect([script, project.scripts[script]]).toEqual([
+      script,
+      expect.stringMatching(/^bun install --frozen-lockfile .*&& /),
+    ])
+})
