@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eq } from 'drizzle-orm'
 import { SignJWT } from 'jose'
-import postgres from 'postgres'
 import { identityRepository } from '../src/auth/identity-repository.ts'
 import { accountList, operatedAccount } from '../src/auth/operator-repository.ts'
 import { run } from '../src/commands/run.ts'
 import { connect } from '../src/db/client.ts'
 import { sessions } from '../src/db/schema.ts'
+import { locks } from './locks.ts'
 import { database, faceless, rowsOf, service } from './service.ts'
 
 /* What an operator does from the command line. On the binary: test/binary/commands.test.ts. */
@@ -388,30 +388,8 @@ describe('an account that is disabled', () => {
 /* What overlaps is made to: statements wait for the user's lock, which a transaction of the test holds. */
 describe.skipIf(!process.env.TEST_DATABASE_URL)('what waits while an account is shut', () => {
   const password = 'correct horse battery'
-  const connections: postgres.Sql[] = []
-  afterAll(() => Promise.all(connections.map((sql) => sql.end())))
-
-  const connection = () => {
-    const sql = postgres(process.env.TEST_DATABASE_URL!, { max: 1, onnotice: () => {} })
-    connections.push(sql)
-    return sql
-  }
-  const transaction = async () => {
-    const sql = connection()
-    await sql.unsafe('begin')
-    return sql
-  }
-  const lock = (sql: postgres.Sql, userId: string) =>
-    sql`select from user_changes where user_id = ${userId} for update`.execute()
-  /** Asks from outside of any transaction: inside, the server's view of its sessions stands still. */
-  const waiting = async (count: number) => {
-    const sql = connection()
-    for (let found = 0; found < count; )
-      found = (
-        await sql`select from pg_stat_activity
-          where datname = current_database() and wait_event_type = 'Lock'`
-      ).length
-  }
+  const { transaction, lock, waiting, end } = locks()
+  afterAll(end)
 
   test('a sign-in whose password was right before starts no session', async () => {
     const { call, someone } = await service()

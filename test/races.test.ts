@@ -1,6 +1,7 @@
-import { expect, test } from 'bun:test'
+import { afterAll, describe, expect, test } from 'bun:test'
 import { sql } from 'drizzle-orm'
 import { orAgain } from '../src/tasks/repository.ts'
+import { locks } from './locks.ts'
 import { database, service } from './service.ts'
 
 /* What happens at the same time; on PostgreSQL truly so. */
@@ -134,4 +135,37 @@ test('of two password changes at once by one session, one holds', async () => {
   )
 
   expect(changed.map(({ status }) => status).sort()).toEqual([204, 401])
+})
+
+/* A sign-in is the first to wait for the user's lock, and what is to end all sessions the second. */
+describe.skipIf(!process.env.TEST_DATABASE_URL)('a sign-in that was a moment earlier', () => {
+  const { transaction, lock, waiting, end } = locks()
+  afterAll(end)
+
+  test.each([
+    [
+      'a password change',
+      'PUT',
+      '/api/auth/me/password',
+      { current_password: 'correct horse battery', new_password: 'another horse battery' },
+    ],
+    ['signing out everywhere', 'DELETE', '/api/auth/sessions', undefined],
+  ])('does not outlive %s', async (_, method, path, body) => {
+    const { call, someone } = await service()
+    const ada = await someone()
+    const credentials = { email: ada.email, password: ada.password }
+    const holder = await transaction()
+    await lock(holder, ada.id)
+
+    const login = call('POST', '/api/auth/login', { body: credentials })
+    await waiting(1)
+    const ending = ada.call(method, path, body)
+    await waiting(2)
+    await holder.unsafe('commit')
+    const ended = await ending
+    const { status, body: started } = await login
+    const next = await call('GET', '/api/tasks', { token: started.access_token })
+
+    expect([status, ended.status, next.status]).toEqual([200, 204, 401])
+  })
 })

@@ -7,6 +7,7 @@ import { sessions, users } from '../db/schema.ts'
 import type { Caller } from './caller.ts'
 import type { User } from './model.ts'
 import { credentials, shown } from './repository.ts'
+import { endSessionsOf } from './session-repository.ts'
 
 /**
  * The account of one caller. Each method is one statement that the caller's live
@@ -64,7 +65,10 @@ export const accountOf = (db: Db, { userId, sessionId }: Caller) => {
       const found = await writing(() =>
         db.with(live, locked, changed, ended).select().from(changed),
       )
-      return found.length > 0
+      if (found.length === 0) return false
+      // From here on nobody signs in with the old password; who did just before, goes now.
+      await endSessionsOf(db, userId, sessionId)
+      return true
     },
 
     /** Erases the account and all that is its own. */

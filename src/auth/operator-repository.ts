@@ -4,8 +4,9 @@ import type { Db } from '../db/client.ts'
 import { reading, writing } from '../db/faults.ts'
 import { lockOf } from '../db/live.ts'
 import { now } from '../db/now.ts'
-import { sessions, users } from '../db/schema.ts'
+import { users } from '../db/schema.ts'
 import { canonicalEmail, idOf } from '../shapes.ts'
+import { endSessionsOf } from './session-repository.ts'
 
 /** Rows that one statement of a list reads. */
 const pageMax = 1000
@@ -65,13 +66,8 @@ export const operatedAccount = (db: Db, userId: string) => {
    * session of those while it waited for the lock is left, so it is asked again until none is.
    */
   const endSessions = async () => {
-    const theirs = and(eq(sessions.user_id, userId), exists(db.select().from(locked)))
-    for (let round = 0; round < roundsMax; round++) {
-      const ended = await writing(() =>
-        db.with(locked).delete(sessions).where(theirs).returning({ id: sessions.id }),
-      )
-      if (ended.length === 0) return
-    }
+    for (let round = 0; round < roundsMax; round++)
+      if ((await endSessionsOf(db, userId)) === 0) return
     throw new Error('sessions are started faster than they end')
   }
 

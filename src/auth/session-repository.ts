@@ -1,12 +1,30 @@
-import { and, asc, eq, exists, getTableColumns, gt, sql } from 'drizzle-orm'
+import { and, asc, eq, exists, getTableColumns, gt, ne, sql } from 'drizzle-orm'
 import type { Db } from '../db/client.ts'
 import { reading, writing } from '../db/faults.ts'
-import { always, partsOf } from '../db/live.ts'
+import { always, lockOf, partsOf } from '../db/live.ts'
 import { later, now } from '../db/now.ts'
 import { sessions } from '../db/schema.ts'
 import type { Caller } from './caller.ts'
 
 const { user_id: _owner, ...shown } = getTableColumns(sessions)
+
+/**
+ * Ends the user's sessions but `kept`, whoever asks, and tells how many there were.
+ *
+ * A statement sees the sessions that were there when it began: one that was started while it
+ * waited for the user's lock is left. Whoever ends all of them asks a second time, when
+ * everybody who was before him in the queue is done.
+ */
+export const endSessionsOf = async (db: Db, userId: string, kept?: string): Promise<number> => {
+  const locked = lockOf(db, userId)
+  const theirs = and(
+    eq(sessions.user_id, userId),
+    kept === undefined ? undefined : ne(sessions.id, kept),
+    exists(db.select().from(locked)),
+  )
+  const ending = db.with(locked).delete(sessions).where(theirs)
+  return (await writing(() => ending.returning({ id: sessions.id }))).length
+}
 
 /** The sessions of one caller, by the same rule. */
 export const sessionsOf = (db: Db, { userId, sessionId }: Caller) => {
@@ -52,7 +70,9 @@ export const sessionsOf = (db: Db, { userId, sessionId }: Caller) => {
           .where(and(mine, isLocked))
           .returning({ id: sessions.id }),
       )
-      return ended.length > 0
+      if (ended.length === 0) return false
+      await endSessionsOf(db, userId)
+      return true
     },
 
     /** Moves this session's end along, to `dayMax` days after sign-in at most. */

@@ -1,0 +1,32 @@
+import postgres from 'postgres'
+
+/** Transactions of a test, on PostgreSQL: what overlaps is made to, by statements that wait for a lock. */
+export const locks = () => {
+  const connections: postgres.Sql[] = []
+  const connection = () => {
+    const sql = postgres(process.env.TEST_DATABASE_URL!, { max: 1, onnotice: () => {} })
+    connections.push(sql)
+    return sql
+  }
+
+  return {
+    end: () => Promise.all(connections.map((sql) => sql.end())),
+    transaction: async () => {
+      const sql = connection()
+      await sql.unsafe('begin')
+      return sql
+    },
+    /** Waits for the user's lock, and holds it until the transaction ends. */
+    lock: (sql: postgres.Sql, userId: string) =>
+      sql`select from user_changes where user_id = ${userId} for update`.execute(),
+    /** Asks from outside of any transaction: inside, the server's view of its sessions stands still. */
+    waiting: async (count: number) => {
+      const sql = connection()
+      for (let found = 0; found < count; )
+        found = (
+          await sql`select from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'`
+        ).length
+    },
+  }
+}
