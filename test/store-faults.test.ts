@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type CounterStore, CountersUnavailable } from '../src/counters/counters.ts'
+import { postgresCounters } from '../src/counters/postgres.ts'
 import { redisCounters } from '../src/counters/redis.ts'
 import { openCounters } from '../src/counters/store.ts'
 import { proxyTo } from './proxy.ts'
@@ -225,7 +226,7 @@ describe.skipIf(!hasRedis)('Redis', () => {
     const ask = async (host: string, env: Record<string, string>) => {
       const program = `
         import { redisCounters } from '${join(import.meta.dir, '../src/counters/redis.ts')}'
-        const counters = redisCounters({ url: 'rediss://${host}:${tlsPort}' })
+        const counters = redisCounters({ url: 'rediss://${host}:${tlsPort}', timeoutMs: 1000 })
         console.log(await counters.add('user:ada', 60000, 10).then(({ count }) => count, ({ code }) => code))
         process.exit(0)`
       const child = Bun.spawn([process.execPath, '-e', program], {
@@ -252,14 +253,17 @@ describe.skipIf(!hasRedis)('Redis', () => {
 })
 
 describe('PostgreSQL', () => {
-  const at = (port: number) =>
-    openCounters({
-      kind: 'postgres',
-      url: `postgres://a:s3cret@127.0.0.1:${port}/a`,
-      prepare: 'auto',
-    })
+  const at = (port: number, timeoutMs?: number) =>
+    openCounters(
+      {
+        kind: 'postgres',
+        url: `postgres://a:s3cret@127.0.0.1:${port}/a`,
+        prepare: 'auto',
+      },
+      timeoutMs,
+    )
 
-  test('that is not there, or silent, is refused within a second, and the error says no more', async () => {
+  test('that is not there, or silent, is refused at the deadline, and the error says no more', async () => {
     using silent = peer(() => {})
 
     for (const [port, code] of [
@@ -273,10 +277,45 @@ describe('PostgreSQL', () => {
       )
       expect(error).toBeInstanceOf(CountersUnavailable)
       expect(error.code).toBe(code)
-      expect(performance.now() - before).toBeLessThan(4_000)
+      expect(performance.now() - before).toBeLessThan(5_000)
       expect(Bun.inspect(error)).not.toMatch(/s3cret|canary|insert/)
       await counters.close()
     }
+  })
+
+  test('that is silent is refused at one deadline, whoever waits for another of the same key', async () => {
+    using silent = peer(() => {})
+    const counters = at(silent.port, 1_200)
+    const before = performance.now()
+
+    const outcomes = await Promise.all(Array.from({ length: 50 }, () => outcome(counters)))
+
+    expect(new Set(outcomes)).toEqual(new Set(['deadline']))
+    expect(performance.now() - before).toBeLessThan(2_200)
+    await counters.close()
+  })
+
+  test('counts what came for a key meanwhile in one statement, and one that fails is nobody else’s failure', async () => {
+    const sent = Array.from({ length: 3 }, () => Promise.withResolvers<{ count: number }[]>())
+    const sizes: unknown[] = []
+    const counters = postgresCounters({
+      run: (_, [, , by]) => {
+        sizes.push(by)
+        return sent[sizes.length - 1]?.promise ?? []
+      },
+      close: async () => {},
+    })
+    const outcomes = Array.from({ length: 4 }, () => outcome(counters))
+
+    sent[0]?.resolve([{ count: 7 }])
+    expect(await outcomes[0]).toBe(7)
+    const late = outcome(counters)
+    sent[1]?.reject(Object.assign(new Error(), { code: '57P01' }))
+    expect(await Promise.all(outcomes.slice(1))).toEqual(['57P01', '57P01', '57P01'])
+    sent[2]?.resolve([{ count: 11 }])
+
+    expect(await late).toBe(11)
+    expect(sizes).toEqual([1, 3, 1])
   })
 
   const serverUrl = process.env.TEST_DATABASE_URL

@@ -1,4 +1,5 @@
-import { type CounterStore, CountersUnavailable } from './counters.ts'
+import { since } from '../db/patience.ts'
+import { type Count, type CounterStore, CountersUnavailable } from './counters.ts'
 
 type Row = Record<string, unknown>
 
@@ -15,6 +16,9 @@ const sweptAtOnceMax = 1000
 /**
  * Counters in a table of PostgreSQL, for any number of instances. One statement counts, under the row's
  * lock and by the server's clock.
+ *
+ * What comes for a key while its statement runs is counted by the next one, all at once: it would
+ * only wait for the row's lock, on connections that others need.
  *
  * The table is unlogged: counts need no WAL (and no fsync), and a crash of the server, a failover or
  * a suspended Neon compute forgets them.
@@ -33,6 +37,30 @@ export const postgresCounters = ({ run, close }: Needs): CounterStore => {
     }
   }
 
+  const count = async (key: string, windowMs: number, by: number): Promise<Count> => {
+    const [row] = await send(addStatement, [key, windowMs, by])
+    return { count: Number(row?.count), resetsAt: Date.now() + Number(row?.left_ms) }
+  }
+
+  /** Those of one key and window, from the first that waits on. */
+  const queues = new Map<string, Waiting[]>()
+
+  const countAll = async (name: string, key: string, windowMs: number, queue: Waiting[]) => {
+    for (;;) {
+      const batch = queue.splice(0)
+      const [first] = batch
+      if (first === undefined) break
+      try {
+        const last = await since(first.sinceMs, () => count(key, windowMs, batch.length))
+        for (const [at, { resolve }] of batch.entries())
+          resolve({ ...last, count: last.count - batch.length + 1 + at })
+      } catch (error) {
+        for (const { reject } of batch) reject(error)
+      }
+    }
+    queues.delete(name)
+  }
+
   /** What it cannot do now it does a minute later. */
   const sweep = async () => {
     sweepAt = performance.now() + sweepMs
@@ -42,10 +70,20 @@ export const postgresCounters = ({ run, close }: Needs): CounterStore => {
   }
 
   return {
-    add: async (key, windowMs) => {
-      if (performance.now() >= sweepAt) void sweep()
-      const [row] = await send(addStatement, [key, windowMs])
-      return { count: Number(row?.count), resetsAt: Date.now() + Number(row?.left_ms) }
+    add: (key, windowMs) => {
+      const now = performance.now()
+      if (now >= sweepAt) void sweep()
+      const { promise, resolve, reject } = Promise.withResolvers<Count>()
+      const waiting = { sinceMs: now, resolve, reject }
+      const name = `${windowMs} ${key}`
+      const queue = queues.get(name)
+      if (queue !== undefined) queue.push(waiting)
+      else {
+        const opened = [waiting]
+        queues.set(name, opened)
+        void countAll(name, key, windowMs, opened)
+      }
+      return promise
     },
     giveBack: async (key) => {
       await send(giveBackStatement, [key])
@@ -60,11 +98,17 @@ export const postgresCounters = ({ run, close }: Needs): CounterStore => {
   }
 }
 
+type Waiting = {
+  sinceMs: number
+  resolve: (count: Count) => void
+  reject: (error: unknown) => void
+}
+
 const addStatement = `
   insert into counters as c (key, count, resets_at)
-  values ($1, 1, now() + $2::float8 * interval '1 millisecond')
+  values ($1, $3::int, now() + $2::float8 * interval '1 millisecond')
   on conflict (key) do update set
-    count = case when c.resets_at > now() then c.count + 1 else 1 end,
+    count = case when c.resets_at > now() then c.count + excluded.count else excluded.count end,
     resets_at = case when c.resets_at > now() then c.resets_at else excluded.resets_at end
   returning count::float8 as count, ceil(extract(epoch from resets_at - now()) * 1000)::float8 as left_ms`
 

@@ -5,7 +5,7 @@ type Settings = {
   /** `redis://` or `rediss://`, with user, password and database. Valkey speaks the same. */
   url: string
   /** For one round trip, connecting included. */
-  timeoutMs?: number
+  timeoutMs: number
 }
 
 /** So that a Redis may have other users. */
@@ -18,7 +18,7 @@ const prefix = 'taskwarden:'
  * The scripts are sent by EVAL each time. EVALSHA saves 200 bytes and nothing that could be
  * measured, and has to be told the scripts again after each restart.
  */
-export const redisCounters = ({ url, timeoutMs = 1000 }: Settings): CounterStore => {
+export const redisCounters = ({ url, timeoutMs }: Settings): CounterStore => {
   const link = redisLink(url, timeoutMs)
   const run = (script: string, key: string, ...rest: string[]) =>
     link.send('EVAL', [script, '1', prefix + key, ...rest])

@@ -10,8 +10,11 @@ export type CounterSettings =
   | { kind: 'postgres'; url: string; prepare: 'auto' | boolean }
   | { kind: 'redis'; url: string }
 
-/** Counting holds each request up: past this, connecting included, it is 503. */
-const deadlineMs = 1000
+/**
+ * Counting holds each request up: past this, connecting included, it is 503. A second was too short for
+ * a burst on a machine that has other work: requests were refused that the store would have counted.
+ */
+const deadlineMs = 3000
 /** Connections that counting has for itself, so that it never queues behind slow statements. */
 const connectionsMax = 4
 

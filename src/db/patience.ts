@@ -22,6 +22,10 @@ export const underOneDeadline = <Result>(work: () => Promise<Result>): Promise<R
 export const patiently = <Result>(work: () => Promise<Result>): Promise<Result> =>
   undertakings.run({ startedAtMs: performance.now(), isPatient: true }, work)
 
+/** For what had to wait before it could be sent: its deadline runs since it came. */
+export const since = <Result>(startedAtMs: number, work: () => Promise<Result>): Promise<Result> =>
+  undertakings.run({ startedAtMs, isPatient: false }, work)
+
 /** How long the statement that is sent now may take in all, and how much of that is left. */
 export const allowance = (timeoutMs: number) => {
   const undertaking = undertakings.getStore()
