@@ -299,9 +299,9 @@ describe('PostgreSQL', () => {
     const sent = Array.from({ length: 3 }, () => Promise.withResolvers<{ count: number }[]>())
     const sizes: unknown[] = []
     const counters = postgresCounters({
-      run: (_, [, , by]) => {
+      run: async (_, [, , by]) => {
         sizes.push(by)
-        return sent[sizes.length - 1]?.promise ?? []
+        return (await sent[sizes.length - 1]?.promise) ?? []
       },
       close: async () => {},
     })
