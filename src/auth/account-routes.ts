@@ -24,10 +24,10 @@ export const accountRoutes = ({ accountOf, attempts, passwords, signedIn, log }:
     account: Account,
     caller: Caller,
     password: string,
-    check: (email: string) => void = () => {},
+    check: (email: string) => Promise<void> = async () => {},
   ): Promise<string> => {
     const { email, password_hash } = alive(await account.credentials())
-    check(email)
+    await check(email)
     const attempt = await attempts.confirm(email, caller.address)
     if (!(await passwords.verify(password, password_hash))) {
       log.warn('wrong current password', by(caller))

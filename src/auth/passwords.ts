@@ -1,5 +1,4 @@
 import { availableParallelism } from 'node:os'
-import { dictionary } from '@zxcvbn-ts/language-common'
 import { refuse } from '../errors.ts'
 import { canonicalEmail, codePoints } from '../shapes.ts'
 
@@ -44,26 +43,18 @@ export const passwordsOf = ({ lengthMin, bcryptCost, queueMax }: Settings) => {
     outdated: (hash: string): boolean => Number(hash.split('$')[2]) < bcryptCost,
 
     /** Why nobody should use this password (NIST SP 800-63B: length and a blocklist, no composition rules). */
-    weakness: (password: string, email: string): string | undefined => {
-      const folded = password.normalize('NFC').toLowerCase()
-      if (codePoints(password.normalize('NFC')) < lengthMin)
-        return `must have at least ${lengthMin} characters`
-      if (common().has(folded)) return 'is one of the most used passwords'
+    weakness: async (password: string, email: string): Promise<string | undefined> => {
+      const normal = password.normalize('NFC')
+      if (codePoints(normal) < lengthMin) return `must have at least ${lengthMin} characters`
+      // Loaded when first asked: a process without sign-ups need not hold it.
+      const { isCommon } = await import('./common-passwords.ts')
+      if (isCommon(normal)) return 'is one of the most used passwords'
       return canonicalEmail(password) === canonicalEmail(email) ? 'is the e-mail itself' : undefined
     },
   }
 }
 
 export type Passwords = ReturnType<typeof passwordsOf>
-
-let commonPasswords: Set<string> | undefined
-/** Built on first use: 30 000 strings that a process without sign-ups need not hold. */
-const common = (): Set<string> => {
-  commonPasswords ??= new Set(
-    dictionary['passwords-common'].map((word) => String(word).toLowerCase()),
-  )
-  return commonPasswords
-}
 
 const turns = (running: number, waitingMax: number) => {
   let free = running
@@ -98,12 +89,12 @@ const turns = (running: number, waitingMax: number) => {
 }
 
 /** Refuses a new password that is too easy to guess. */
-export const checkStrength = (
+export const checkStrength = async (
   passwords: Passwords,
   password: string,
   email: string,
   pointer: string,
-): void => {
-  const detail = passwords.weakness(password, email)
+): Promise<void> => {
+  const detail = await passwords.weakness(password, email)
   if (detail !== undefined) refuse('weak-password', { errors: [{ in: 'body', pointer, detail }] })
 }

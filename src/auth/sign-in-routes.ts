@@ -35,7 +35,7 @@ export const signInRoutes = (needs: Needs) => {
       '/auth/register',
       async ({ body: { email, password, name = null }, request, set }) => {
         if (registration === 'closed') refuse('registration-closed')
-        checkStrength(passwords, password, email, '/password')
+        await checkStrength(passwords, password, email, '/password')
         const { id, address } = visits.of(request)
         await attempts.signUp(address)
         const password_hash = await passwords.hash(password)

@@ -41,7 +41,7 @@ const resetPassword: Command = async (args, terminal) => {
     if (email === null)
       throw new CommandFailed(`${named(id, email)} signs in elsewhere, without a password`)
     const { hash, weakness } = passwordsOf(passwords)
-    const weak = weakness(password, email)
+    const weak = await weakness(password, email)
     if (weak !== undefined) throw new CommandFailed(`the password ${weak}`)
     if (!(await account.replacePassword(await hash(password)))) throw gone(id)
     terminal.complain(`the password of ${named(id, email)} is replaced; all sessions have ended`)

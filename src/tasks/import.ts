@@ -1,6 +1,5 @@
 import type { Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import { CsvError, parse } from 'csv-parse/sync'
 import { type Issue, Refusal, refuse } from '../errors.ts'
 import { issuesIn } from '../http/issues.ts'
 import { toUtc } from '../instants.ts'
@@ -26,7 +25,7 @@ export const rowsOf = async (
   rowsMax: number,
   now: string,
 ): Promise<ImportedRow[]> => {
-  const records = recordsOf(body)
+  const records = await recordsOf(body)
   if (records.length > rowsMax) refuse('body-too-large')
 
   const rows: Omit<ImportedRow, 'id'>[] = []
@@ -42,7 +41,7 @@ export const rowsOf = async (
   return withIds(rows)
 }
 
-const recordsOf = (body: unknown): Record[] => {
+const recordsOf = async (body: unknown): Promise<Record[]> => {
   if (!(body instanceof TextBody)) return fromJson(body)
   return body.type === 'text/csv' ? fromCsv(body.text) : fromLines(body.text)
 }
@@ -74,8 +73,8 @@ const fromLines = (text: string): Record[] =>
 type Cell = { text: string; isQuoted: boolean }
 
 /** RFC 4180; a cell is null where nothing stands there, and empty text where `""` does. */
-const fromCsv = (text: string): Record[] => {
-  const [header, ...records] = csvRows(text)
+const fromCsv = async (text: string): Promise<Record[]> => {
+  const [header, ...records] = await csvRows(text)
   const names = header?.cells.map((cell) => cell.text) ?? []
   if (!names.includes('title')) return wrongBody('must name the column title', '/line/1')
   const unknown = names.findIndex((name) => !Object.hasOwn(ImportedTask.properties, name))
@@ -94,7 +93,9 @@ const fromCsv = (text: string): Record[] => {
 /** What `info` and `cast` make of a record. */
 type CsvRow = { record: Cell[]; info: { bytes: number } }
 
-const csvRows = (text: string): { cells: Cell[]; line: number }[] => {
+const csvRows = async (text: string): Promise<{ cells: Cell[]; line: number }[]> => {
+  // Loaded when the first CSV comes.
+  const { CsvError, parse } = await import('csv-parse/sync')
   const options = {
     bom: true,
     info: true,
