@@ -31,8 +31,8 @@ const signalled = (signal: NodeJS.Signals): Fault => ({
     const database = await postgres.newDatabase()
     for (let round = 0; round < (full ? 20 : 2); round++) {
       tally.rounds++
-      // By turns: the listener closes at once, or after a second in which it says goodbye.
-      const drainMs = round % 2 === 0 ? 0 : 1000
+      // By turns: the listener closes at once, or after two seconds in which it says goodbye.
+      const drainMs = round % 2 === 0 ? 0 : 2000
       const instance = launch({
         DATABASE_URL: postgres.urlOf(database),
         DRAIN_MS: String(drainMs),
@@ -62,12 +62,16 @@ const signalled = (signal: NodeJS.Signals): Fault => ({
       })
       const from = performance.now()
       const exit = instance.stop(signal)
-      await Bun.sleep(drainMs / 2)
+      if (drainMs > 0) {
+        await Bun.sleep(drainMs / 4)
+        const status = await instance.status('/ready')
+        tally.hold(`/ready is ${status} while it drains`, status === 503)
+      }
       await lock`commit`
       lock.release()
 
       for (const outcome of await answers) tally.count('in flight', outcome, [201])
-      tally.hold('ready while it drains', (await instance.status('/ready')) !== 200)
+      tally.hold('ready at its end', (await instance.status('/ready')) !== 200)
       const code = await exit
       tally.recovered(performance.now() - from)
       tally.hold(`exited with ${code}`, code === 0)
