@@ -69,6 +69,20 @@ describe.skipIf(!serverUrl)('between the service and its server', () => {
     await until(() => answers(database, 4))
   }, 30_000)
 
+  test('the refusal does not wait for the connection to be cut', async () => {
+    await using proxy = await proxyTo(serverPort())
+    await using one = await onPostgres({ poolMax: 1, timeoutMs: 300, via: proxy.port })
+    const { database } = one
+    await until(() => answers(database, 1))
+
+    proxy.freeze()
+    const refused = await outcome(database.ping(), 300)
+
+    expect([refused, database.pool().used]).toEqual(['deadline', 1])
+    proxy.thaw()
+    await until(() => answers(database, 1))
+  }, 30_000)
+
   test('connections reset under load lose no acknowledged row and no slot', async () => {
     await using proxy = await proxyTo(serverPort())
     await using one = await onPostgres({ poolMax: 4, via: proxy.port })
