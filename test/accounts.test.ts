@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
+import { accountOf } from '../src/auth/account-repository.ts'
 import { users } from '../src/db/schema.ts'
 import { claimsOf } from './forge.ts'
 import { type Answer, database, faceless, pass, realTime, rowsOf, service } from './service.ts'
@@ -484,6 +485,25 @@ describe('one’s own account', () => {
     expect(await rowsOf(ada.id)).toEqual(before)
     expect(await change(password)).toMatchObject({ status: 204, text: '' })
     expect([await signIn(password), await signIn(next)]).toEqual([401, 200])
+    expect((await ada.call('GET', '/api/auth/me')).status).toBe(200)
+  })
+
+  test('whose password has changed meanwhile keeps its sessions: the later change does nothing', async () => {
+    const { call, someone } = await service()
+    const ada = await someone()
+    await call('POST', '/api/auth/login', { body: { email: ada.email, password } })
+    const before = await rowsOf(ada.id)
+    const caller = {
+      ...{ userId: ada.id, sessionId: before.sessions[0]?.id ?? '', scope: undefined },
+      ...{ address: '203.0.113.1', requestId: 'x' },
+    }
+
+    const { db } = await database()
+    const isChanged = await accountOf(db, caller).changePassword('the hash of before', 'another')
+
+    expect(isChanged).toBe(false)
+    expect(before.sessions).toHaveLength(2)
+    expect(await rowsOf(ada.id)).toEqual(before)
   })
 
   test('is erased with its sessions and tasks, and its e-mail is free again', async () => {

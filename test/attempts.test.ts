@@ -150,6 +150,17 @@ describe('from one address, for an account', () => {
     expect(codeOf(await signIn(here, ada.email, password))).toBe(refused)
   })
 
+  test('a right current_password spends nothing', async () => {
+    const here = await service({ ...budgets, LOGIN_ATTEMPTS: '2' })
+    const ada = await here.someone()
+
+    for (const name of ['a', 'b', 'c', 'd']) {
+      const body = { email: ada.email, name, current_password: password }
+      expect(codeOf(await ada.call('PATCH', '/api/auth/me', body))).toBe('200')
+    }
+    expect(codeOf(await signIn(here, ada.email, password))).toBe('200')
+  })
+
   test('what is refused for its form spends nothing', async () => {
     const here = await service(budgets)
     const { email } = await here.someone()

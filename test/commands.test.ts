@@ -505,6 +505,27 @@ describe('the operator', () => {
     expect((await ada.call('GET', '/api/tasks')).status).toBe(401)
   })
 
+  test('finds an account by its e-mail or its id, and nobody by another', async () => {
+    const { someone } = await service()
+    const [ada, bob] = [await someone(), await someone()]
+    const { find } = accountList((await database()).db)
+
+    expect([(await find(ada.email))?.id, (await find(bob.id))?.id]).toEqual([ada.id, bob.id])
+    expect(await find(`${Bun.randomUUIDv7()}@example.test`)).toBeUndefined()
+    expect(await find(Bun.randomUUIDv7())).toBeUndefined()
+  })
+
+  test('shuts one account out, and changes nothing of others', async () => {
+    const { someone } = await service()
+    const [ada, bob] = [await someone(), await someone()]
+    const bobs = await rowsOf(bob.id)
+
+    await (await account(ada.id)).disable()
+    await (await account(ada.id)).replacePassword('a hash')
+
+    expect(await rowsOf(bob.id)).toEqual(bobs)
+  })
+
   test('is told of an account that is not there', async () => {
     const nobody = await account(Bun.randomUUIDv7())
 

@@ -110,6 +110,14 @@ describe.each(Object.entries(routes))('a key on %s', (_name, to) => {
     expect((await rowsOf(person.ada.id)).tasks).toEqual(before)
   })
 
+  test('sent by a session that has ended keeps nothing', async () => {
+    const person = await owner()
+    await person.ada.call('POST', '/api/auth/logout')
+
+    const { status } = await send(person.ada, to, person, 'k')
+    expect([status, await keysOf(person.ada.id)]).toEqual([401, []])
+  })
+
   test('is nobody else’s', async () => {
     const person = await owner()
     const other = { ...person, ...(await owner()) }

@@ -521,6 +521,27 @@ test('the window is RATE_WINDOW_SECONDS', async () => {
   expect((await ada.call('GET', '/api/tasks')).status).toBe(200)
 })
 
+test('a database that cannot answer hides neither that there is no such route nor OPTIONS', async () => {
+  const working = await service()
+  const { token } = await working.someone()
+  const db = () => {
+    throw Object.assign(new Error('gone'), { code: 'ECONNREFUSED' })
+  }
+  const { call } = await service({}, { db })
+  const statusOf = async (method: string, path: string, more = {}) =>
+    (await call(method, path, { token, ...more })).status
+  const long = { body: 'x'.repeat(70_000), headers: { 'content-length': '70000' } }
+
+  expect([
+    await statusOf('GET', '/nothing'),
+    await statusOf('PUT', '/api/tasks'),
+    await statusOf('OPTIONS', '/api/tasks'),
+    await statusOf('POST', '/api/tasks', long),
+  ]).toEqual([404, 405, 204, 413])
+  // What needs to know whether the session lives does not guess.
+  expect(await statusOf('POST', '/api/tasks', { body: {} })).toBeGreaterThanOrEqual(500)
+})
+
 test('counters that cannot answer are 503 with nothing done, never an open door', async () => {
   const broken: Counters = {
     add: () => {

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
+import postgres from 'postgres'
 import { taskTombstones } from '../src/db/schema.ts'
 import { eraseOld } from '../src/tasks/trash-repository.ts'
 import { upkeep } from '../src/tasks/upkeep.ts'
@@ -314,6 +315,28 @@ describe('the upkeep', () => {
       expect((await rowsOf(ada.id)).tasks).toHaveLength(10)
     }
   }, 30_000)
+
+  test.skipIf(!process.env.TEST_DATABASE_URL)(
+    'passes over a user whom somebody else is busy with, until the next time',
+    async () => {
+      at('2007-01-01T00:00:00.000Z')
+      const { ada, call, ids } = await owner(['a'])
+      await call('DELETE', `/api/tasks/${ids[0]}`)
+      const { db } = await database()
+      const before = '2007-01-02T00:00:00.000Z'
+      const busy = postgres(process.env.TEST_DATABASE_URL ?? '', { max: 1, onnotice: () => {} })
+
+      await busy.begin(async (sql) => {
+        await sql`select from user_changes where user_id = ${ada.id} for update`
+        await eraseOld(db, before)
+        expect((await rowsOf(ada.id)).tasks).toHaveLength(1)
+      })
+      await busy.end()
+      await eraseOld(db, before)
+
+      expect((await rowsOf(ada.id)).tasks).toEqual([])
+    },
+  )
 
   test('erases more than one statement takes', async () => {
     at('2005-01-01T00:00:00.000Z')

@@ -43,7 +43,7 @@ const signedByHand = async (header: Record<string, unknown>) => {
 
 /** An issuer with public keys, which can be down, and counts how often it is asked. */
 const keyServer = () => {
-  const state = { keys: [] as unknown[], isDown: false, asked: 0 }
+  const state = { keys: [] as unknown[], isDown: false, asked: 0, characters: 0 }
   const server = Bun.serve({
     hostname: '127.0.0.1',
     port: 0,
@@ -51,7 +51,9 @@ const keyServer = () => {
       state.asked++
       if (url.endsWith('/moved')) return Response.redirect(new URL('/jwks', url).href)
       if (url.endsWith('/page')) return new Response('<html>')
-      return state.isDown ? new Response('', { status: 502 }) : Response.json({ keys: state.keys })
+      const text = JSON.stringify({ keys: state.keys }).padEnd(state.characters)
+      // Down, it says as much: what stands in an error is not believed.
+      return new Response(text, { status: state.isDown ? 502 : 200 })
     },
   })
   const stop = () => server.stop(true)
@@ -370,6 +372,17 @@ describe('public keys', () => {
     expect([down.status, down.body.code]).toEqual([503, 'unavailable'])
     expect(down.headers.get('retry-after')).toBe('1')
     expect([afterAnHour, afterADay, upAgain]).toEqual([200, 503, 200])
+  })
+
+  test('are read up to a mebibyte of them, and no further', async () => {
+    const { state, add, jwks_uri } = issuer()
+    const sign = await add('one')
+    const asked = async (characters: number) => {
+      state.characters = characters
+      return statusOf(await trusting([{ ...published, jwks_uri }]), await sign(claims()))
+    }
+
+    expect([await asked(1_048_576), await asked(1_048_577)]).toEqual([200, 503])
   })
 
   test('that were taken back are no longer good after ten minutes and a look', async () => {

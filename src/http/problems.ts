@@ -40,7 +40,7 @@ export const problems = ({ visits, log, limit, isLive }: Needs) => {
   /** Counts the answer, once and against whom it is due, and gives what is answered in the end. */
   const settled = async (refusal: Refusal | undefined, visit: Visit, set: Set) => {
     const code = refusal?.refusal ?? 'options'
-    if (code === 'unauthenticated' && visit.caller !== undefined) await limit.giveBack(visit)
+    if (code === 'unauthenticated') await limit.giveBack(visit)
     Object.assign(set.headers, await limit.count(visit))
     if (visit.caller === undefined || !(await hasEnded(visit.caller, code))) return refusal
     await limit.giveBack(visit)

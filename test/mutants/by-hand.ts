@@ -202,6 +202,18 @@ export const equivalent: {
     why: 'the library is held to HS256 too: two locks where most is tried',
   },
   {
+    file: 'src/auth/guard.ts',
+    kind: 'unchecked',
+    before: "caller ?? refuse('unauthenticated', { headers: challenge(false) })",
+    why: 'the door lets nobody in without a caller: two locks, the second for its type',
+  },
+  {
+    file: 'src/auth/passwords.ts',
+    kind: 'reason',
+    before: 'hash !== undefined',
+    why: 'what is verified then is the hash of a password that nobody knows',
+  },
+  {
     file: 'src/http/client-address.ts',
     kind: 'pattern',
     before: '/%.*$/',

@@ -165,6 +165,14 @@ const kinds = {
       return [{ at: node.init, after: String(/Min$/.test(node.id.name) ? value - 1 : value + 1) }]
     },
   },
+  /** A header of every answer, or of those that another origin may read. */
+  header: {
+    files: /^src\/http\/(headers|cors)\.ts$/,
+    look: (node) =>
+      node.type === 'Property' && /-/.test(node.key.value ?? '')
+        ? [{ at: node, after: '...{}' }]
+        : [],
+  },
   /** A pattern that holds of a part of the text, or of one character more. */
   pattern: {
     files: judging,

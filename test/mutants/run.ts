@@ -5,12 +5,14 @@ import postgres from 'postgres'
 import { byHand, equivalent } from './by-hand.ts'
 import { derived, type Mutant } from './derive.ts'
 import { likely } from './likely.ts'
+import { isPromised } from './promised.ts'
 
 /*
  * `bun run test:mutants`: takes one protection away at a time, in a copy, and has the tests
- * notice. MUTANTS=6 tries so many of them, drawn by SEED (printed); ONLY=… those whose name
- * matches; SKIP=file leaves out what that log of an earlier run has; QUICK=2 asks no
- * more than the two likeliest test files, and leaves survivors for a longer run.
+ * notice: those of the promise (promised.ts), or with MUTANTS=all every one that can be derived.
+ * MUTANTS=6 tries so many of all, drawn by SEED (printed); ONLY=… those whose name matches;
+ * SKIP=file leaves out what that log of an earlier run has killed; QUICK=2 asks no more than the
+ * two likeliest test files, and leaves survivors for a longer run.
  *
  * A mutant is killed by a test that fails by name. One that breaks sign-up (a 5xx), or keeps a
  * file from loading, proves nothing about the tests: it is told apart, and fails the run too.
@@ -18,7 +20,9 @@ import { likely } from './likely.ts'
 
 const root = join(import.meta.dir, '../..')
 const { MUTANTS, SEED, ONLY, SKIP, QUICK, WORKERS = '2', TEST_DATABASE_URL } = process.env
-const msMax = 600_000
+/** How long all tests, and those of one file, may take: what never ends is noticed, too. */
+const suiteMsMax = 900_000
+const fileMsMax = 180_000
 
 type Fate = 'killed' | 'survived' | 'stillborn'
 type Verdict = { fate: Fate; by: string; seconds: number }
@@ -109,10 +113,16 @@ const ownDatabase = async () => {
 
 /** The one test that has every statement sent, for mutants of statements. */
 const witnessing = ['-t', 'what each route sends', 'test/isolation.test.ts']
+/** The one that holds every shape against the contract, for mutants of shapes. */
+const describing = ['-t', 'all that comes in and goes out has the bounds', 'test/bounds.test.ts']
+/** Whether a statement may lose its user by it. */
+const isWitnessed = ({ kind, before }: Mutant) =>
+  kind === 'join' || (kind === 'condition' && /user_id|^me$|^mine|where|isOld/i.test(before))
 const wholeSuite = ['--path-ignore-patterns', 'test/binary/**']
 
 /** Runs tests until one fails. */
 const tested = async (copy: string, which: string[]): Promise<Verdict> => {
+  const msMax = which === wholeSuite ? suiteMsMax : fileMsMax
   const { env, drop } = await ownDatabase()
   const started = performance.now()
   const run = Bun.spawn(['bun', 'test', '--bail', '--timeout', '60000', ...which], {
@@ -136,7 +146,12 @@ const tested = async (copy: string, which: string[]): Promise<Verdict> => {
   if (isLate) return { fate: 'killed', by: `no end in ${msMax / 1000} s`, seconds }
   const [, by] = /^\(fail\) (.*?)(?: \[[\d.]+ms\])?$/m.exec(output) ?? []
   const isBarren = by === undefined || by === '(unnamed)' || /could not sign up: 5/.test(output)
-  return { fate: isBarren ? 'stillborn' : 'killed', by: by ?? output.slice(-300), seconds }
+  const isSlow = /timed out after \d+ms/.test(output)
+  return {
+    fate: isBarren ? 'stillborn' : 'killed',
+    by: by === undefined ? output.slice(-300) : `${by}${isSlow ? ' (timed out)' : ''}`,
+    seconds,
+  }
 }
 
 const judged = async (copy: string, mutant: Mutant): Promise<Verdict> => {
@@ -147,7 +162,8 @@ const judged = async (copy: string, mutant: Mutant): Promise<Verdict> => {
   await Bun.write(path, importing ? `${importing}\n${changed}` : changed)
   const files = likely(mutant.file).slice(0, QUICK ? Number(QUICK) : undefined)
   const stages = [
-    ...(/^(condition|join|exists)$/.test(mutant.kind) ? [witnessing] : []),
+    ...(isWitnessed(mutant) ? [witnessing] : []),
+    ...(/^(bound|closed)$/.test(mutant.kind) ? [describing] : []),
     ...files.map((file) => [file]),
     ...(QUICK ? [] : [wholeSuite]),
   ]
@@ -167,14 +183,18 @@ const judged = async (copy: string, mutant: Mutant): Promise<Verdict> => {
 const main = async (): Promise<number> => {
   const all = await telling()
   const seed = Number(SEED ?? Math.floor(Math.random() * 1_000_000))
-  const few = MUTANTS ? drawn(all, Number(MUTANTS), seed) : all
-  const known = SKIP ? await Bun.file(SKIP).text() : ''
+  const isDrawn = MUTANTS !== undefined && MUTANTS !== 'all'
+  const few = isDrawn
+    ? drawn(all, Number(MUTANTS), seed)
+    : all.filter((mutant) => MUTANTS === 'all' || isPromised(mutant))
+  const log = SKIP ? await Bun.file(SKIP).text() : ''
+  const known = new Set([...log.matchAll(/^killed [\d.]+ s {2}(.*)$/gm)].map(([, name]) => name))
   const wanted = few.filter((mutant) => {
     const name = nameOf(mutant)
-    return new RegExp(ONLY ?? '').test(name) && !known.includes(` s  ${name}\n`)
+    return new RegExp(ONLY ?? '').test(name) && !known.has(name)
   })
   console.log(
-    `${wanted.length} of ${all.length} mutants (${equivalent.length} more are the same as the original)${MUTANTS ? `, SEED=${seed}` : ''}`,
+    `${wanted.length} of ${all.length} mutants (${equivalent.length} more are the same as the original)${isDrawn ? `, SEED=${seed}` : ''}`,
   )
 
   const fates: Record<Fate, string[]> = { killed: [], survived: [], stillborn: [] }
