@@ -11,15 +11,17 @@ import { isPromised } from './promised.ts'
  * `bun run test:mutants`: takes one protection away at a time, in a copy, and has the tests
  * notice: those of the promise (promised.ts), or with MUTANTS=all every one that can be derived.
  * MUTANTS=6 tries so many of all, drawn by SEED (printed); ONLY=… those whose name matches;
- * SKIP=file leaves out what that log of an earlier run has killed; QUICK=2 asks no more than the
- * two likeliest test files, and leaves survivors for a longer run.
+ * SKIP=file leaves out what that log of an earlier run has killed, and KNOWN=file first asks the
+ * test that killed it there; QUICK=2 asks no more than the two likeliest test files, and leaves
+ * survivors for a longer run.
  *
  * A mutant is killed by a test that fails by name. One that breaks sign-up (a 5xx), or keeps a
  * file from loading, proves nothing about the tests: it is told apart, and fails the run too.
  */
 
 const root = join(import.meta.dir, '../..')
-const { MUTANTS, SEED, ONLY, SKIP, QUICK, WORKERS = '2', TEST_DATABASE_URL } = process.env
+const { MUTANTS, SEED, ONLY, SKIP, KNOWN, QUICK, TEST_DATABASE_URL } = process.env
+const { WORKERS = '2' } = process.env
 /** How long all tests, and those of one file, may take: what never ends is noticed, too. */
 const suiteMsMax = 900_000
 const fileMsMax = 180_000
@@ -142,7 +144,9 @@ const tested = async (copy: string, which: string[]): Promise<Verdict> => {
   running.delete(run)
   await drop()
   const seconds = (performance.now() - started) / 1000
-  if (status === 0) return { fate: 'survived', by: '', seconds }
+  // A test that an earlier run knew may be gone, or stand in a file that is not asked.
+  if (status === 0 || /^error: regex .* matched 0 tests/m.test(output))
+    return { fate: 'survived', by: '', seconds }
   if (isLate) return { fate: 'killed', by: `no end in ${msMax / 1000} s`, seconds }
   const [, by] = /^\(fail\) (.*?)(?: \[[\d.]+ms\])?$/m.exec(output) ?? []
   const isBarren = by === undefined || by === '(unnamed)' || /could not sign up: 5/.test(output)
@@ -154,6 +158,16 @@ const tested = async (copy: string, which: string[]): Promise<Verdict> => {
   }
 }
 
+/** Which test killed a mutant in an earlier run, by the mutant's name without its line. */
+const killers = new Map(
+  [...(KNOWN ? await Bun.file(KNOWN).text() : '').matchAll(/^killed \S+ s {2}(.*)\n {4}by (.*)$/gm)]
+    .filter(([, , by = '']) => !by.endsWith(' (timed out)'))
+    .map(([, name = '', by = '']): [string, string] => [
+      name.replace(/:\d+ /, ' '),
+      (by.split(' > ').at(-1) ?? '').replace(/[.*+?^${}()|[\]\\]/g, '\\$&'),
+    ]),
+)
+
 const judged = async (copy: string, mutant: Mutant): Promise<Verdict> => {
   const path = join(copy, mutant.file)
   const source = await Bun.file(join(root, mutant.file)).text()
@@ -161,7 +175,9 @@ const judged = async (copy: string, mutant: Mutant): Promise<Verdict> => {
   const changed = `${source.slice(0, start)}${after}${source.slice(end)}`
   await Bun.write(path, importing ? `${importing}\n${changed}` : changed)
   const files = likely(mutant.file).slice(0, QUICK ? Number(QUICK) : undefined)
+  const killer = killers.get(nameOf(mutant).replace(/:\d+ /, ' '))
   const stages = [
+    ...(killer === undefined ? [] : [['-t', killer, ...files]]),
     ...(isWitnessed(mutant) ? [witnessing] : []),
     ...(/^(bound|closed)$/.test(mutant.kind) ? [describing] : []),
     ...files.map((file) => [file]),
