@@ -199,7 +199,7 @@ const judged = async (copy: string, mutant: Mutant): Promise<Verdict> => {
 const main = async (): Promise<number> => {
   const all = await telling()
   const seed = Number(SEED ?? Math.floor(Math.random() * 1_000_000))
-  const isDrawn = MUTANTS !== undefined && MUTANTS !== 'all'
+  const isDrawn = Boolean(MUTANTS) && MUTANTS !== 'all'
   const few = isDrawn
     ? drawn(all, Number(MUTANTS), seed)
     : all.filter((mutant) => MUTANTS === 'all' || isPromised(mutant))
