@@ -9,6 +9,7 @@ import { customType } from 'drizzle-orm/pg-core'
 export const moment = customType<{ data: string; driverData: string }>({
   dataType: () => 'timestamp (3) with time zone',
   fromDriver: (text) => {
+    if (text.length === 26 && text[10] === ' ') return `${text.slice(0, 10)}T${text.slice(11, 23)}Z`
     const [date, rest = ''] = text.split(' ')
     const [time = '', fraction = ''] = rest.replace('+00', '').split('.')
     return `${date}T${time}.${fraction.padEnd(3, '0')}Z`
