@@ -1,0 +1,103 @@
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { barplot, bench, group, run, summary } from 'mitata'
+import { tokensOf } from '../src/auth/tokens.ts'
+import { memoryCounters } from '../src/counters/memory.ts'
+import { toUtc } from '../src/instants.ts'
+import { NewTask, Task, TaskPage } from '../src/tasks/model.ts'
+import { sealsOf } from '../src/tasks/seals.ts'
+
+/*
+ * `bun run bench:micro`: what the parts of a request cost by themselves, with their spread. The
+ * shared limiter stores need a server each: `bun run bench:counters` measures those.
+ */
+
+const secrets = ['a secret that is long enough for the tests']
+const settings = { secrets, issuer: 'taskwarden', audience: 'taskwarden-api', ttlSeconds: 86_400 }
+const tokens = tokensOf(settings)
+const inAnHour = new Date(Date.now() + 3_600_000).toISOString()
+const token = await tokens.sign(Bun.randomUUIDv7(), Bun.randomUUIDv7(), inAnHour)
+const forged = token.replace(
+  /\.([^.])([^.]*)$/,
+  (_, first, rest) => `.${first === 'A' ? 'B' : 'A'}${rest}`,
+)
+/** More than the service remembers, so that in turn each is a stranger again. */
+const strangers = await Promise.all(
+  Array.from({ length: 20_000 }, () =>
+    tokens.sign(Bun.randomUUIDv7(), Bun.randomUUIDv7(), inAnHour),
+  ),
+)
+
+const task = {
+  id: Bun.randomUUIDv7(),
+  user_id: Bun.randomUUIDv7(),
+  title: 'Order new filters for the pump',
+  description: 'Two of the large ones, and a seal',
+  completed: false,
+  completed_at: null,
+  priority: 'high',
+  due_at: '2027-03-01T09:00:00.000Z',
+  tags: ['house', 'garden'],
+  version: 1,
+  created_at: '2026-11-20T23:16:35.474Z',
+  updated_at: '2026-11-20T23:16:35.474Z',
+}
+const draft = {
+  title: task.title,
+  description: task.description,
+  due_at: task.due_at,
+  tags: task.tags,
+}
+const page = { tasks: Array.from({ length: 20 }, () => task), next_cursor: null }
+const [newTask, oneTask, taskPage] = [NewTask, Task, TaskPage].map((schema) =>
+  TypeCompiler.Compile(schema),
+)
+const pageText = JSON.stringify(page)
+const seals = sealsOf(secrets)
+const position = [task.created_at, task.id] as const
+const sealed = seals.seal([...position], 'a user and a query')
+
+const times = Array.from({ length: 1000 }, (_, n) => new Date(1.8e12 + n * 1e8).toISOString())
+const timesElsewhere = times.map((time) => time.replace('Z', '+02:00'))
+
+let next = 0
+const turn = <Item>(items: Item[]): Item => {
+  next = (next + 1) % items.length
+  return items[next] as Item
+}
+
+group('guard', () => {
+  bench('a token seen before', () => tokens.verify(token))
+  bench('a token seen for the first time', () => tokens.verify(turn(strangers)))
+  bench('a forged token', () => tokens.verify(forged))
+})
+
+group('validation', () => {
+  bench('a new task', () => newTask?.Check(draft))
+  bench('a task that is answered', () => oneTask?.Check(task))
+  bench('a page of 20 that is answered', () => taskPage?.Check(page))
+  bench('a time in the form that is stored', () => toUtc(turn(times)))
+  bench('a time with an offset', () => toUtc(turn(timesElsewhere)))
+})
+
+group('serialisation', () => {
+  bench('a task to JSON', () => JSON.stringify(task))
+  bench('a page of 20 to JSON', () => JSON.stringify(page))
+  bench('a page of 20 from JSON', () => JSON.parse(pageText))
+  bench('sealing a cursor', () => seals.seal([...position], 'a user and a query'))
+  bench('opening a cursor', () => seals.open(sealed, 'a user and a query'))
+})
+
+const counters = memoryCounters()
+const keys = Array.from({ length: 10_000 }, (_, user) => `user:${user}`)
+const crowd = Array.from({ length: 200_000 }, (_, user) => `crowd:${user}`)
+
+barplot(() => {
+  summary(() => {
+    bench('limiter in memory: one user', () => counters.add('user:one', 3_600_000, 1_000_000))
+    bench('limiter in memory: 10 000 users', () => counters.add(turn(keys), 3_600_000, 1_000_000))
+    // Twice as many as there is room for: each newcomer takes the place of another.
+    bench('limiter in memory: full', () => counters.add(turn(crowd), 3_600_000, 1_000_000))
+  })
+})
+
+await run()

@@ -1,0 +1,113 @@
+import { accountsOf } from '../src/auth/repository.ts'
+import { connect } from '../src/db/client.ts'
+import { listingRepository } from '../src/tasks/listing-repository.ts'
+import { taskRepository } from '../src/tasks/repository.ts'
+import { bcryptCost, sessionId, taskId, userId } from './fixture.ts'
+
+/** A statement as it is sent, and what each of its parameters is, in order. */
+export type Statement = { text: string; parameters: string[] }
+
+/**
+ * The service's own statements, seen as its repositories send them. All that they are given
+ * differs, so that a parameter is known by its value.
+ */
+export const statementsOf = async (url: string): Promise<Record<string, Statement>> => {
+  const sent: { text: string; values: unknown[] }[] = []
+  const database = await connect(
+    { kind: 'postgres', url, migrationUrl: url, poolMax: 1, timeoutMs: 5000, prepare: 'auto' },
+    (text, values) => sent.push({ text, values }),
+  )
+  const caller = {
+    ...{ userId: userId(1), sessionId: sessionId(1) },
+    ...{ scope: undefined, address: '', requestId: '' },
+  }
+  const tasks = taskRepository(database.db)(caller)
+  const lists = listingRepository(database.db)(caller)
+  const accounts = accountsOf(database.db, 86_400)
+  const given = {
+    user: userId(1),
+    session: sessionId(1),
+    id: taskId(1, 1),
+    title: 'a title',
+    description: 'a description',
+    priority: 'urgent',
+    due_at: '2031-01-01T00:00:00.000Z',
+    tags: '{"a tag"}',
+    versions: '{"7"}',
+    completed: true,
+    key: 'infinity',
+    last: 'ffffffff-ffff-ffff-ffff-ffffffffffff',
+    rows: 21,
+    email: 'user1@example.test',
+    hash: `$2b$${bcryptCost}$${'u'.repeat(22)}${'e'.repeat(31)}`,
+  }
+  const { id, title, description, priority, due_at, hash } = given
+  const task = { title, description, priority: priority as 'urgent', due_at, tags: ['a tag'] }
+  const calls = {
+    find: () => tasks.find(id),
+    list: () => lists.page({}, { sort: '-created_at', rows: given.rows, after: undefined }),
+    add: () => tasks.add(task),
+    replace: () => tasks.replace(id, { ...task, completed: true }, [7]),
+    complete: () => tasks.complete(id, true, [7]),
+    remove: () => tasks.remove(id, [7]),
+    credentials: () => accounts.credentials(given.email),
+    signIn: () => accounts.signIn(given.user, hash, hash),
+  }
+
+  const statements: Record<string, Statement> = {}
+  for (const [name, call] of Object.entries(calls)) {
+    sent.length = 0
+    await call()
+    const [statement] = sent
+    if (statement === undefined || sent.length !== 1)
+      throw new Error(`${name} is not one statement`)
+    const { text, values } = statement
+    statements[name] = { text, parameters: values.map((value) => nameOf(value, values, given)) }
+  }
+  await database.close()
+  return statements
+}
+
+const instant = /^\d{4}-\d\d-\d\dT/
+
+const nameOf = (value: unknown, values: unknown[], given: Record<string, unknown>): string => {
+  const known = Object.keys(given).find((name) => given[name] === value)
+  if (known !== undefined) return known
+  if (value === null) return 'nothing'
+  if (typeof value !== 'string') throw new Error(`what is ${value}?`)
+  if (!instant.test(value)) return 'fresh_id'
+  // Of two moments that nobody has given, the later one is when a session ends.
+  const moments = values.filter(
+    (one): one is string =>
+      typeof one === 'string' && instant.test(one) && !Object.values(given).includes(one),
+  )
+  const now = moments.toSorted()[0]
+  return value === now ? 'now' : 'expires'
+}
+
+/** For pgbench, which knows numbers: each parameter as the expression of a `user` and a `task`. */
+export const scriptOf = ({ text, parameters }: Statement): string => {
+  const group = (name: string) =>
+    `('00000000-0000-7000-${name}-' || lpad(to_hex(:user::int), 12, '0'))::uuid`
+  const expressions: Record<string, string> = {
+    user: group('8000'),
+    session: group('9000'),
+    id: `(lpad(to_hex(:task::int), 8, '0') || '-0000-7000-a000-' || lpad(to_hex(:user::int), 12, '0'))::uuid`,
+    fresh_id: 'gen_random_uuid()',
+    now: "date_trunc('milliseconds', now())",
+    key: "'infinity'",
+    last: "'ffffffff-ffff-ffff-ffff-ffffffffffff'",
+    rows: '21',
+    title: "'Replace the filters of the pump'",
+    description: "'Both of them'",
+    priority: "'high'",
+    due_at: "'2027-03-01T09:00:00Z'",
+    tags: "'{house,garden}'",
+    versions: 'null',
+    completed: parameters.includes('title') ? 'true' : 'null',
+  }
+  return text.replace(
+    /\$(\d+)/g,
+    (_, number) => expressions[parameters[number - 1] ?? ''] ?? 'null',
+  )
+}
