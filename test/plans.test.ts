@@ -214,7 +214,9 @@ describe('of 100 000 tasks, with statistics,', () => {
       expect(status).toBe(200)
     })
 
-    for (const mode of modes) {
+    // PGlite prepares nothing, so it never has a generic plan: each statement is planned with its values.
+    const { kind } = await database()
+    for (const mode of kind === 'embedded' ? modes.slice(0, 1) : modes) {
       const { scans, rows, skipped } = readingOf(await explain(statement!, mode))
       const read = scans.filter((scan) => !scan.startsWith('ModifyTable'))
       for (const scan of read) expect(scan).toMatch(/tasks_user_id_id_pk|Bitmap Heap/)
