@@ -40,7 +40,7 @@ export const tokenRepository = (db: Db, { userId, sessionId }: Caller) => {
         db
           .select({ user_id: sessions.user_id })
           .from(sessions)
-          .innerJoin(locked, eq(locked.user_id, sessions.user_id))
+          .innerJoin(locked, always)
           .where(and(eq(sessions.user_id, userId), eq(sessions.id, sessionId)))
           .for('key share', { of: sessions }),
       )
