@@ -235,6 +235,18 @@ describe('a token of a shared secret', () => {
     expect(statuses).toEqual([200, 200, 429])
   })
 
+  test('is looked up in no schema that is not there yet: 503, and no statement', async () => {
+    const api = await service({ TRUSTED_ISSUERS: JSON.stringify([shared]) }, { isUp: () => false })
+    const token = await signed(claimsOf({ sub: Bun.randomUUIDv7() }))
+    let status = 0
+
+    const sent = await sentBy(async () => {
+      status = await statusOf(api, token)
+    })
+
+    expect([status, sent]).toEqual([503, []])
+  })
+
   test('is taken where sign-up is closed here', async () => {
     const api = await trusting([shared], { REGISTRATION: 'closed' })
 

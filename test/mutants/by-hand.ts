@@ -138,6 +138,12 @@ export const equivalent: {
   why: string
 }[] = [
   {
+    file: 'src/auth/identity-repository.ts',
+    kind: 'limit',
+    before: '5',
+    why: 'how often to look again is a matter of patience: the rounds that races need are fewer',
+  },
+  {
     file: 'src/auth/tokens.ts',
     kind: 'by hand',
     before: " algorithms: ['HS256'], ",
