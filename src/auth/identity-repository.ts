@@ -1,7 +1,7 @@
 import { and, eq, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../db/client.ts'
 import { DatabaseUnavailable, reading, writing } from '../db/faults.ts'
-import { lockOf } from '../db/live.ts'
+import { always, lockOf } from '../db/live.ts'
 import { now } from '../db/now.ts'
 import { identities, sessions, userChanges, users } from '../db/schema.ts'
 import { rowOf, type Session } from './repository.ts'
@@ -111,7 +111,7 @@ const extending = (db: Db, userId: string, session: Session, issuer: string) => 
     db
       .select({ user_id: users.id })
       .from(users)
-      .innerJoin(locked, eq(locked.user_id, users.id))
+      .innerJoin(locked, always)
       .where(and(eq(users.id, userId), isNull(users.disabled_at)))
       .for('share', { of: users }),
   )

@@ -8,7 +8,7 @@ const first: [file: RegExp, tests: string][] = [
   [/auth\/tokens/, 'tokens personal-tokens limits accounts'],
   [/auth\/attempts/, 'attempts limits accounts'],
   [/auth\/passwords/, 'accounts attempts limits'],
-  [/auth\/(callers|identity|key-sets|trusted|verdicts)/, 'trusted-issuers tokens'],
+  [/auth\/(callers|identity|key-sets|trusted|verdicts)/, 'trusted-issuers commands tokens'],
   [/auth\/operator-/, 'commands'],
   [/auth\/(account-routes|sign-in)/, 'accounts attempts limits input races isolation'],
   [/auth\/token-/, 'personal-tokens commands isolation tokens limits'],
