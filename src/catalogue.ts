@@ -25,7 +25,9 @@ export const catalogue = {
   'insufficient-scope': {
     status: 403,
     title: 'The token may not do this',
-    cause: 'It is a personal access token: it may only read, or this is about the account.',
+    cause:
+      'It is a personal access token, or one of another identity provider: its scope does not go so ' +
+      'far, or this is about the account.',
     cure: 'Use a token with the scope `tasks:write`, or sign in.',
   },
   'registration-closed': {
@@ -146,7 +148,9 @@ export const catalogue = {
   unavailable: {
     status: 503,
     title: 'The service cannot answer right now',
-    cause: 'The database, the limiter or the password queue could not answer in time.',
+    cause:
+      'The database, the limiter, the password queue or the keys of a trusted issuer could not ' +
+      'answer in time.',
     cure: 'Repeat the request after the seconds of `Retry-After`.',
   },
 } as const
