@@ -7,7 +7,7 @@ import type { Sql } from 'postgres'
 import { createApp } from '../src/app.ts'
 import { type Config, readConfig } from '../src/config.ts'
 import type { Counters } from '../src/counters/counters.ts'
-import { connect, type Database, type Db } from '../src/db/client.ts'
+import { connect, type Database, type Db, type Sender } from '../src/db/client.ts'
 import { sessions, tasks, userChanges, users } from '../src/db/schema.ts'
 import { type Facts, logTo } from '../src/http/log.ts'
 import { upkeep } from '../src/tasks/upkeep.ts'
@@ -39,7 +39,7 @@ export const database = (): Promise<Database> => {
  */
 const witnessed = async (): Promise<Db> => {
   const { db, kind } = await database()
-  const { $client: driver } = db as unknown as { $client: PGlite & Sql }
+  const { $client: driver } = db as unknown as { $client: PGlite & Sql & Sender }
   type Send = (text: string, params?: unknown[], ...rest: unknown[]) => unknown
   const saw =
     (send: Send): Send =>
@@ -50,7 +50,7 @@ const witnessed = async (): Promise<Db> => {
   const client = new Proxy(driver, {
     get: (from, name) => {
       const found = Reflect.get(from, name, from)
-      return name === 'query' || name === 'unsafe' ? saw(found) : found
+      return name === 'query' || name === 'unsafe' || name === 'arrays' ? saw(found) : found
     },
   })
   const drizzled =
@@ -175,7 +175,7 @@ export const service = async (env: Record<string, string> = {}, failing: Failing
 /** A database of which every statement does what is said: throw, or never answer. */
 const dbThat = (does: () => unknown): Db => {
   const query = async () => does()
-  const client = Object.assign(Object.create(PGlite.prototype), { query })
+  const client = Object.assign(Object.create(PGlite.prototype), { query, arrays: query })
   return drizzle(client, { casing: 'snake_case' }) as unknown as Db
 }
 

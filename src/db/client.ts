@@ -7,7 +7,10 @@ import { openPostgres, type PostgresSettings } from './postgres.ts'
  * What a repository works with: Drizzle over postgres.js or PGlite. `transaction` is not for
  * use: on postgres.js it throws, since every statement may run on another connection.
  */
-export type Db = PgDatabase<PgQueryResultHKT>
+export type Db = PgDatabase<PgQueryResultHKT> & { $client: Sender }
+
+/** Sends a statement under a name of the driver's, and gives its rows as the driver reads them. */
+export type Sender = { arrays(text: string, values: unknown[]): Promise<unknown[][]> }
 
 export type Database = {
   db: Db

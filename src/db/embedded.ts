@@ -1,12 +1,13 @@
-import type { PGlite, QueryOptions } from '@electric-sql/pglite'
+import { type PGlite, type QueryOptions, types } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
 import type { Database, Observe } from './client.ts'
 import { takeDataDirectory } from './data-directory.ts'
+import { deadlineAfter } from './deadline.ts'
 import { reading } from './faults.ts'
 import { applyMigrations, type SendInTransaction, standingOf } from './migrate.ts'
 import { allowance } from './patience.ts'
 import { openPGlite, template } from './template.ts'
-import { deadlineAfter, turns } from './turns.ts'
+import { turns } from './turns.ts'
 
 export type EmbeddedSettings = {
   kind: 'embedded'
@@ -14,6 +15,12 @@ export type EmbeddedSettings = {
   dataDir: string | undefined
   /** How long a statement may wait for its turn; one that runs blocks the loop and cannot be stopped. */
   timeoutMs: number
+}
+
+/** Instants are left as PostgreSQL writes them: a column of ours reads them. */
+const inArrays: QueryOptions = {
+  rowMode: 'array',
+  parsers: { [types.TIMESTAMPTZ]: (text: string) => text },
 }
 
 /** PGlite has no autovacuum: without statistics it sorts a whole table for one page of a filtered list. */
@@ -31,7 +38,7 @@ export const openEmbedded = async (
     await release()
     throw error
   })
-  const { enter, leave, refuseAll, state } = turns(1)
+  const { enter, wait, leave, refuseAll, state } = turns(1)
   let analyzeAt = performance.now() + firstAnalyzeMs
 
   /** In the wake of a statement and in its turn, so that a process that nobody uses does nothing. */
@@ -44,7 +51,7 @@ export const openEmbedded = async (
   const inTurn = async <Result>(run: () => Promise<Result>): Promise<Result> => {
     const deadline = deadlineAfter(Math.max(0, allowance(timeoutMs).leftMs))
     try {
-      await enter(deadline)
+      if (!enter()) await wait(deadline)
       return await run().finally(() => void analyzeWhenDue().finally(leave))
     } finally {
       deadline.clear()
@@ -54,6 +61,11 @@ export const openEmbedded = async (
   const client = Object.assign(pglite, {
     query: <Row>(text: string, params?: unknown[], options?: QueryOptions) =>
       inTurn(() => query<Row>(text, params, options)),
+    arrays: async (text: string, values: unknown[]) => {
+      observe?.(text, values)
+      const { rows } = await client.query<unknown[]>(text, values, inArrays)
+      return rows
+    },
   })
   const logger = observe && { logQuery: observe }
   const db = drizzle(client, { casing: 'snake_case', ...(logger && { logger }) })

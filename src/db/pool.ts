@@ -1,9 +1,10 @@
 import postgres, { type Sql } from 'postgres'
 import type { Address } from './address.ts'
 import { type Connection, openConnection, type Pace, paceOf } from './connection.ts'
+import { type Deadline, deadlineAfter } from './deadline.ts'
 import { DatabaseUnavailable } from './faults.ts'
 import { allowance } from './patience.ts'
-import { type Deadline, deadlineAfter, turns } from './turns.ts'
+import { turns } from './turns.ts'
 
 /** How long a statement that was cancelled may take to stop before its connection is cut. */
 const graceMs = 1_000
@@ -31,10 +32,11 @@ type PoolSettings = {
  */
 export const poolOf = (settings: PoolSettings) => {
   const { address, max, timeoutMs } = settings
-  const { enter, leave, refuseAll, state } = turns(max)
+  const { enter, wait, leave, refuseAll, state } = turns(max)
   const pace = paceOf()
   const idle: Connection[] = []
-  const running = new Set<Promise<unknown>>()
+  let running = 0
+  const ended = Promise.withResolvers<void>()
   let { pooled } = address
   let closed = false
 
@@ -52,7 +54,7 @@ export const poolOf = (settings: PoolSettings) => {
     deadline: Deadline,
     connectionFor: () => Connection,
   ): Promise<Rows> => {
-    await enter(deadline)
+    if (!enter()) await wait(deadline)
     const connection = connectionFor()
     const release = () => {
       if (closed || connection.closed || connectionFor !== take) connection.destroy()
@@ -61,15 +63,16 @@ export const poolOf = (settings: PoolSettings) => {
     }
     const query = send(connection.sql)
     try {
-      const rows = await Promise.race([query, deadline.passed])
+      const rows = await deadline.race(query)
       release()
       return rows
     } catch (error) {
-      if (deadline.expired()) void cancel(connection, query).finally(leave)
-      else {
-        if (!survived(error)) connection.destroy()
-        release()
+      if (deadline.expired()) {
+        void cancel(connection, query).finally(leave)
+        throw new DatabaseUnavailable('deadline')
       }
+      if (!survived(error)) connection.destroy()
+      release()
       throw error
     }
   }
@@ -79,6 +82,7 @@ export const poolOf = (settings: PoolSettings) => {
     const { leftMs, isPatient, wholeMs } = allowance(timeoutMs)
     if (leftMs <= 0) throw new DatabaseUnavailable('deadline')
     const deadline = deadlineAfter(leftMs)
+    running++
     // The server ends a statement after a time that its connection was opened with.
     const connectionFor = isPatient
       ? () => open({ ...settings, timeoutMs: wholeMs }, pace, pooled)
@@ -92,24 +96,20 @@ export const poolOf = (settings: PoolSettings) => {
       return await attempt(send, deadline, connectionFor)
     } finally {
       deadline.clear()
+      running--
+      if (closed && running === 0) ended.resolve()
     }
   }
 
   return {
     state,
 
-    run<Rows>(send: Send<Rows>): Promise<Rows> {
-      const result = run(send)
-      running.add(result)
-      const done = () => running.delete(result)
-      result.then(done, done)
-      return result
-    },
+    run,
 
     async close() {
       closed = true
       refuseAll()
-      await Promise.allSettled(running)
+      if (running > 0) await ended.promise
       for (const connection of idle.splice(0)) connection.destroy()
     },
   }

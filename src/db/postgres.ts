@@ -21,6 +21,10 @@ export type PostgresSettings = {
 const migrationConnectSeconds = 10
 const migrationMinutesMax = 15
 
+/** `simple`: without parameters postgres.js would take the simple protocol, which cannot prepare. */
+const extended = { simple: false }
+const prepared = { ...extended, prepare: true }
+
 /** PostgreSQL by our own pool of postgres.js connections; nothing is connected yet. */
 export const openPostgres = (settings: PostgresSettings, observe?: Observe): Database => {
   const { url, poolMax: max, timeoutMs, prepare } = settings
@@ -33,13 +37,11 @@ export const openPostgres = (settings: PostgresSettings, observe?: Observe): Dat
   const pool = poolOf({ address: addressOf(url), max, timeoutMs, prepare, dress })
 
   const unsafe = (text: string, params: ParameterOrJSON<never>[] = [], options: Prepare = {}) => {
-    // `simple`: without parameters postgres.js would take the simple protocol, which cannot prepare.
-    const extended = { ...options, simple: false }
     let inArrays = false
     // Sent a microtask later, when the caller has said whether it wants arrays.
     const rows = Promise.resolve().then(() =>
       pool.run((sql) => {
-        const query = sql.unsafe(text, params, extended)
+        const query = sql.unsafe(text, params, { ...options, ...extended })
         return inArrays ? query.values() : query
       }),
     )
@@ -52,7 +54,12 @@ export const openPostgres = (settings: PostgresSettings, observe?: Observe): Dat
   const begin = () => {
     throw new Error('one statement a request: there are no transactions on the pool')
   }
-  const client = Object.assign(model, { unsafe, begin })
+  const arrays = (text: string, values: unknown[]): Promise<unknown[][]> => {
+    observe?.(text, values)
+    const given = values as ParameterOrJSON<never>[]
+    return pool.run((sql) => sql.unsafe(text, given, prepared).values())
+  }
+  const client = Object.assign(model, { unsafe, begin, arrays })
   const logger = observe && { logQuery: observe }
   const db = drizzle(client, { casing: 'snake_case', ...(logger && { logger }) })
 

@@ -1,27 +1,8 @@
+import type { Deadline } from './deadline.ts'
 import { DatabaseUnavailable } from './faults.ts'
 
 /** More statements than this do not wait, they are refused: a queue without end only hides an outage. */
 const waitingMax = 10_000
-
-export type Deadline = { expired(): boolean; passed: Promise<never>; clear(): void }
-
-/** The moment at which a statement's caller is told to give up. */
-export const deadlineAfter = (timeoutMs: number): Deadline => {
-  const at = performance.now() + timeoutMs
-  let told = false
-  const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => {
-    told = true
-    reject(new DatabaseUnavailable('deadline'))
-  }, timeoutMs)
-  promise.catch(() => {})
-  return {
-    // `told` too: a timer may fire a moment early, and then the clock disagrees.
-    expired: () => told || performance.now() >= at,
-    passed: promise,
-    clear: () => clearTimeout(timer),
-  }
-}
 
 type Waiting = { deadline: Deadline; enter: () => void; refuse: (error: Error) => void }
 
@@ -43,35 +24,40 @@ export const turns = (max: number) => {
     }
   }
 
+  const wait = async (deadline: Deadline) => {
+    if (waiting.size >= waitingMax) throw new DatabaseUnavailable('queue')
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const mine: Waiting = {
+      deadline,
+      enter: () => {
+        taken++
+        resolve()
+      },
+      refuse: reject,
+    }
+    waiting.add(mine)
+    try {
+      await deadline.race(promise)
+    } catch (error) {
+      waiting.delete(mine)
+      throw error
+    }
+  }
+
   return {
     leave,
 
     /** How many have a turn, and how many wait for one. */
     state: () => ({ max, used: taken, waiting: waiting.size }),
 
-    async enter(deadline: Deadline) {
-      if (taken < max) {
-        taken++
-        return
-      }
-      if (waiting.size >= waitingMax) throw new DatabaseUnavailable('queue')
-      const { promise, resolve, reject } = Promise.withResolvers<void>()
-      const mine: Waiting = {
-        deadline,
-        enter: () => {
-          taken++
-          resolve()
-        },
-        refuse: reject,
-      }
-      waiting.add(mine)
-      try {
-        await Promise.race([promise, deadline.passed])
-      } catch (error) {
-        waiting.delete(mine)
-        throw error
-      }
+    /** Whether a turn was free, and is taken now; who finds none has to `wait`. */
+    enter: (): boolean => {
+      if (taken >= max) return false
+      taken++
+      return true
     },
+
+    wait,
 
     /** Whoever waits is refused; who has a turn keeps it. */
     refuseAll() {

@@ -2,6 +2,7 @@ import type { Caller } from '../auth/caller.ts'
 import type { Db } from '../db/client.ts'
 import { writing } from '../db/faults.ts'
 import { now } from '../db/now.ts'
+import { prepared } from '../db/prepared.ts'
 import { toUtc } from '../instants.ts'
 import { batching, batchingOnce } from './batch-statements.ts'
 import type { NewTask, Task } from './model.ts'
@@ -32,8 +33,8 @@ export type Batched =
 
 /** Batches of whoever asks; nothing where their session has ended. */
 export const batchRepository = (db: Db) => {
-  const plain = batching(db).prepare('tasks_batch')
-  const keyed = batchingOnce(db).prepare('tasks_batch_once')
+  const plain = prepared(db, batching(db))
+  const keyed = prepared(db, batchingOnce(db))
 
   return ({ userId, sessionId }: Caller) =>
     (created: Created[], wanted: Wanted[], once?: Once): Promise<Batched | undefined> => {

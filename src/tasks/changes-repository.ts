@@ -4,6 +4,7 @@ import type { Db } from '../db/client.ts'
 import { reading } from '../db/faults.ts'
 import { anyone } from '../db/live.ts'
 import { now } from '../db/now.ts'
+import { prepared } from '../db/prepared.ts'
 import { tasks, taskTombstones, userChanges } from '../db/schema.ts'
 import type { Change } from './bulk-model.ts'
 import type { Task } from './model.ts'
@@ -84,12 +85,11 @@ const statementOf = (db: Db) => {
     .from(live)
     .innerJoin(head, always)
     .leftJoinLateral(either, always)
-    .prepare('changes')
 }
 
 /** What has happened to the tasks of whoever asks; nothing where their session has ended. */
 export const changesRepository = (db: Db) => {
-  const statement = statementOf(db)
+  const statement = prepared(db, statementOf(db))
 
   return ({ userId, sessionId }: Caller) =>
     /** `since` nothing: a snapshot of what is not deleted, as the first of the changes. */

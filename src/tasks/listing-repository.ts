@@ -4,6 +4,7 @@ import type { Db } from '../db/client.ts'
 import { reading } from '../db/faults.ts'
 import { always, anyone, partsOf, type Who } from '../db/live.ts'
 import { now } from '../db/now.ts'
+import { prepared } from '../db/prepared.ts'
 import { tasks } from '../db/schema.ts'
 import { toUtc } from '../instants.ts'
 import type { Sort, Task, TaskQuery, TrashedTask } from './model.ts'
@@ -82,10 +83,10 @@ type PageValues = {
 const preparedOf = (db: Db) => {
   const { placeholder } = sql
   const values = { key: placeholder('key'), last: placeholder('last'), rows: placeholder('rows') }
-  const prepared = (sort: Sort) => pageOf(db, anyone, sort, values).prepare(`tasks_${sort}`)
+  const page = (sort: Sort) => prepared(db, pageOf(db, anyone, sort, values))
   return Object.fromEntries(
-    Object.keys(sortKeys).map((sort) => [sort, prepared(sort as Sort)]),
-  ) as Record<Sort, ReturnType<typeof prepared>>
+    Object.keys(sortKeys).map((sort) => [sort, page(sort as Sort)]),
+  ) as Record<Sort, ReturnType<typeof page>>
 }
 
 const trashOf = (db: Db) => {
@@ -106,8 +107,8 @@ const trashOf = (db: Db) => {
 
 /** The lists of whoever asks; nothing where their session has ended. */
 export const listingRepository = (db: Db) => {
-  const prepared = preparedOf(db)
-  const trash = trashOf(db).prepare('trash')
+  const pages = preparedOf(db)
+  const trash = prepared(db, trashOf(db))
 
   return ({ userId, sessionId }: Caller) => {
     const who = () => ({ user: userId, session: sessionId, now: now() })
@@ -120,7 +121,7 @@ export const listingRepository = (db: Db) => {
         const found = await reading(() =>
           Object.keys(filters).length > 0
             ? pageOf(db, who(), sort, values, conditionOf(filters))
-            : prepared[sort].execute({ ...who(), ...values }),
+            : pages[sort].execute({ ...who(), ...values }),
         )
         return found.length === 0 ? undefined : found.flatMap(({ task }) => task ?? [])
       },

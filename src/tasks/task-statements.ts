@@ -1,6 +1,7 @@
 import { and, eq, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../db/client.ts'
 import { anyone } from '../db/live.ts'
+import { prepared } from '../db/prepared.ts'
 import { tasks } from '../db/schema.ts'
 import {
   asJson,
@@ -24,18 +25,15 @@ export const statementsOf = (db: Db) => {
   const inTrash = and(mineTrashed, byId)
 
   return {
-    find: db.with(live, found).select().from(live).leftJoin(found, always).prepare('tasks_find'),
-    add: db.with(live, numbered, added).select().from(added).prepare('tasks_add'),
-    addOnce: addingOnce(db).prepare('tasks_add_once'),
-    replace: changing(db, {
-      ...draft,
-      ...completing(given('completed', 'boolean')),
-    }).prepare('tasks_replace'),
-    change: changing(db, merging).prepare('tasks_change'),
-    complete: changing(db, completing(flipping)).prepare('tasks_complete'),
-    completeOnce: changingOnce(db, completing(flipping)).prepare('tasks_complete_once'),
-    remove: changing(db, { deleted_at: at }).prepare('tasks_remove'),
-    restore: changing(db, { deleted_at: sql`null` }, inTrash).prepare('tasks_restore'),
+    find: prepared(db, db.with(live, found).select().from(live).leftJoin(found, always)),
+    add: prepared(db, db.with(live, numbered, added).select().from(added)),
+    addOnce: prepared(db, addingOnce(db)),
+    replace: prepared(db, changing(db, { ...draft, ...completing(given('completed', 'boolean')) })),
+    change: prepared(db, changing(db, merging)),
+    complete: prepared(db, changing(db, completing(flipping))),
+    completeOnce: prepared(db, changingOnce(db, completing(flipping))),
+    remove: prepared(db, changing(db, { deleted_at: at })),
+    restore: prepared(db, changing(db, { deleted_at: sql`null` }, inTrash)),
   }
 }
 

@@ -4,6 +4,7 @@ import type { Db } from '../db/client.ts'
 import { reading, writing } from '../db/faults.ts'
 import { now } from '../db/now.ts'
 import { patiently } from '../db/patience.ts'
+import { prepared } from '../db/prepared.ts'
 import { tasks } from '../db/schema.ts'
 import type { Task } from './model.ts'
 import { type InFlight, type KeptAnswer, type Once, orAgain } from './repository.ts'
@@ -22,7 +23,7 @@ const exportingOf = (db: Db) => {
     .orderBy(asc(tasks.id))
     .limit(sql.placeholder('rows'))
     .as('task')
-  return db.with(live).select().from(live).leftJoinLateral(task, always).prepare('tasks_export')
+  return prepared(db, db.with(live).select().from(live).leftJoinLateral(task, always))
 }
 
 /** All rows by one statement: all of them, or none. */
@@ -56,19 +57,19 @@ const importingOf = (db: Db) => {
   )
 
   return {
-    plain: db
-      .with(live, numbered, imported, counted)
-      .select()
-      .from(live)
-      .innerJoin(counted, always)
-      .prepare('tasks_import'),
-    keyed: db
-      .with(live, numbered, earlier, expired, importedOnce, countedOnce, kept)
-      .select()
-      .from(live)
-      .innerJoin(countedOnce, always)
-      .leftJoin(earlier, always)
-      .prepare('tasks_import_once'),
+    plain: prepared(
+      db,
+      db.with(live, numbered, imported, counted).select().from(live).innerJoin(counted, always),
+    ),
+    keyed: prepared(
+      db,
+      db
+        .with(live, numbered, earlier, expired, importedOnce, countedOnce, kept)
+        .select()
+        .from(live)
+        .innerJoin(countedOnce, always)
+        .leftJoin(earlier, always),
+    ),
   }
 }
 

@@ -3,6 +3,7 @@ import type { Caller } from '../auth/caller.ts'
 import type { Db } from '../db/client.ts'
 import { writing } from '../db/faults.ts'
 import { now } from '../db/now.ts'
+import { prepared } from '../db/prepared.ts'
 import { tasks, taskTombstones, userChanges } from '../db/schema.ts'
 import { idOf } from '../shapes.ts'
 import { byId, commonParts, mineInTrash, mineTrashed } from './statements.ts'
@@ -50,8 +51,8 @@ export const trashRepository = (db: Db) => {
     )
     return db.with(live, locked, gone, buried, erased).select().from(live).leftJoin(erased, always)
   }
-  const erase = statement(and(mineTrashed, byId)).prepare('trash_erase')
-  const empty = statement(mineInTrash).prepare('trash_empty')
+  const erase = prepared(db, statement(and(mineTrashed, byId)))
+  const empty = prepared(db, statement(mineInTrash))
 
   return ({ userId, sessionId }: Caller) => {
     const bound = () => ({ user: userId, session: sessionId, now: now() })

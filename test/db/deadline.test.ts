@@ -1,0 +1,53 @@
+import { expect, test } from 'bun:test'
+import { deadlineAfter } from '../../src/db/deadline.ts'
+
+const never = new Promise<never>(() => {})
+const codeOf = (work: Promise<unknown>) => work.catch((error) => error.code)
+
+test('each deadline passes, at its own time and not before, whichever was set first', async () => {
+  const started = performance.now()
+  const waits = [60, 20, 40].map(async (ms) => {
+    const code = await codeOf(deadlineAfter(ms).race(never))
+    return { code, early: performance.now() - started < ms - 1 }
+  })
+
+  const passed = { code: 'deadline', early: false }
+  expect(await Promise.all(waits)).toEqual([passed, passed, passed])
+})
+
+test('work that ends in time is given, with its own error too', async () => {
+  const deadline = deadlineAfter(60_000)
+
+  expect(await deadline.race(Promise.resolve('done'))).toBe('done')
+  await expect(deadline.race(Promise.reject(new Error('its own')))).rejects.toThrow('its own')
+  expect(deadline.expired()).toBe(false)
+  deadline.clear()
+})
+
+test('a deadline that was cleared passes for nobody, and the others do', async () => {
+  const cleared = deadlineAfter(10)
+  const first = cleared.race(never).then(
+    () => 'ended',
+    () => 'refused',
+  )
+  cleared.clear()
+  await codeOf(deadlineAfter(30).race(never))
+
+  expect(await Promise.race([first, 'still waiting'])).toBe('still waiting')
+})
+
+test('what begins after its deadline has passed is refused at once', async () => {
+  const deadline = deadlineAfter(1)
+  await codeOf(deadline.race(never))
+
+  expect(deadline.expired()).toBe(true)
+  expect(await codeOf(deadline.race(never))).toBe('deadline')
+})
+
+test('a deadline has passed although the loop was blocked and no timer came', () => {
+  const deadline = deadlineAfter(1)
+  Bun.sleepSync(3)
+
+  expect(deadline.expired()).toBe(true)
+  deadline.clear()
+})
