@@ -1,3 +1,4 @@
+import { Answer } from '../answer.ts'
 import { refusals } from '../errors.ts'
 import { NoBody, NoContent } from '../shapes.ts'
 import {
@@ -28,7 +29,7 @@ export const unlessOnce = [
 
 export const listTrash = {
   query: TrashQuery,
-  response: { 200: TrashPage, ...refusals('malformed-request', 'invalid-request') },
+  response: { 200: Answer(TrashPage), ...refusals('malformed-request', 'invalid-request') },
   detail: {
     tags: tags.trash,
     operationId: 'listTrash',
@@ -41,7 +42,7 @@ export const listTrash = {
 export const restore = {
   params: TaskId,
   body: NoBody,
-  response: { 200: Task, ...refusals('task-not-found', 'version-mismatch') },
+  response: { 200: Answer(Task), ...refusals('task-not-found', 'version-mismatch') },
   detail: {
     tags: tags.trash,
     operationId: 'restoreTask',
@@ -72,7 +73,7 @@ export const emptyTrash = {
 export const batch = {
   body: Batch,
   response: {
-    200: BatchDone,
+    200: Answer(BatchDone),
     ...refusals('task-not-found', 'version-mismatch', ...unlessOnce),
   },
   detail: {
@@ -90,7 +91,7 @@ export const batch = {
 export const changes = {
   query: ChangesQuery,
   response: {
-    200: ChangesPage,
+    200: Answer(ChangesPage),
     ...refusals('malformed-request', 'sync-expired', 'invalid-request'),
   },
   detail: {

@@ -1,4 +1,5 @@
 import { t } from 'elysia'
+import { Answer } from '../answer.ts'
 import { refusals } from '../errors.ts'
 import { NoBody } from '../shapes.ts'
 import { unlessOnce } from './bulk-operations.ts'
@@ -21,7 +22,7 @@ const tags = ['Tasks']
 
 export const list = {
   query: TaskQuery,
-  response: { 200: TaskPage, ...refusals('malformed-request', 'invalid-request') },
+  response: { 200: Answer(TaskPage), ...refusals('malformed-request', 'invalid-request') },
   detail: {
     tags,
     operationId: 'listTasks',
@@ -34,7 +35,7 @@ export const list = {
 
 export const add = {
   body: NewTask,
-  response: { 201: Task, ...refusals(...unlessOnce) },
+  response: { 201: Answer(Task), ...refusals(...unlessOnce) },
   detail: {
     tags,
     operationId: 'createTask',
@@ -47,7 +48,11 @@ export const add = {
 
 export const read = {
   params: TaskId,
-  response: { 200: Task, 304: t.Undefined(), ...refusals('malformed-request', 'task-not-found') },
+  response: {
+    200: Answer(Task),
+    304: t.Undefined(),
+    ...refusals('malformed-request', 'task-not-found'),
+  },
   detail: {
     tags,
     operationId: 'readTask',
@@ -59,7 +64,10 @@ export const read = {
 export const replace = {
   params: TaskId,
   body: TaskReplacement,
-  response: { 200: Task, ...refusals('task-not-found', 'version-mismatch', 'invalid-request') },
+  response: {
+    200: Answer(Task),
+    ...refusals('task-not-found', 'version-mismatch', 'invalid-request'),
+  },
   detail: {
     tags,
     operationId: 'replaceTask',
@@ -72,7 +80,10 @@ export const replace = {
 export const change = {
   params: TaskId,
   body: TaskChanges,
-  response: { 200: Task, ...refusals('task-not-found', 'version-mismatch', 'invalid-request') },
+  response: {
+    200: Answer(Task),
+    ...refusals('task-not-found', 'version-mismatch', 'invalid-request'),
+  },
   detail: {
     tags,
     operationId: 'changeTask',
