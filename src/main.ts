@@ -1,11 +1,22 @@
 import { run } from './commands/run.ts'
 import type { Terminal } from './commands/terminal.ts'
 
+/** How long a line may wait for others, to be written with them in one piece. */
+const lineMsMax = 20
+let lines = ''
+const write = () => {
+  if (lines !== '') process.stdout.write(lines)
+  lines = ''
+}
+
 /** The edge of the process: arguments, environment, streams, signals. */
 const terminal: Terminal = {
   env: process.env,
   isWatched: process.stdout.isTTY,
-  say: (line) => void process.stdout.write(`${line}\n`),
+  say: (line) => {
+    if (lines === '') setTimeout(write, lineMsMax)
+    lines += `${line}\n`
+  },
   complain: (line) => console.error(line),
   input: () => Bun.stdin.text(),
   onSignal: (handler) => void process.on('SIGTERM', handler).on('SIGINT', handler),
@@ -15,9 +26,11 @@ const terminal: Terminal = {
 /** Longest wait for somebody who does not read what was said. */
 const flushMsMax = 2000
 
+process.on('exit', write)
 // Whoever read the log has gone: that is no reason to go too.
 process.stdout.on('error', () => {})
 const code = await run(process.argv.slice(2), terminal)
+write()
 const flushed = new Promise<void>((resolve) => process.stdout.end(() => resolve()))
 await Promise.race([flushed, Bun.sleep(flushMsMax)])
 process.exit(code)

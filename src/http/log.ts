@@ -15,24 +15,22 @@ export const logTo = (write: (line: string) => void, least: Level | 'silent'): L
     (level: Level) =>
     (event: string, facts: Facts = {}) => {
       if (least === 'silent' || levels.indexOf(level) < levels.indexOf(least)) return
-      const { error, ...rest } = facts
-      const time = new Date().toISOString()
-      write(
-        JSON.stringify({ time, level, event, ...rest, ...(error !== undefined && named(error)) }),
-      )
+      const line = { time: new Date().toISOString(), level, event }
+      const error = facts.error !== undefined && named(facts.error)
+      write(JSON.stringify(Object.assign(line, facts, error)))
     }
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 
 const named = (error: unknown) => {
-  const { name, code, cause, stack } = error as Error & { code?: unknown }
-  const inner = cause as
-    | { code?: unknown; constraint_name?: unknown; constraint?: unknown }
-    | undefined
+  type Fault = { code?: unknown; constraint_name?: unknown; constraint?: unknown }
+  const { name, cause, stack, ...own } = error as Error & Fault
+  // Drizzle wraps what the driver throws.
+  const { code, constraint_name, constraint } = (cause ?? error) as Fault
   return {
     error: name ?? typeof error,
-    code: inner?.code ?? code,
-    constraint: inner?.constraint_name ?? inner?.constraint,
+    code: code ?? own.code,
+    constraint: constraint_name ?? constraint,
     // The frames, without the first line: it is the message.
     at: stack
       ?.split('\n')

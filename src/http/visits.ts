@@ -35,14 +35,16 @@ export type Visit = {
 
 /** One per service; a request's facts go with the request. */
 export const visitsOf = () => {
-  const visits = new WeakMap<Request, Visit>()
+  // A member of the request, and no WeakMap: the collector asks one of those for each request it holds.
+  const key = Symbol('visit')
+  type Visited = Request & { [key]?: Visit }
   return {
     begin: (request: Request, visit: Visit): Visit => {
-      visits.set(request, visit)
+      ;(request as Visited)[key] = visit
       return visit
     },
     of: (request: Request): Visit => {
-      const visit = visits.get(request)
+      const visit = (request as Visited)[key]
       if (visit === undefined) throw new Error('a request that never came through the door')
       return visit
     },
