@@ -15,6 +15,14 @@ test('each deadline passes, at its own time and not before, whichever was set fi
   expect(await Promise.all(waits)).toEqual([passed, passed, passed])
 })
 
+test('a short deadline does not wait for a long one that was set before it', async () => {
+  const long = deadlineAfter(60_000)
+  const short = codeOf(deadlineAfter(10).race(never))
+
+  expect(await Promise.race([short, Bun.sleep(10_000)])).toBe('deadline')
+  long.clear()
+})
+
 test('work that ends in time is given, with its own error too', async () => {
   const deadline = deadlineAfter(60_000)
 

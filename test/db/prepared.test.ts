@@ -85,6 +85,16 @@ test('a prepared statement gives the rows that Drizzle gives', async () => {
     expect({ name, rows }).toEqual({ name, rows: expected as typeof rows })
     expect(JSON.stringify(rows)).toBe(JSON.stringify(expected))
   }
+  const [full, empty] = await prepared(db, queries['of one table']).execute(values)
+  expect({ full, empty }).toMatchObject({
+    full: {
+      tags: ['plain', 'in "quotes"', 'back\\slash', ''],
+      created_at: '2026-01-02T03:04:05.000Z',
+      updated_at: '2026-01-02T03:04:05.600Z',
+      due_at: '2026-01-02T03:04:05.060Z',
+    },
+    empty: { tags: [], description: null, due_at: null },
+  })
 })
 
 test('a statement that is not given one of its values is not sent', async () => {
