@@ -89,9 +89,18 @@ describe('a page of a named origin', () => {
     expect(listed(headers, 'access-control-allow-methods')).toContain('put')
     for (const name of ['authorization', 'content-type', 'if-match', 'idempotency-key'])
       expect(listed(headers, 'access-control-allow-headers')).toContain(name)
+    expect(headers.get('access-control-max-age')).toBe('7200')
     expect(headers.get('ratelimit-limit')).toBeNull()
     const left = ({ headers }: typeof first) => Number(headers.get('ratelimit-remaining'))
     expect(left(first) - left(second)).toBe(1)
+  })
+
+  test('is told of no method by a preflight for a path that is not there, which counts', async () => {
+    const { status, headers } = await api.call('OPTIONS', '/api/nothing', preflight(origin))
+
+    expect([status, headers.get('access-control-allow-origin')]).toEqual([404, origin])
+    expect(headers.get('access-control-allow-methods')).toBeNull()
+    expect(headers.get('ratelimit-limit')).not.toBeNull()
   })
 
   test('is never allowed credentials, and never by a wildcard', async () => {
@@ -127,10 +136,16 @@ describe('a page of any other origin', () => {
   })
 })
 
-test('an OPTIONS that is no preflight is counted like any other request', async () => {
-  const { headers } = await api.call('OPTIONS', '/api/tasks', { headers: { origin } })
+const asking = { 'access-control-request-method': 'PUT' }
+test.each([
+  ['OPTIONS', 'an Origin alone', { origin }],
+  ['OPTIONS', 'no Origin', asking],
+  ['GET', 'all that a preflight has', { origin, ...asking }],
+])('%s with %s is no preflight, and is counted', async (method, _, headers) => {
+  const { headers: answered } = await api.call(method, '/api/tasks', { headers })
 
-  expect(headers.get('ratelimit-limit')).not.toBeNull()
+  expect(answered.get('ratelimit-limit')).not.toBeNull()
+  expect(answered.get('access-control-allow-methods')).toBeNull()
 })
 
 test('what a compressed file varies by is said besides', async () => {

@@ -9,8 +9,8 @@ export const cors = (origins: readonly string[]) => {
   const varies = origins.length > 0 ? { vary: 'Origin' } : {}
 
   return (request: Request, allow: string | undefined): Record<string, string> => {
-    const origin = request.headers.get('origin')
-    if (origin === null || !origins.includes(origin)) return varies
+    const origin = request.headers.get('origin') ?? ''
+    if (!origins.includes(origin)) return varies
 
     const named = { ...varies, 'access-control-allow-origin': origin }
     if (!isPreflight(request)) return { ...named, 'access-control-expose-headers': exposed }
