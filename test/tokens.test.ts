@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { tokensOf } from '../src/auth/tokens.ts'
+import { verdicts } from '../src/auth/verdicts.ts'
 import { sealsOf } from '../src/tasks/seals.ts'
 import { claimsOf, forgeriesOf, head, secret, signed } from './forge.ts'
 import { closedRoutes } from './requests.ts'
@@ -191,6 +192,17 @@ describe('time', () => {
 
     expect(body.expires_in).toBeOneOf([86_399, 86_400])
   })
+})
+
+test('of 16 385 tokens that were verified the first is forgotten, and none is known past its end', () => {
+  const { find, keep } = verdicts<number>()
+  const until = Date.now() + hour
+
+  for (let seen = 0; seen <= 16_384; seen++) keep(`token ${seen}`, seen, until)
+
+  expect(['token 0', 'token 1', 'token 16384'].map(find)).toEqual([undefined, 1, 16_384])
+  pass(hour)
+  expect(find('token 1')).toBeUndefined()
 })
 
 describe('a session that ends', () => {

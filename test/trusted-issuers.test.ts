@@ -6,7 +6,7 @@ import { jwt } from 'better-auth/plugins'
 import { eq } from 'drizzle-orm'
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import { sessions } from '../src/db/schema.ts'
-import { database, pass, realTime, rowsOf, type Service, sentBy, service } from './service.ts'
+import { at, database, pass, realTime, rowsOf, type Service, sentBy, service } from './service.ts'
 
 afterEach(realTime)
 
@@ -268,6 +268,19 @@ describe('a token of a shared secret', () => {
     expect(again.body.tasks).toHaveLength(1)
   })
 
+  test.each(['iat', 'nbf'])(
+    'may be 5 seconds ahead of us by its %s, and no more',
+    async (claim) => {
+      const api = await trusting([shared])
+      at('2026-05-01T00:00:00.000Z')
+      const ahead = (seconds: number) => signed(claimsOf({ [claim]: nowSeconds() + seconds }))
+
+      const statuses = [await statusOf(api, await ahead(5)), await statusOf(api, await ahead(6))]
+
+      expect(statuses).toEqual([200, 401])
+    },
+  )
+
   const forged: [string, () => Promise<string>][] = [
     ['another secret', () => signed(claimsOf(), {}, 'another secret that is as long as that one')],
     ['another audience', () => signed(claimsOf({ aud: 'taskwarden-api' }))],
@@ -285,6 +298,7 @@ describe('a token of a shared secret', () => {
     ['no iat', () => signed(claimsOf({ iat: undefined as never }))],
     ['an exp that has passed', () => signed(claimsOf({ exp: nowSeconds() - 1 }))],
     ['too long a life', () => signed(claimsOf({ exp: nowSeconds() + 86_401 }))],
+    ['more than 6000 characters of claims', () => signed(claimsOf({ more: 'x'.repeat(4_500) }))],
     ['an iat in the future', () => signed(claimsOf({ iat: nowSeconds() + 60 }))],
     ['an nbf in the future', () => signed(claimsOf({ nbf: nowSeconds() + 60 }))],
     ['a scope that is a list', () => signed(claimsOf({ scope: ['tasks:read'] as never }))],
@@ -360,6 +374,34 @@ describe('public keys', () => {
     expect([early, later]).toEqual([401, 200])
     expect(new Set(madeUp)).toEqual(new Set([401]))
     expect(state.asked).toBe(2)
+  })
+
+  test('are not asked for anew where a token names none of several', async () => {
+    const { state, add, jwks_uri } = issuer()
+    await add('one')
+    const sign = await add('two')
+    const api = await trusting([{ ...published, jwks_uri }])
+    await statusOf(api, await sign(claims()))
+    pass(30_000)
+
+    const unnamed = await statusOf(api, await sign(claims(), { kid: undefined }))
+
+    expect([unnamed, state.asked]).toEqual([401, 1])
+  })
+
+  test('of an issuer that is down do not tell whether an unknown key id is a new one: 503', async () => {
+    const { state, add, jwks_uri } = issuer()
+    const first = await add('one')
+    const api = await trusting([{ ...published, jwks_uri }])
+    await statusOf(api, await first(claims()))
+    const second = await add('two')
+    state.isDown = true
+    pass(30_000)
+
+    const unknown = await statusOf(api, await second(claims()))
+    const known = await statusOf(api, await first(claims()))
+
+    expect([unknown, known]).toEqual([503, 200])
   })
 
   test('of an issuer that is down are good for a day; without any it is 503 and never an open door', async () => {
