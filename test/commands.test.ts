@@ -11,7 +11,7 @@ import { run } from '../src/commands/run.ts'
 import { connect } from '../src/db/client.ts'
 import { sessions } from '../src/db/schema.ts'
 import { locks } from './locks.ts'
-import { database, faceless, rowsOf, service } from './service.ts'
+import { database, dbThat, faceless, rowsOf, service } from './service.ts'
 
 /* What an operator does from the command line. On the binary: test/binary/commands.test.ts. */
 
@@ -391,19 +391,38 @@ describe.skipIf(!process.env.TEST_DATABASE_URL)('what waits while an account is 
   const { transaction, lock, waiting, end } = locks()
   afterAll(end)
 
-  test('a sign-in whose password was right before starts no session', async () => {
-    const { call, someone } = await service()
+  test.each([
+    ['the account is shut now', { disabled_at: new Date() }],
+    ['the password is another now', { password_hash: 'another' }],
+  ])('a sign-in whose password was right before is a failed one: %s', async (_, changes) => {
+    const { call, someone } = await service({ LOGIN_ATTEMPTS: '1' })
     const ada = await someone()
     const holder = await transaction()
     await lock(holder, ada.id)
 
-    const login = call('POST', '/api/auth/login', { body: { email: ada.email, password } })
+    const login = () => call('POST', '/api/auth/login', { body: { email: ada.email, password } })
+    const first = login()
     await waiting(1)
-    await holder`update users set disabled_at = now() where id = ${ada.id}`
+    await holder`update users set ${holder(changes)} where id = ${ada.id}`
     await holder.unsafe('commit')
 
-    expect((await login).status).toBe(401)
+    expect([(await first).status, (await login()).status]).toEqual([401, 429])
     expect((await rowsOf(ada.id)).sessions).toHaveLength(1)
+  })
+
+  test.each(['disable', 'erase'] as const)('whoever is to %s it holds nothing yet', async (act) => {
+    const { someone } = await service()
+    const ada = await someone()
+    const holder = await transaction()
+    await lock(holder, ada.id)
+
+    const acting = operatedAccount((await database()).db, ada.id)[act]()
+    await waiting(1)
+    // A lock that waits for another is half of a deadlock: where the row is held, this throws.
+    const free = await holder`select id from users where id = ${ada.id} for update nowait`
+    await holder.unsafe('commit')
+
+    expect([free.length, await acting]).toEqual([1, true])
   })
 
   test('a token from elsewhere does not bring its session back', async () => {
@@ -535,6 +554,17 @@ describe('the operator', () => {
     expect(await nobody.disable()).toBe(false)
     expect(await nobody.enable()).toBe(false)
     expect(await nobody.replacePassword('x')).toBe(false)
+  })
+
+  test('is told after 100 rounds that sessions are started faster than they end', async () => {
+    let rounds = 0
+    const oneMore = async () => ({ rows: [[Bun.randomUUIDv7()]], sent: rounds++ })
+
+    const ending = operatedAccount(dbThat(oneMore), Bun.randomUUIDv7()).disable()
+
+    await expect(ending).rejects.toThrow('sessions are started faster than they end')
+    // The first statement says that nobody signs in any more.
+    expect(rounds - 1).toBe(100)
   })
 
   test('erases while tasks are added: no orphan, and no 500', async () => {

@@ -172,8 +172,8 @@ export const service = async (env: Record<string, string> = {}, failing: Failing
   return { app, config, call, someone, log, peer, upkept }
 }
 
-/** A database of which every statement does what is said: throw, or never answer. */
-const dbThat = (does: () => unknown): Db => {
+/** A database of which every statement does what is said: throw, never answer, or answer this. */
+export const dbThat = (does: () => unknown): Db => {
   const query = async () => does()
   const client = Object.assign(Object.create(PGlite.prototype), { query, arrays: query })
   return drizzle(client, { casing: 'snake_case' }) as unknown as Db

@@ -283,6 +283,19 @@ describe('PostgreSQL', () => {
     }
   })
 
+  test('is called on 4 connections, however many keys wait to be counted', async () => {
+    let calls = 0
+    using silent = peer(() => void calls++)
+    const counters = at(silent.port, timeoutMs)
+
+    const outcomes = await Promise.all(
+      Array.from({ length: 20 }, (_, at) => outcome(counters, `user:${at}`)),
+    )
+
+    expect([...new Set(outcomes), calls]).toEqual(['deadline', 4])
+    await counters.close()
+  })
+
   test('that is silent is refused at one deadline, whoever waits for another of the same key', async () => {
     using silent = peer(() => {})
     const counters = at(silent.port, 1_200)
