@@ -73,6 +73,16 @@ describe('strangers', () => {
     }
   })
 
+  test('are let in where it is open: there they learn what is wrong with their body', async () => {
+    const { call } = await service()
+    const login = async (body: string, type = 'application/json') =>
+      problemOf(await call('POST', '/api/auth/login', { body, headers: { 'content-type': type } }))
+
+    expect(await login('{}')).toBe('422 invalid-request')
+    expect(await login('{')).toBe('400 malformed-request')
+    expect(await login('{}', 'text/plain')).toBe('415 unsupported-media-type')
+  })
+
   test('a token in the query, the body or a cookie is no token', async () => {
     const { call, someone } = await service()
     const { token } = await someone()
