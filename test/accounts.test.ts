@@ -385,9 +385,13 @@ describe('the OAuth 2 form', () => {
       [`${form(good)}&username=x`, 'invalid_request'],
       [`${form(good)}&grant_type=password`, 'invalid_request'],
       [form({ ...good, password: '' }), 'invalid_request'],
+      [form({ ...good, password: 'x'.repeat(129) }), 'invalid_request'],
+      [form({ ...good, password: 'a\0b' }), 'invalid_request'],
+      [form({ ...good, username: 'a\0b' }), 'invalid_request'],
       [form({ ...good, grant_type: 'client_credentials' }), 'unsupported_grant_type'],
       [form({ ...good, grant_type: 'PASSWORD' }), 'unsupported_grant_type'],
       [form({ ...good, password: 'wrong' }), 'invalid_grant'],
+      [form({ ...good, password: '😀'.repeat(128) }), 'invalid_grant'],
       [form({ ...good, username: fresh() }), 'invalid_grant'],
       [form({ ...good, username: 'no e-mail' }), 'invalid_grant'],
     ] as const

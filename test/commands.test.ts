@@ -402,7 +402,7 @@ describe.skipIf(!process.env.TEST_DATABASE_URL)('what waits while an account is 
 
     const login = () => call('POST', '/api/auth/login', { body: { email: ada.email, password } })
     const first = login()
-    await waiting(1)
+    await waiting(1, first)
     await holder`update users set ${holder(changes)} where id = ${ada.id}`
     await holder.unsafe('commit')
 
@@ -417,7 +417,7 @@ describe.skipIf(!process.env.TEST_DATABASE_URL)('what waits while an account is 
     await lock(holder, ada.id)
 
     const acting = operatedAccount((await database()).db, ada.id)[act]()
-    await waiting(1)
+    await waiting(1, acting)
     // A lock that waits for another is half of a deadlock: where the row is held, this throws.
     const free = await holder`select id from users where id = ${ada.id} for update nowait`
     await holder.unsafe('commit')
@@ -436,7 +436,7 @@ describe.skipIf(!process.env.TEST_DATABASE_URL)('what waits while an account is 
     await lock(holder, userId)
 
     const seen = resident('https://idp.example.test', subject, inADay())
-    await waiting(1)
+    await waiting(1, seen)
     await holder`update users set disabled_at = now() where id = ${userId}`
     await holder.unsafe('commit')
 
@@ -453,7 +453,7 @@ describe.skipIf(!process.env.TEST_DATABASE_URL)('what waits while an account is 
     await lock(holder, ada.id)
 
     const token = ada.call('POST', '/api/auth/tokens', { name: 'x', scope: 'tasks:read' })
-    await waiting(1)
+    await waiting(1, token)
     await holder`delete from sessions where user_id = ${ada.id} and id = ${String(sid)}`
     await holder.unsafe('commit')
 
@@ -478,15 +478,15 @@ describe.skipIf(!process.env.TEST_DATABASE_URL)('what waits while an account is 
 
     // It waits for the lock to say that nobody signs in; then the second transaction has it.
     const disabling = operatedAccount(patient.db, ada.id).disable()
-    await waiting(1)
+    await waiting(1, disabling)
     const locked = lock(second, ada.id)
-    await waiting(2)
+    await waiting(2, disabling)
     await first.unsafe('commit')
     await locked
     // Now it waits for the lock to end the sessions that it can see.
-    await waiting(1)
-    await second`insert into sessions select user_id, ${Bun.randomUUIDv7()}, 'personal', 'x', scope,
-      created_at, expires_at, last_seen_at from sessions where user_id = ${ada.id}`
+    await waiting(1, disabling)
+    await second`insert into sessions values (${ada.id}, ${Bun.randomUUIDv7()}, 'personal', 'x',
+      'tasks:read', now(), now() + interval '1 hour', now())`
     await second.unsafe('commit')
 
     expect(await disabling).toBe(true)

@@ -19,10 +19,18 @@ export const locks = () => {
     /** Waits for the user's lock, and holds it until the transaction ends. */
     lock: (sql: postgres.Sql, userId: string) =>
       sql`select from user_changes where user_id = ${userId} for update`.execute(),
-    /** Asks from outside of any transaction: inside, the server's view of its sessions stands still. */
-    waiting: async (count: number) => {
+    /**
+     * Until so many wait for a lock, or `work` is done without. Asks from outside of any transaction:
+     * inside, the server's view of its sessions stands still.
+     */
+    waiting: async (count: number, work: Promise<unknown>) => {
       const sql = connection()
-      for (let found = 0; found < count; )
+      let isDone = false
+      const done = () => {
+        isDone = true
+      }
+      work.then(done, done)
+      for (let found = 0; found < count && !isDone; )
         found = (
           await sql`select from pg_stat_activity
             where datname = current_database() and wait_event_type = 'Lock'`

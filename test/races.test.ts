@@ -158,9 +158,9 @@ describe.skipIf(!process.env.TEST_DATABASE_URL)('a sign-in that was a moment ear
     await lock(holder, ada.id)
 
     const login = call('POST', '/api/auth/login', { body: credentials })
-    await waiting(1)
+    await waiting(1, login)
     const ending = ada.call(method, path, body)
-    await waiting(2)
+    await waiting(2, ending)
     await holder.unsafe('commit')
     const ended = await ending
     const { status, body: started } = await login
