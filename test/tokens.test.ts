@@ -439,6 +439,12 @@ describe('rotation of the secret', () => {
   })
 })
 
+test('what an earlier release has sealed opens still', () => {
+  const sealed = 'cl2R9BafBAb7ilbhAK5TqwlUdeUH7fFh-nWa0yAC90ddNMbeDLJg7S4FuUn6'
+
+  expect(sealsOf([secret]).open(sealed, 'bound')).toEqual(['Buy milk', 'id'])
+})
+
 test('issuer and audience are those of the settings', async () => {
   const here = await service()
   const there = await service({ JWT_ISSUER: 'elsewhere' })
