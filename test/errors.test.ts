@@ -225,6 +225,18 @@ describe('a database that fails', () => {
     },
   )
 
+  test('that gives what no answer may hold is a bug of ours, and not the caller’s: 500', async () => {
+    const { token } = await (await service()).someone()
+    const here = await service(
+      {},
+      { db: async () => ({ rows: [['an id', 'an e-mail', 7, '2026-05-01 00:00:00+00']] }) },
+    )
+
+    const { status, body } = await here.call('GET', '/api/auth/me', { token })
+
+    expect([status, body.code, body.errors]).toEqual([500, 'internal', undefined])
+  })
+
   test('is no matter for whoever is refused before it is asked', async () => {
     const here = await service(
       {},

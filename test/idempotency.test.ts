@@ -147,6 +147,23 @@ describe.each(Object.entries(routes))('a key on %s', (_name, to) => {
     expect(await keysOf(person.ada.id)).toHaveLength(1)
   })
 
+  test('is 409 while its twin has no answer yet, and breaks the key again', async () => {
+    const person = await owner()
+    const twin = Object.assign(new Error('twin'), {
+      code: '23505',
+      constraint: 'idempotency_keys_user_id_route_key_pk',
+    })
+    const { call } = await service(long, { db: () => Promise.reject(twin) })
+
+    const { status, body } = await call(to.method, to.path(person), {
+      body: to.body,
+      token: person.ada.token,
+      headers: { 'idempotency-key': 'k' },
+    })
+
+    expect([status, body.code]).toEqual([409, 'idempotency-in-flight'])
+  })
+
   test('is good for 24 hours, then for a new effect, and its old row is gone', async () => {
     at('2026-05-01T00:00:00.000Z')
     const person = await owner()

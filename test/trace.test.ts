@@ -16,6 +16,7 @@ describe('traceparent', () => {
     ['a later version', `01-${trace}-${parent}-01`],
     ['a later version with more to it', `cc-${trace}-${parent}-01-what-the-future-will-be-like`],
     ['a later version that ends with a dash', `fe-${trace}-${parent}-01-`],
+    ['a later version of 512 characters', `01-${trace}-${parent}-01-`.padEnd(512, 'x')],
   ])('is understood: %s', (_, header) => {
     expect(traceOf(header)).toEqual(known)
   })
@@ -48,7 +49,7 @@ describe('traceparent', () => {
     ['two, of a later version', `01-${trace}-${parent}-01, 01-${trace}-${parent}-01`],
     ['two, the first with more to it', `01-${trace}-${parent}-01-x,${good}`],
     ['something else', '"; drop table users; --'],
-    ['more than anybody would send', `01-${trace}-${parent}-01-${'x'.repeat(100_000)}`],
+    ['more than anybody would send', `01-${trace}-${parent}-01-`.padEnd(513, 'x')],
   ])('is as if it were not there: %s', (_, header) => {
     expect(traceOf(header)).toBeUndefined()
   })
