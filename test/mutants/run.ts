@@ -174,10 +174,11 @@ const judged = async (copy: string, mutant: Mutant): Promise<Verdict> => {
   const { start, end, after, importing } = mutant
   const changed = `${source.slice(0, start)}${after}${source.slice(end)}`
   await Bun.write(path, importing ? `${importing}\n${changed}` : changed)
-  const files = likely(mutant.file).slice(0, QUICK ? Number(QUICK) : undefined)
+  const likeliest = likely(mutant.file)
+  const files = likeliest.slice(0, QUICK ? Number(QUICK) : undefined)
   const killer = killers.get(nameOf(mutant).replace(/:\d+ /, ' '))
   const stages = [
-    ...(killer === undefined ? [] : [['-t', killer, ...files]]),
+    ...(killer === undefined ? [] : [['-t', killer, ...likeliest]]),
     ...(isWitnessed(mutant) ? [witnessing] : []),
     ...(/^(bound|closed)$/.test(mutant.kind) ? [describing] : []),
     ...files.map((file) => [file]),
