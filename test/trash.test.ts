@@ -344,16 +344,16 @@ describe('the upkeep', () => {
     const { ada, call } = await owner([])
     await importAll(
       ada,
-      Array.from({ length: 10_050 }, (_, n) => ({ title: `${n}` })),
+      Array.from({ length: 120 }, (_, n) => ({ title: `${n}` })),
     )
     const { db } = await database()
     await db.execute(`update tasks set deleted_at = updated_at where user_id = '${ada.id}'`)
     pass(7 * day)
 
-    expect(await eraseOld(db, new Date(Date.now() - 7 * day).toISOString())).toBe(10_050)
+    expect(await eraseOld(db, new Date(Date.now() - 7 * day).toISOString(), 50)).toBe(120)
     expect((await call('GET', '/api/tasks/trash')).body.tasks).toEqual([])
-    expect(await tombstonesOf(ada.id)).toHaveLength(10_050)
-  }, 30_000)
+    expect(await tombstonesOf(ada.id)).toHaveLength(120)
+  })
 
   test('at once with restoring and writing erases no live task', async () => {
     at('2006-01-01T00:00:00.000Z')

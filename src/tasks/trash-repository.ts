@@ -82,7 +82,7 @@ const erasedMax = 5000
  * were. Any number of instances may run it at once: a user whom another one is busy with, or
  * who writes just now, is skipped until the next time.
  */
-export const eraseOld = async (db: Db, before: string): Promise<number> => {
+export const eraseOld = async (db: Db, before: string, rowsMax = erasedMax): Promise<number> => {
   const isOld = and(isNotNull(tasks.deleted_at), lte(tasks.deleted_at, before))
   const owners = await writing(() =>
     db.selectDistinct({ user_id: tasks.user_id }).from(tasks).where(isOld),
@@ -102,7 +102,7 @@ export const eraseOld = async (db: Db, before: string): Promise<number> => {
       .select({ id: tasks.id })
       .from(tasks)
       .where(and(eq(tasks.user_id, user_id), isOld))
-      .limit(erasedMax)
+      .limit(rowsMax)
     const where = and(
       eq(tasks.user_id, user_id),
       sql`${tasks.id} in ${some}`,
@@ -116,7 +116,7 @@ export const eraseOld = async (db: Db, before: string): Promise<number> => {
       )
       count = found?.count ?? 0
       total += count
-    } while (count === erasedMax)
+    } while (count === rowsMax)
   }
   return total
 }
