@@ -46,6 +46,7 @@ const first: [file: RegExp, tests: string][] = [
   [/tasks\/idempotency/, 'idempotency transfer batch'],
   [/tasks\/preconditions/, 'conditional idempotency'],
   [/tasks\/statements/, 'idempotency trash isolation listing'],
+  [/tasks\/task-statements/, 'idempotency conditional isolation tasks trash batch'],
   [/tasks\/seals/, 'tokens isolation listing changes trash'],
   [/tasks\/repository/, 'races isolation tasks idempotency trash conditional'],
   [/tasks\/(trash|upkeep)/, 'trash isolation changes idempotency tokens'],
