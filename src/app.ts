@@ -1,4 +1,5 @@
 import { Elysia } from 'elysia'
+import { atFirstUse } from './at-first-use.ts'
 import { accountOf } from './auth/account-repository.ts'
 import { accountRoutes } from './auth/account-routes.ts'
 import { attemptsOf } from './auth/attempts.ts'
@@ -29,7 +30,7 @@ import { problemPages } from './http/problem-pages.ts'
 import { problems } from './http/problems.ts'
 import { rateLimit } from './http/rate-limit.ts'
 import { type Visits, visitsOf } from './http/visits.ts'
-import { metrics } from './metrics/metrics.ts'
+import type { Instruments } from './metrics/instruments.ts'
 import type { Vitals } from './metrics/state.ts'
 import { batchRepository } from './tasks/batch-repository.ts'
 import { bulkRoutes } from './tasks/bulk-routes.ts'
@@ -54,6 +55,7 @@ export type Needs = {
   /** The socket's peer, as the server knows it. */
   peerOf: (request: Request) => string | undefined
   vitals: Vitals
+  instruments: Instruments
 }
 
 /**
@@ -64,13 +66,12 @@ export type Needs = {
  * Nothing is read, opened or started here: `main.ts` and every test hand in what the
  * service needs, so that two services can live in one process.
  */
-export const createApp = ({ config, db, isUp, isReady, peerOf, ...needs }: Needs) => {
+export const createApp = ({ config, db, isUp, isReady, peerOf, instruments, ...needs }: Needs) => {
   const visits = visitsOf()
   const tokens = tokensOf(config.jwt)
   const passwords = passwordsOf(config.passwords)
-  const { log, counters, plugin } = metrics({
+  const { log, counters, plugin } = instruments({
     ...needs,
-    token: config.metrics.token,
     visits,
     isReady,
     passwordLoad: passwords.load,
@@ -124,20 +125,20 @@ const tasks = ({ config, db, visits }: Pick<Needs, 'config' | 'db'> & { visits: 
   const seals = sealsOf(config.jwt.secrets)
 
   return new Elysia({ prefix: '/tasks' })
-    .use(listingRoutes({ listsOf: listingRepository(db), seals, signedIn }))
+    .use(listingRoutes({ listsOf: atFirstUse(() => listingRepository(db)), seals, signedIn }))
     .use(
       bulkRoutes({
-        batchOf: batchRepository(db),
-        changesOf: changesRepository(db),
-        transfersOf: transferRepository(db),
+        batchOf: atFirstUse(() => batchRepository(db)),
+        changesOf: atFirstUse(() => changesRepository(db)),
+        transfersOf: atFirstUse(() => transferRepository(db)),
         seals,
         signedIn,
         trashDays: config.trashDays,
         importRowsMax: config.importing.rowsMax,
       }),
     )
-    .use(trashRoutes({ trashOf: trashRepository(db), signedIn }))
-    .use(taskRoutes({ tasksOf: taskRepository(db), signedIn }))
+    .use(trashRoutes({ trashOf: atFirstUse(() => trashRepository(db)), signedIn }))
+    .use(taskRoutes({ tasksOf: atFirstUse(() => taskRepository(db)), signedIn }))
 }
 
 type AccountNeeds = Pick<Needs, 'config' | 'db' | 'counters' | 'log'> & {

@@ -1,17 +1,6 @@
 import { countersOf, databaseOf, dataDirOf, isEmbedded } from './config-stores.ts'
-import { type Env, type Readers, readersOf } from './environment.ts'
+import { ConfigError, type Env, type Readers, readersOf } from './environment.ts'
 import { corsOriginsOf, trustedIssuersOf, trustProxyOf } from './trust.ts'
-
-/** Every problem at once, a line each. No line has a variable's value in it: it may be a secret. */
-export class ConfigError extends Error {
-  readonly problems: string[]
-
-  constructor(problems: string[]) {
-    super(problems.join('\n'))
-    this.name = 'ConfigError'
-    this.problems = problems
-  }
-}
 
 /** Everything the process takes from its surroundings, checked once, before anything opens. */
 export const readConfig = (env: Env) => {

@@ -1,6 +1,17 @@
 export type Env = Record<string, string | undefined>
 export type Readers = ReturnType<typeof readersOf>
 
+/** Every problem at once, a line each. No line has a variable's value in it: it may be a secret. */
+export class ConfigError extends Error {
+  readonly problems: string[]
+
+  constructor(problems: string[]) {
+    super(problems.join('\n'))
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
 /** One reader for each kind of value. A bad one is noted, and its default stands in for it. */
 export const readersOf = (env: Env) => {
   const problems: string[] = []

@@ -1,6 +1,6 @@
-import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { t } from 'elysia'
 import type { TrustedIssuer } from './auth/trusted-issuers.ts'
+import { checkOf } from './checks.ts'
 import { type Readers, wholeNumber } from './environment.ts'
 
 /* Who is believed: proxies, origins, other identity providers. Nobody, unless named. */
@@ -47,7 +47,7 @@ const Issuers = t.Array(
   ),
   { maxItems: 20 },
 )
-const shape = TypeCompiler.Compile(Issuers)
+const shape = checkOf(Issuers)
 
 const shared = ['HS256', 'HS384', 'HS512']
 const published = [
@@ -65,8 +65,10 @@ const form =
  */
 export const trustedIssuersOf = (read: Readers): TrustedIssuer[] => {
   const problem = (what: string) => void read.problem('TRUSTED_ISSUERS', what)
-  const issuers = parsed(read.text('TRUSTED_ISSUERS') ?? '[]')
-  if (!shape.Check(issuers)) {
+  const text = read.text('TRUSTED_ISSUERS')
+  if (text === undefined) return []
+  const issuers = parsed(text)
+  if (!shape.holds(issuers)) {
     problem(`is not JSON of the form ${form}`)
     return []
   }

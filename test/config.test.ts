@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
-import { ConfigError, readConfig } from '../src/config.ts'
+import { readConfig } from '../src/config.ts'
+import { ConfigError } from '../src/environment.ts'
 
 const secret = 'a secret of more than thirty-two bytes'
 const postgres = { DATABASE_URL: 'postgres://ada:lovelace@db.example/tasks', JWT_SECRET: secret }

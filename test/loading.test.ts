@@ -1,5 +1,12 @@
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
+import { createApp } from '../src/app.ts'
+import { tokensOf } from '../src/auth/tokens.ts'
+import { readConfig } from '../src/config.ts'
+import { memoryCounters } from '../src/counters/memory.ts'
+import type { Db } from '../src/db/client.ts'
+import { logTo } from '../src/http/log.ts'
+import { instrumentsFor } from '../src/metrics/instruments.ts'
 
 /** Every file that a process has loaded once the program has run. */
 const loadedBy = async (program: string): Promise<string[]> => {
@@ -11,7 +18,8 @@ const loadedBy = async (program: string): Promise<string[]> => {
 }
 
 /** What takes memory, or time at each start, and only some processes or requests need. */
-const rare = /language-common|common-passwords|csv-parse|@elysiajs\/swagger|@electric-sql\/pglite\//
+const rare =
+  /language-common|common-passwords|csv-parse|prom-client|@elysiajs\/swagger|@electric-sql\/pglite\//
 
 test('a service on PostgreSQL starts without what only some of its requests need', async () => {
   const loaded = await loadedBy(`await import('./src/commands/serve.ts')`)
@@ -25,4 +33,59 @@ test('the list of common passwords is one text, not the package that it comes fr
 
   expect(loaded.some((file) => file.endsWith('src/auth/common-passwords.ts'))).toBe(true)
   expect(loaded.filter((file) => /language-common/.test(file))).toEqual([])
+})
+
+test.each(['--version', 'healthcheck'])('%s starts without the service', async (command) => {
+  const terminal = `{ env: { PORT: '0' }, say() {}, complain() {} }`
+  const loaded = await loadedBy(
+    `await (await import('./src/commands/run.ts')).run(['${command}'], ${terminal})`,
+  )
+
+  expect(loaded.some((file) => file.endsWith('src/commands/run.ts'))).toBe(true)
+  expect(loaded.filter((file) => /node_modules/.test(file))).toEqual([])
+})
+
+test('a start builds no statement; the first request builds those that it needs', async () => {
+  const touched: string[] = []
+  const db = new Proxy({} as Db, {
+    get: (_, name) => {
+      touched.push(String(name))
+      throw new Error('the database was used')
+    },
+  })
+  const config = readConfig({ DATABASE_URL: 'postgres://db/x', JWT_SECRET: 'x'.repeat(32) })
+
+  const app = createApp({
+    config,
+    db,
+    counters: memoryCounters(),
+    log: logTo(() => {}, 'silent'),
+    vitals: {
+      inFlight: () => 0,
+      pool: () => ({ max: 1, used: 0, waiting: 0 }),
+      watchLag: () => {},
+    },
+    instruments: await instrumentsFor(undefined),
+    isUp: () => true,
+    isReady: async () => true,
+    peerOf: () => undefined,
+  })
+  const ready = await app.fetch(new Request('http://localhost/ready'))
+  expect([ready.status, touched]).toEqual([200, []])
+
+  const inAnHour = new Date(Date.now() + 3_600_000).toISOString()
+  const token = await tokensOf(config.jwt).sign(Bun.randomUUIDv7(), Bun.randomUUIDv7(), inAnHour)
+  const headers = { authorization: `Bearer ${token}` }
+  const listed = await app.fetch(new Request('http://localhost/api/tasks', { headers }))
+  expect([listed.status, touched.length > 0]).toEqual([500, true])
+})
+
+test('without a token for them, nothing is measured, and with one it is', async () => {
+  const program = (token: string) =>
+    `await (await import('./src/metrics/instruments.ts')).instrumentsFor(${token})`
+
+  const [without, having] = [await loadedBy(program('undefined')), await loadedBy(program('"x"'))]
+
+  const loadsIt = [without, having].map((files) => files.some((file) => /prom-client/.test(file)))
+  expect(loadsIt).toEqual([false, true])
 })

@@ -10,6 +10,7 @@ import type { Counters } from '../src/counters/counters.ts'
 import { connect, type Database, type Db, type Sender } from '../src/db/client.ts'
 import { sessions, tasks, userChanges, users } from '../src/db/schema.ts'
 import { type Facts, logTo } from '../src/http/log.ts'
+import { instrumentsFor } from '../src/metrics/instruments.ts'
 import { upkeep } from '../src/tasks/upkeep.ts'
 import { ownCounters } from './stores.ts'
 import { byItself, onBehalfOf, statements, witness } from './witness/log.ts'
@@ -125,6 +126,7 @@ export const service = async (env: Record<string, string> = {}, failing: Failing
     isUp: failing.isUp ?? (() => true),
     isReady: failing.isReady ?? (async () => true),
     peerOf: () => peer.address,
+    instruments: await instrumentsFor(config.metrics.token),
     vitals: { inFlight: () => 0, pool: (await database()).pool, watchLag: () => {} },
   })
 

@@ -1,7 +1,7 @@
 import { createSecretKey } from 'node:crypto'
 import { jwt } from '@elysiajs/jwt'
-import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { type Static, t } from 'elysia'
+import { checkOf } from '../checks.ts'
 import { verdicts } from './verdicts.ts'
 
 const uuid = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
@@ -40,7 +40,7 @@ const skewSeconds = 5
  * last character carries two unused bits, and decoders forgive them.
  */
 const compactForm = /^[\w-]{2,200}\.[\w-]{2,2000}\.[\w-]{42}[AEIMQUYcgkosw048]$/
-const claimsShape = TypeCompiler.Compile(Claims)
+const shape = checkOf(Claims)
 
 /**
  * Access tokens: JWT, HS256 and nothing else.
@@ -72,7 +72,7 @@ export const tokensOf = ({ secrets, issuer, audience, ttlSeconds }: Settings) =>
     if (!compactForm.test(token) || !ourHeader(token)) return undefined
     for (const key of keys) {
       const claims: unknown = await key.verify(token, options)
-      if (claimsShape.Check(claims) && timely(claims, ttlSeconds)) return claims
+      if (shape.holds(claims) && timely(claims, ttlSeconds)) return claims
     }
     return undefined
   }

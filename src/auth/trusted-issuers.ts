@@ -1,7 +1,7 @@
 import { createSecretKey } from 'node:crypto'
-import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { type Static, t } from 'elysia'
 import { decodeJwt, type JWTVerifyGetKey, jwtVerify } from 'jose'
+import { checkOf } from '../checks.ts'
 import type { Log } from '../http/log.ts'
 import { IssuerUnavailable, keySetOf } from './key-sets.ts'
 
@@ -25,7 +25,7 @@ const Claims = t.Object({
   scope: t.Optional(t.String()),
 })
 export type ForeignClaims = Static<typeof Claims>
-const claimsShape = TypeCompiler.Compile(Claims)
+const shape = checkOf(Claims)
 
 const skewSeconds = 5
 const compactForm = /^[\w-]{2,1000}\.[\w-]{2,6000}\.[\w-]{2,1400}$/
@@ -69,7 +69,7 @@ const verifierOf = (
   return async (token: string): Promise<ForeignClaims | undefined> => {
     try {
       const { payload, protectedHeader } = await jwtVerify(token, key, options)
-      if (!isPlain(protectedHeader) || !claimsShape.Check(payload)) return undefined
+      if (!isPlain(protectedHeader) || !shape.holds(payload)) return undefined
       return isTimely(payload, ttl_seconds) ? payload : undefined
     } catch (error) {
       // Whatever a library makes of a hostile token, it is not a good one.

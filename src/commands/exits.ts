@@ -1,4 +1,4 @@
-import { ConfigError } from '../config.ts'
+import { ConfigError } from '../environment.ts'
 
 /** 2 as shells have it for a wrong call, 78 as `sysexits.h` does for wrong settings, 130 as for a Ctrl-C. */
 export const exits = { done: 0, failed: 1, misused: 2, misconfigured: 78, interrupted: 130 }

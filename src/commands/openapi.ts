@@ -3,6 +3,7 @@ import { readConfig } from '../config.ts'
 import { memoryCounters } from '../counters/memory.ts'
 import { connect } from '../db/client.ts'
 import { logTo } from '../http/log.ts'
+import { instrumentsFor } from '../metrics/instruments.ts'
 import { freshSecret } from '../secret.ts'
 import { readArguments } from './arguments.ts'
 import { exits } from './exits.ts'
@@ -25,6 +26,7 @@ export const openapi: Command = async (args, terminal) => {
     isUp: () => false,
     isReady: async () => false,
     peerOf: () => undefined,
+    instruments: await instrumentsFor(undefined),
   })
   const answer = await app.fetch(new Request('http://localhost/docs/json'))
   terminal.say(await answer.text())

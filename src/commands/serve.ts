@@ -5,6 +5,7 @@ import { connect, type Database } from '../db/client.ts'
 import { DatabaseUnavailable } from '../db/faults.ts'
 import { listen } from '../http/listen.ts'
 import { type Log, logTo, pretty } from '../http/log.ts'
+import { instrumentsFor } from '../metrics/instruments.ts'
 import { watchLag } from '../metrics/lag.ts'
 import { freshSecret, keptSecret } from '../secret.ts'
 import { upkeep } from '../tasks/upkeep.ts'
@@ -20,6 +21,7 @@ export const serve: Command = async (args, terminal) => {
   const log = logTo(write, config.log.level)
   const database = await connect(config.database)
   const counters = openCounters(config.counters)
+  const instruments = await instrumentsFor(config.metrics.token)
 
   let migrated = false
   const server = listen(config, (request) => app.fetch(request), log)
@@ -29,6 +31,7 @@ export const serve: Command = async (args, terminal) => {
     counters,
     log,
     peerOf: server.peerOf,
+    instruments,
     vitals: { inFlight: server.inFlight, pool: database.pool, watchLag },
     isUp: () => migrated,
     isReady: async () =>
@@ -46,6 +49,8 @@ export const serve: Command = async (args, terminal) => {
   })
 
   const becomeReady = async () => {
+    // /ready will ask over the pool: its first connection is made while the migrations use theirs.
+    void answers(database)
     await migrateWhenPossible(config, database, log)
     migrated = true
     log.info('ready')

@@ -11,9 +11,9 @@ import { countedCounters } from './limits.ts'
 import { requestMetrics } from './requests.ts'
 import { type PasswordLoad, stateMetrics, type Vitals } from './state.ts'
 
-type Needs = {
-  /** `METRICS_TOKEN`; without one nothing is counted, and there is no route. */
-  token: string | undefined
+export type MetricsNeeds = {
+  /** `METRICS_TOKEN`. */
+  token: string
   log: Log
   counters: Counters
   visits: Visits
@@ -31,9 +31,8 @@ type Needs = {
  * The parts that are to be counted are wrapped and given back: the log, for what happens
  * to sessions, and the counters, for what they decide.
  */
-export const metrics = (needs: Needs) => {
+export const metrics = (needs: MetricsNeeds) => {
   const { token, log, counters, visits, routes } = needs
-  if (token === undefined) return { log, counters, plugin: new Elysia({ name: 'metrics' }) }
 
   const registry = new Registry()
   const answered = requestMetrics(registry, routes)
@@ -67,6 +66,8 @@ export const metrics = (needs: Needs) => {
     plugin,
   }
 }
+
+export type Metrics = ReturnType<typeof metrics>
 
 /** Compares digests: in constant time, and of one length whatever was sent. */
 const sameAs = (token: string) => {

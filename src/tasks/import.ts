@@ -1,5 +1,5 @@
 import type { Static } from '@sinclair/typebox'
-import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { checkOf } from '../checks.ts'
 import { type Issue, Refusal, refuse } from '../errors.ts'
 import { issuesIn } from '../http/issues.ts'
 import { toUtc } from '../instants.ts'
@@ -11,7 +11,7 @@ import type { ImportedRow } from './transfer-repository.ts'
 /** One record of an import, and where it stands: `/tasks/6`, or the line where it starts: `/line/7`. */
 type Record = { pointer: string; value: unknown; unreadable?: string }
 
-const shape = TypeCompiler.Compile(ImportedTask)
+const imported = checkOf(ImportedTask)
 const issuesMax = 100
 /** How many records are checked before other requests get a turn. */
 const recordsAtOnce = 2000
@@ -155,8 +155,8 @@ const parsed = (text: string): unknown => {
 const issuesOf = ({ pointer, value, unreadable }: Record): Issue[] => {
   const issue = (detail: string): Issue => ({ in: 'body', pointer, detail })
   if (unreadable !== undefined) return [issue(unreadable)]
-  if (!shape.Check(value))
-    return issuesIn(shape.Errors(value), 'body').map(({ pointer: member, detail }) =>
+  if (!imported.holds(value))
+    return issuesIn(imported.errorsOf(value), 'body').map(({ pointer: member, detail }) =>
       issue(`${member.slice(1)} ${detail}`.trim()),
     )
   const { completed, completed_at } = value
