@@ -34,13 +34,15 @@ const forwarded = ['application_name', 'options', 'search_path']
 /** Reads a `postgres://` URL as libpq would, except that TLS is verified unless told otherwise. */
 export const addressOf = (url: string): Address => {
   const { hostname, port, pathname, username, password, searchParams } = new URL(url)
-  const host = decodeURIComponent(hostname.replace(/^\[|\]$/g, '')) || 'localhost'
-  const directory = [searchParams.get('host') ?? '', host].find((text) => text.startsWith('/'))
+  // A `host` among the parameters is the one that is called, so it is the one whose certificate counts.
+  const host =
+    searchParams.get('host') || decodeURIComponent(hostname.replace(/^\[|\]$/g, '')) || 'localhost'
+  const directory = host.startsWith('/') ? host : undefined
   const portNumber = Number(port || 5432)
   const user = decodeURIComponent(username) || 'postgres'
   return {
     options: {
-      host: directory ? 'localhost' : (searchParams.get('host') ?? host),
+      host: directory ? 'localhost' : host,
       port: portNumber,
       ...(directory && { path: `${directory}/.s.PGSQL.${portNumber}` }),
       database: decodeURIComponent(pathname.slice(1)) || user,

@@ -1,0 +1,123 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { sql } from 'drizzle-orm'
+import { connect } from '../../src/db/client.ts'
+import { DatabaseUnavailable, reading } from '../../src/db/faults.ts'
+import { serverOf } from '../../src/db/standing.ts'
+import { serverUrl, until } from './databases.ts'
+import { hasTlsServer, tlsServer } from './tls-server.ts'
+
+/**
+ * A server that takes TLS only. Its certificate is good for `localhost` and for 0.0.0.0, which is not among the addresses that
+ * are known to be private and so stands for a public one; for 127.0.0.1 it is not.
+ */
+const names = 'DNS:localhost,IP:0.0.0.0'
+
+describe.skipIf(!(serverUrl && hasTlsServer))('on a server with TLS', () => {
+  let server: Awaited<ReturnType<typeof tlsServer>>
+  beforeAll(async () => {
+    server = await tlsServer(names)
+  }, 60_000)
+  afterAll(() => server?.[Symbol.asyncDispose]())
+
+  const opened = (host: string, query: string, timeoutMs = 5_000) => {
+    const url = `postgres://postgres@${host}:${server.port}/postgres${query}`
+    return connect({
+      kind: 'postgres',
+      url,
+      migrationUrl: url,
+      poolMax: 2,
+      timeoutMs,
+      prepare: 'auto',
+    })
+  }
+
+  /** `tls` or `plain`, where a statement is answered; else the code of why not. A migration has to fare alike. */
+  const outcome = async (host: string, query: string) => {
+    const database = await opened(host, query)
+    const codeOf = (error: unknown) =>
+      error instanceof DatabaseUnavailable ? error.code : String(error)
+    try {
+      const asked = await serverOf(database.db).then(({ tls }) => (tls ? 'tls' : 'plain'), codeOf)
+      const migrated = await database.migrate().then(() => 'migrated', codeOf)
+      expect(migrated).toBe(asked === 'tls' ? 'migrated' : asked)
+      return asked
+    } finally {
+      await database.close()
+    }
+  }
+
+  const [unknownCa, wrongName] = ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'ERR_TLS_CERT_ALTNAME_INVALID']
+
+  test('verify-full takes the right CA and name, and nothing else', async () => {
+    const { ca, otherCa } = server
+    const mode = '?sslmode=verify-full'
+
+    expect(await outcome('localhost', `${mode}&sslrootcert=${ca}`)).toBe('tls')
+    expect(await outcome('localhost', `${mode}&sslrootcert=${otherCa}`)).toBe(unknownCa)
+    expect(await outcome('localhost', mode)).toBe(unknownCa)
+    expect(await outcome('127.0.0.1', `${mode}&sslrootcert=${ca}`)).toBe(wrongName)
+  })
+
+  test('verify-ca asks for the CA, whatever the name', async () => {
+    const mode = '?sslmode=verify-ca'
+
+    expect(await outcome('127.0.0.1', `${mode}&sslrootcert=${server.ca}`)).toBe('tls')
+    expect(await outcome('127.0.0.1', `${mode}&sslrootcert=${server.otherCa}`)).toBe(unknownCa)
+  })
+
+  test('require verifies as verify-full does, and on the loopback nothing', async () => {
+    const mode = '?sslmode=require'
+
+    expect(await outcome('0.0.0.0', `${mode}&sslrootcert=${server.ca}`)).toBe('tls')
+    expect(await outcome('0.0.0.0', `${mode}&sslrootcert=${server.otherCa}`)).toBe(unknownCa)
+    expect(await outcome('0.0.0.0', mode)).toBe(unknownCa)
+    expect(await outcome('127.0.0.1', mode)).toBe('tls')
+  })
+
+  test('without a mode a public host is verified, and a CA of one’s own verifies anywhere', async () => {
+    const { ca, otherCa } = server
+
+    expect(await outcome('0.0.0.0', '')).toBe(unknownCa)
+    expect(await outcome('0.0.0.0', `?sslrootcert=${ca}`)).toBe('tls')
+    expect(await outcome('localhost', `?sslrootcert=${ca}`)).toBe('tls')
+    expect(await outcome('localhost', `?sslrootcert=${otherCa}`)).toBe(unknownCa)
+    expect(await outcome('127.0.0.1', `?sslrootcert=${ca}`)).toBe(wrongName)
+  })
+
+  test('the host that is called is the one that is verified, wherever in the URL it stands', async () => {
+    const { ca } = server
+
+    expect(await outcome('localhost', '?host=0.0.0.0')).toBe(unknownCa)
+    expect(await outcome('localhost', `?host=127.0.0.1&sslrootcert=${ca}`)).toBe(wrongName)
+    expect(await outcome('127.0.0.1', `?host=localhost&sslrootcert=${ca}`)).toBe('tls')
+  })
+
+  test('what is told to verify nothing does not, and what is told to speak plain is refused here', async () => {
+    expect(await outcome('127.0.0.1', '?sslmode=no-verify')).toBe('tls')
+    expect(await outcome('0.0.0.0', '?sslmode=prefer')).toBe('tls')
+    expect(await outcome('0.0.0.0', '?sslmode=disable')).toBe('28000')
+    expect(await outcome('127.0.0.1', '')).toBe('28000')
+  })
+
+  test('at its deadline a statement is cancelled over TLS too', async () => {
+    const database = await opened('localhost', `?sslrootcert=${server.ca}`, 1_000)
+    await until(() =>
+      database.ping().then(
+        () => true,
+        () => false,
+      ),
+    )
+
+    // statement_timeout off: what stops it must be the cancel request.
+    await database.db.execute(sql`set statement_timeout = 0`)
+    const asleep = reading(() => database.db.execute(sql`select pg_sleep(60)`))
+
+    await expect(asleep).rejects.toMatchObject({ code: 'deadline' })
+    await until(async () => {
+      const running = await server.admin`select from pg_stat_activity
+        where query like 'select pg_sleep%' and state = 'active'`
+      return running.length === 0
+    })
+    await database.close()
+  }, 30_000)
+})
