@@ -1,10 +1,13 @@
 import postgres from 'postgres'
 
+/** Past a pooler, which knows nothing of the statements that these transactions prepare. */
+export const serverUrl = process.env.TEST_DIRECT_DATABASE_URL ?? process.env.TEST_DATABASE_URL
+
 /** Transactions of a test, on PostgreSQL: what overlaps is made to, by statements that wait for a lock. */
 export const locks = () => {
   const connections: postgres.Sql[] = []
   const connection = () => {
-    const sql = postgres(process.env.TEST_DATABASE_URL!, { max: 1, onnotice: () => {} })
+    const sql = postgres(serverUrl!, { max: 1, onnotice: () => {} })
     connections.push(sql)
     return sql
   }

@@ -4,6 +4,7 @@ import postgres from 'postgres'
 import { taskTombstones } from '../src/db/schema.ts'
 import { eraseOld } from '../src/tasks/trash-repository.ts'
 import { upkeep } from '../src/tasks/upkeep.ts'
+import { serverUrl } from './locks.ts'
 import { at, database, faceless, pass, realTime, rowsOf, type Someone, service } from './service.ts'
 import { importAll, type Task, walk } from './walks.ts'
 
@@ -325,7 +326,7 @@ describe('the upkeep', () => {
       await call('DELETE', `/api/tasks/${ids[0]}`)
       const { db } = await database()
       const before = '2007-01-02T00:00:00.000Z'
-      const busy = postgres(process.env.TEST_DATABASE_URL ?? '', { max: 1, onnotice: () => {} })
+      const busy = postgres(serverUrl ?? '', { max: 1, onnotice: () => {} })
 
       await busy.begin(async (sql) => {
         await sql`select from user_changes where user_id = ${ada.id} for update`
