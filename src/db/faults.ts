@@ -25,11 +25,11 @@ const undone = /^(40001|40P01)$/
 
 /**
  * Out of resources (53), an error of its disk (58), a cancelled statement, a server that starts, a lock not
- * had in time, a primary that became a standby, an account or database that is not there (yet),
+ * had in time, a primary that became a standby, an account or database that is not there (yet) or is shut,
  * a certificate that does not verify.
  */
 const refused =
-  /^(53...|58...|57014|57P03|55P03|25006|28...|3D000|(CERT|UNABLE|SELF_SIGNED|DEPTH)_\w+)$/
+  /^(53...|58...|57014|57P03|55P03|25006|28...|3D000|55000|(CERT|UNABLE|SELF_SIGNED|DEPTH)_\w+)$/
 
 /** Runs a read: once more when the connection was lost, since a read can be repeated. */
 export const reading = <Result>(run: () => PromiseLike<Result>): Promise<Result> =>

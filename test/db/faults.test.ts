@@ -35,7 +35,7 @@ test.each(['40P01', '40001'])('a write that was undone (%s) is run once more', a
   expect(write.calls()).toBe(2)
 })
 
-test.each(['53300', '57P03', '57014'])('%s is unavailable at once', async (code) => {
+test.each(['53300', '57P03', '57014', '55000'])('%s is unavailable at once', async (code) => {
   const read = failing(code)
   await expect(reading(read.run)).rejects.toMatchObject({ code })
   expect(read.calls()).toBe(1)
