@@ -1,3 +1,4 @@
+import { AddressError, addressOf } from './db/address.ts'
 import type { Readers } from './environment.ts'
 
 type Database =
@@ -22,6 +23,8 @@ export const databaseOf = (read: Readers, production: boolean): Database => {
 
   if (migrationUrl !== undefined && !isPostgres(migrationUrl))
     read.problem('MIGRATION_DATABASE_URL', `is not ${postgresForm}; unset it for DATABASE_URL`)
+  if (migrationUrl !== undefined) checkAddress(read, 'MIGRATION_DATABASE_URL', migrationUrl)
+  if (url !== undefined) checkAddress(read, 'DATABASE_URL', url)
   if (url !== undefined && isPostgres(url))
     return {
       kind: 'postgres',
@@ -67,6 +70,15 @@ const isPostgres = (url: string) => {
     return true
   } catch {
     return false
+  }
+}
+
+const checkAddress = (read: Readers, variable: string, url: string) => {
+  try {
+    if (isPostgres(url)) addressOf(url)
+  } catch (error) {
+    if (!(error instanceof AddressError)) throw error
+    read.problem(variable, error.message)
   }
 }
 

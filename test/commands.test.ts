@@ -102,7 +102,7 @@ describe('a call', () => {
 
       expect([code, out]).toEqual([1, []])
       expect(err).toEqual([
-        'taskwarden: the database is unavailable (ECONNREFUSED); taskwarden doctor looks for the reason',
+        'taskwarden: the database cannot be used: nothing listens there: check host and port in DATABASE_URL, and that it runs (ECONNREFUSED)',
       ])
     },
   )
@@ -205,7 +205,7 @@ describe('doctor', () => {
   })
 
   test.each([
-    ['postgres://a:canary@127.0.0.1:1/x', /nothing listens there.*DATABASE_URL \(ECONNREFUSED\)/],
+    ['postgres://a:canary@127.0.0.1:1/x', /nothing listens there.*DATABASE_URL.*\(ECONNREFUSED\)/],
     ['postgres://a:canary@no.such.invalid/x', /no such host.*\(E\w+\)/],
   ])('says what to do about %s', async (DATABASE_URL, what) => {
     const { code, out } = await command('doctor', { DATABASE_URL, JWT_SECRET: secret })
@@ -225,7 +225,9 @@ describe('doctor', () => {
     })
 
     expect(code).toBe(1)
-    expect(out.at(-1)).toMatch(/^wrong {2}limits: .*check REDIS_URL$/)
+    expect(out.at(-1)).toMatch(
+      /^wrong {2}limits: .*nothing listens there: check host and port in REDIS_URL/,
+    )
     expect(out.join('\n')).not.toContain('canary')
   })
 

@@ -4,6 +4,12 @@ import { freshSecret } from '../secret.ts'
 import { CommandFailed } from './exits.ts'
 import type { Terminal } from './terminal.ts'
 
+/** The setting whose address a start migrates by. */
+export const addressSettingOf = ({ database, migrateOnStart }: Config): string =>
+  migrateOnStart && database.kind === 'postgres' && database.migrationUrl !== database.url
+    ? 'MIGRATION_DATABASE_URL'
+    : 'DATABASE_URL'
+
 type Work<Result> = (database: Database, config: Config) => Promise<Result>
 
 /**

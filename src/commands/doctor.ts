@@ -1,15 +1,16 @@
-import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { constants } from 'node:fs'
+import { access, stat } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { type Config, readConfig } from '../config.ts'
-import { CountersUnavailable } from '../counters/counters.ts'
-import { openCounters } from '../counters/store.ts'
 import { addressOf } from '../db/address.ts'
 import { connect, type Database } from '../db/client.ts'
 import { serverOf } from '../db/standing.ts'
 import { ConfigError } from '../environment.ts'
+import { SecretDamaged, secretIn } from '../secret.ts'
 import { readArguments } from './arguments.ts'
 import { exits } from './exits.ts'
 import { type Finding, reasonOf } from './findings.ts'
+import { limitsFinding } from './limits-finding.ts'
 import type { Command } from './terminal.ts'
 
 /** The oldest PostgreSQL that the tests run on. */
@@ -49,6 +50,7 @@ export const doctor: Command = async (args, { env, say }) => {
         },
   )
   for await (const finding of findingsOf(config)) tell(finding)
+  for await (const finding of migrationUrlFindings(config)) tell(finding)
   tell(await limitsFinding(config))
   return found > 0 ? exits.failed : exits.done
 }
@@ -56,15 +58,12 @@ export const doctor: Command = async (args, { env, say }) => {
 async function* findingsOf(config: Config): AsyncGenerator<Finding> {
   const { database: settings } = config
   if (settings.kind === 'embedded' && !(await exists(settings.dataDir))) {
-    yield {
-      verdict: 'note',
-      subject: 'database',
-      says: 'there is no embedded database yet; the first start makes it',
-    }
+    yield await emptyFinding(settings.dataDir ?? '')
     return
   }
   let database: Database | undefined
   try {
+    if (settings.kind === 'embedded') await checkSecret(settings.dataDir, config)
     database = await connect(settings)
     yield* databaseFindings(database, config)
   } catch (error) {
@@ -74,12 +73,61 @@ async function* findingsOf(config: Config): AsyncGenerator<Finding> {
   }
 }
 
+/** The secret that a start would take; where there is none yet it makes one. */
+const checkSecret = async (dataDir: string | undefined, { jwt }: Config) => {
+  if (dataDir === undefined || jwt.secrets.length > 0) return
+  await secretIn(dataDir).catch((error) => {
+    if (error instanceof SecretDamaged) throw error
+  })
+}
+
 const exists = async (dataDir: string | undefined) =>
   dataDir === undefined ||
   (await stat(join(dataDir, 'cluster')).then(
     () => true,
     () => false,
   ))
+
+/** Whether the first start will be able to make what is not there yet: in the directory, or in the nearest above it. */
+const emptyFinding = async (dataDir: string): Promise<Finding> => {
+  const subject = 'database'
+  let place = resolve(dataDir)
+  let found = await stat(place).catch(() => undefined)
+  while (found === undefined && place !== dirname(place)) {
+    place = dirname(place)
+    found = await stat(place).catch(() => undefined)
+  }
+  const mayWrite = await access(place, constants.W_OK).then(
+    () => true,
+    () => false,
+  )
+  return found?.isDirectory() && mayWrite
+    ? {
+        verdict: 'note',
+        subject,
+        says: 'there is no embedded database yet; the first start makes it',
+      }
+    : {
+        verdict: 'wrong',
+        subject,
+        says: `${place} is no directory that this user may write to: set DATA_DIR to one`,
+      }
+}
+
+/** The way past the pooler, where there is one of its own: without it the next start does not get ready. */
+async function* migrationUrlFindings({ database: settings }: Config): AsyncGenerator<Finding> {
+  if (settings.kind !== 'postgres' || settings.migrationUrl === settings.url) return
+  const subject = 'migrations'
+  const database = await connect({ ...settings, url: settings.migrationUrl })
+  try {
+    await database.ping()
+    yield { verdict: 'ok', subject, says: 'MIGRATION_DATABASE_URL answers' }
+  } catch (error) {
+    yield { verdict: 'wrong', subject, says: reasonOf(error, 'MIGRATION_DATABASE_URL') }
+  } finally {
+    await database.close()
+  }
+}
 
 async function* databaseFindings(database: Database, config: Config): AsyncGenerator<Finding> {
   await database.ping()
@@ -94,28 +142,6 @@ async function* databaseFindings(database: Database, config: Config): AsyncGener
   if (config.database.kind === 'postgres') yield tlsFinding(config.database.url, server.tls)
   yield await migrationsFinding(database, config)
   yield clockFinding(server.clockMs - (askedAtMs + answeredAtMs) / 2)
-}
-
-const limitsFinding = async ({ counters: settings }: Config): Promise<Finding> => {
-  const subject = 'limits'
-  if (settings.kind === 'memory')
-    return {
-      verdict: 'ok',
-      subject,
-      says: 'counted in memory; with more than one instance set RATE_LIMIT_STORE to postgres or redis',
-    }
-  const counters = openCounters(settings)
-  try {
-    await counters.ping()
-    return { verdict: 'ok', subject, says: `the store answers (${settings.kind})` }
-  } catch (error) {
-    const code = error instanceof CountersUnavailable ? error.code : 'a bug'
-    const where = settings.kind === 'redis' ? 'REDIS_URL' : 'DATABASE_URL'
-    const says = `the store does not answer (${code}), so every request is 503: check ${where}`
-    return { verdict: 'wrong', subject, says }
-  } finally {
-    await counters.close()
-  }
 }
 
 const tlsFinding = (url: string, inUse: boolean | null): Finding => {
@@ -140,7 +166,7 @@ const migrationsFinding = async (database: Database, config: Config): Promise<Fi
     return {
       verdict: config.migrateOnStart ? 'wrong' : 'note',
       subject,
-      says: `the database is of a newer version (${unknown} unknown); use that version, or MIGRATE_ON_START=false`,
+      says: `the database is of another version, most likely a newer one (${unknown} migrations unknown): use that version, or MIGRATE_ON_START=false to go back`,
     }
   if (missing.length === 0) return { verdict: 'ok', subject, says: 'all are applied' }
   return {

@@ -1,4 +1,5 @@
 import { ConfigError } from '../environment.ts'
+import { isOfDatabase, reasonOf } from './findings.ts'
 
 /** 2 as shells have it for a wrong call, 78 as `sysexits.h` does for wrong settings, 130 as for a Ctrl-C. */
 export const exits = { done: 0, failed: 1, misused: 2, misconfigured: 78, interrupted: 130 }
@@ -18,10 +19,12 @@ export class CommandFailed extends Error {
  * files would load the databases, for commands that need none.
  */
 const told: Record<string, string> = {
+  CannotListen: '',
   CommandFailed: '',
+  DataDirectoryDamaged: '',
   DataDirectoryInUse: '; stop that one first',
-  DatabaseUnavailable: '; taskwarden doctor looks for the reason',
   MigrationRefused: '; use the version that the database is of, or restore a backup',
+  SecretDamaged: '',
 }
 
 /** What a person can act on, a line each, and the exit code; a bug keeps its stack. */
@@ -37,8 +40,10 @@ const messageOf = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error)
   const advice = Object.hasOwn(told, error.name) ? told[error.name] : undefined
   if (advice !== undefined) return error.message + advice
-  if ('code' in error && error.code === 'EADDRINUSE')
-    return 'the port is in use by another process; set PORT to a free one'
+  if (isOfDatabase(error)) return `the database cannot be used: ${reasonOf(error)}`
+  // Of files it uses those in DATA_DIR only: the CA of a database is read with the settings.
+  if ('path' in error && 'syscall' in error && 'code' in error)
+    return `${error.path} cannot be used (${error.syscall}: ${error.code}); DATA_DIR is to be a directory that this user may write to`
   return error.stack ?? error.message
 }
 

@@ -10,7 +10,10 @@ import { watchLag } from '../metrics/lag.ts'
 import { freshSecret, keptSecret } from '../secret.ts'
 import { upkeep } from '../tasks/upkeep.ts'
 import { readArguments } from './arguments.ts'
+import { addressSettingOf } from './database.ts'
 import { exits } from './exits.ts'
+import { reasonOf } from './findings.ts'
+import { readinessOf } from './readiness.ts'
 import type { Command, Terminal } from './terminal.ts'
 
 /** The service: settings, database, listener, signals. Everything else is handed in. */
@@ -23,6 +26,8 @@ export const serve: Command = async (args, terminal) => {
   const counters = openCounters(config.counters)
   const instruments = await instrumentsFor(config.metrics.token)
 
+  const isServed = readinessOf({ database, counters, log })
+
   let migrated = false
   const server = listen(config, (request) => app.fetch(request), log)
   const app = createApp({
@@ -34,8 +39,7 @@ export const serve: Command = async (args, terminal) => {
     instruments,
     vitals: { inFlight: server.inFlight, pool: database.pool, watchLag },
     isUp: () => migrated,
-    isReady: async () =>
-      migrated && !server.isDraining() && (await answers(database)) && (await answers(counters)),
+    isReady: async () => migrated && !server.isDraining() && (await isServed()),
   })
 
   const { url, stop } = server.start()
@@ -50,10 +54,11 @@ export const serve: Command = async (args, terminal) => {
 
   const becomeReady = async () => {
     // /ready will ask over the pool: its first connection is made while the migrations use theirs.
-    void answers(database)
+    void database.ping().catch(() => {})
     await migrateWhenPossible(config, database, log)
     migrated = true
     log.info('ready')
+    await isServed()
     keepUp(config, database, log)
   }
   await Promise.race([becomeReady(), halted])
@@ -82,30 +87,35 @@ const withSecret = async (config: Config): Promise<Config> => {
   return { ...config, jwt: { ...config.jwt, secrets: [secret] } }
 }
 
-const answers = async (store: Pick<Database, 'ping'>): Promise<boolean> => {
-  try {
-    await store.ping()
-    return true
-  } catch {
-    return false
-  }
-}
+/** How often it is tried, and how often it is said that it still does not go. */
+const retryMs = 1000
+const reminderMs = 60_000
 
 /** A database that is down, or that somebody else migrates, is waited for: the process is up, and not ready. */
-const migrateWhenPossible = async ({ migrateOnStart }: Config, database: Database, log: Log) => {
+const migrateWhenPossible = async (config: Config, database: Database, log: Log) => {
+  const said = { reason: '', atMs: 0 }
+  const wait = async (event: string, reason: string) => {
+    const now = performance.now()
+    if (said.reason !== reason || now - said.atMs >= reminderMs) {
+      log.warn(event, { reason })
+      Object.assign(said, { reason, atMs: now })
+    }
+    await Bun.sleep(retryMs)
+  }
+
   for (;;) {
     try {
-      if (migrateOnStart) {
+      if (config.migrateOnStart) {
         await database.migrate()
         return
       }
-      if ((await database.standing()).missing.length === 0) return
-      log.warn('waiting for the migrations: MIGRATE_ON_START is false')
-      await Bun.sleep(1000)
+      const { missing } = await database.standing()
+      if (missing.length === 0) return
+      const what = `${missing.join(', ')} missing, and MIGRATE_ON_START is false`
+      await wait('waiting for the migrations', `${what}; run: taskwarden migrate`)
     } catch (error) {
       if (!(error instanceof DatabaseUnavailable)) throw error
-      log.warn('waiting for the database', { error })
-      await Bun.sleep(1000)
+      await wait('waiting for the database', reasonOf(error, addressSettingOf(config)))
     }
   }
 }

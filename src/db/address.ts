@@ -1,4 +1,8 @@
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+
+/** A URL has something in it that cannot be used; the message goes behind the name of its setting. */
+export class AddressError extends Error {}
 
 export type Address = {
   options: {
@@ -71,7 +75,7 @@ export const addressOf = (url: string): Address => {
 const tlsOf = (host: string, params: URLSearchParams): false | 'prefer' | TlsOptions => {
   const loopback = /^(localhost|127\.[\d.]+|::1)$/.test(host)
   const file = params.get('sslrootcert')
-  const ca = file && file !== 'system' ? { ca: readFileSync(file, 'utf8') } : {}
+  const ca = file && file !== 'system' ? { ca: authorityIn(file) } : {}
   const mode = params.get('sslmode') ?? (file || !isPrivate(host) ? 'verify-full' : 'prefer')
   const verified = { rejectUnauthorized: true, host, ...ca }
 
@@ -81,7 +85,26 @@ const tlsOf = (host: string, params: URLSearchParams): false | 'prefer' | TlsOpt
   if (mode === 'require') return loopback ? { rejectUnauthorized: false, host } : verified
   if (mode === 'verify-ca') return { ...verified, checkServerIdentity: () => undefined }
   if (mode === 'verify-full') return verified
-  throw new Error(`sslmode in the database URL must be a mode of libpq or no-verify`)
+  throw new AddressError(
+    'has an sslmode that is none of disable, allow, prefer, require, verify-ca, verify-full, no-verify',
+  )
+}
+
+/** Read when the settings are: TLS would stumble over a wrong file at each connection. */
+const authorityIn = (file: string): string => {
+  try {
+    const text = readFileSync(file, 'utf8')
+    new X509Certificate(text)
+    return text
+  } catch (error) {
+    const code =
+      error instanceof Error && 'syscall' in error && 'code' in error ? error.code : undefined
+    throw new AddressError(
+      code === undefined
+        ? 'has an sslrootcert that is no certificate; give the path of a CA in PEM'
+        : `has an sslrootcert that cannot be read (${code}); give the path of a CA in PEM`,
+    )
+  }
 }
 
 /**

@@ -14,6 +14,18 @@ export class DataDirectoryInUse extends Error {
   }
 }
 
+/** What is in it is no database any more, or never was one. */
+export class DataDirectoryDamaged extends Error {
+  override readonly name = 'DataDirectoryDamaged'
+
+  constructor(directory: string) {
+    super(
+      `the embedded database in ${directory} does not open: its files are damaged; restore a copy of the ` +
+        'directory, or move it away to start with an empty one',
+    )
+  }
+}
+
 export type DataDirectory = { cluster: string; release(): Promise<void> }
 
 const exclusive = 2

@@ -1,7 +1,7 @@
 import { type PGlite, type QueryOptions, types } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
 import type { Database, Observe } from './client.ts'
-import { takeDataDirectory } from './data-directory.ts'
+import { DataDirectoryDamaged, takeDataDirectory } from './data-directory.ts'
 import { deadlineAfter } from './deadline.ts'
 import { reading } from './faults.ts'
 import { applyMigrations, type SendInTransaction, standingOf } from './migrate.ts'
@@ -36,7 +36,7 @@ export const openEmbedded = async (
   const release = async () => directory?.release()
   const pglite = await open(directory?.cluster).catch(async (error) => {
     await release()
-    throw error
+    throw dataDir === undefined ? error : new DataDirectoryDamaged(dataDir)
   })
   const { enter, wait, leave, refuseAll, state } = turns(1)
   let analyzeAt = performance.now() + firstAnalyzeMs

@@ -3,6 +3,21 @@ import type { Log } from './log.ts'
 type Settings = { host: string; port: number; drainMs: number }
 type Fetch = (request: Request) => Response | Promise<Response>
 
+/** The address or the port cannot be had; the message says what to do. */
+class CannotListen extends Error {
+  override readonly name = 'CannotListen'
+
+  constructor(error: unknown) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'failed'
+    super(reasons[code] ?? `HOST is no address of this machine (${code}); unset it for all of them`)
+  }
+}
+
+const reasons: Record<string, string> = {
+  EADDRINUSE: 'the port is in use by another process; set PORT to a free one',
+  EACCES: 'this user may not listen on that port; set PORT to 1024 or more',
+}
+
 /** How long a connection may be silent, in the middle of a request too. */
 export const idleSeconds = 30
 
@@ -33,7 +48,7 @@ export const listen = ({ host, port, drainMs }: Settings, fetch: Fetch, log: Log
     inFlight: () => inFlight(),
     peerOf: (request: Request) => peers.get(request),
     start: () => {
-      const server = Bun.serve({
+      const server = opened({
         hostname: host,
         port,
         idleTimeout: idleSeconds,
@@ -52,6 +67,14 @@ export const listen = ({ host, port, drainMs }: Settings, fetch: Fetch, log: Log
         },
       }
     },
+  }
+}
+
+const opened = (options: Parameters<typeof Bun.serve<undefined>>[0]) => {
+  try {
+    return Bun.serve(options)
+  } catch (error) {
+    throw new CannotListen(error)
   }
 }
 
