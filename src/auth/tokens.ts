@@ -78,7 +78,7 @@ export const tokensOf = ({ secrets, issuer, audience, ttlSeconds }: Settings) =>
   }
 
   return {
-    /** A token of the session that ends at `expiresAt` (RFC 3339) at the latest. */
+    /** A token for as long as its session, which ends at `expiresAt` (RFC 3339), in whole seconds. */
     sign: (
       userId: string,
       sessionId: string,
@@ -87,7 +87,8 @@ export const tokensOf = ({ secrets, issuer, audience, ttlSeconds }: Settings) =>
     ): Promise<string> => {
       const named = { sub: userId, sid: sessionId, jti: Bun.randomUUIDv7() }
       const claims = scope === undefined ? named : { ...named, scope }
-      return signer.sign({ ...claims, exp: Math.floor(Date.parse(expiresAt) / 1000) })
+      const iat = Math.floor(Date.now() / 1000)
+      return signer.sign({ ...claims, exp: iat + secondsUntil(expiresAt) })
     },
 
     /** The claims, or nothing where the token is not one of ours, whole and in time. */
@@ -122,6 +123,10 @@ const timely = ({ iat, exp, scope }: Claims, ttlSeconds: number): boolean => {
   return exp > now && iat <= now + skewSeconds && exp - iat <= lifeMax
 }
 
+/** Begun ones count: a day is 86 400 seconds, however long the statement took that began it. */
+const secondsUntil = (instant: string): number =>
+  Math.ceil((Date.parse(instant) - Date.now()) / 1000)
+
 /** What a client gets when a session starts or moves on (RFC 6749 §5.1). */
 export const tokenAnswer = async (
   tokens: Tokens,
@@ -130,5 +135,5 @@ export const tokenAnswer = async (
 ) => ({
   access_token: await tokens.sign(userId, id, expires_at),
   token_type: 'Bearer' as const,
-  expires_in: Math.floor(Date.parse(expires_at) / 1000) - Math.floor(Date.now() / 1000),
+  expires_in: secondsUntil(expires_at),
 })
