@@ -25,6 +25,7 @@ import { docs } from './http/docs.ts'
 import { door } from './http/door.ts'
 import { headersOf } from './http/headers.ts'
 import { intake } from './http/intake.ts'
+import { landing } from './http/landing.ts'
 import { type Log, requestLog } from './http/log.ts'
 import { problemPages } from './http/problem-pages.ts'
 import { problems } from './http/problems.ts'
@@ -110,6 +111,7 @@ export const createApp = ({ config, db, isUp, isReady, peerOf, instruments, ...n
     .use(limit.counting)
     .use(plugin)
     .use(healthRoutes({ isReady }))
+    .use(landing(config))
     .use(problemPages())
     .use(docs({ routes: () => root.routes }))
     .group('/api', (api) =>

@@ -169,7 +169,7 @@ describe('routes', () => {
   })
 
   test.each([
-    '/',
+    '//',
     '/api',
     '/api/',
     '/api/tasks/',

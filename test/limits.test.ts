@@ -358,7 +358,14 @@ describe('an answer', () => {
     const ada = await someone()
 
     for (let time = 0; time < 5; time++)
-      for (const path of ['/health', '/ready', '/problems', '/problems/internal', '/problems/none'])
+      for (const path of [
+        '/',
+        '/health',
+        '/ready',
+        '/problems',
+        '/problems/internal',
+        '/problems/x',
+      ])
         for (const method of ['GET', 'HEAD', 'OPTIONS', 'POST']) {
           const answer = await call(method, path, { token: ada.token })
           expect(answer.status).not.toBe(429)

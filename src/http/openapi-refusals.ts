@@ -88,10 +88,11 @@ const places: Partial<Record<RefusalCode, { pointer: string; detail: string }>> 
 /** One example for each code, to be referred to. */
 export const refusalExamples = () =>
   Object.fromEntries(
-    codes.map((code) => [code, { summary: catalogue[code].title, value: sample(code) }]),
+    codes.map((code) => [code, { summary: catalogue[code].title, value: sampleOf(code) }]),
   )
 
-const sample = (code: RefusalCode) => {
+/** What a refusal looks like. */
+export const sampleOf = (code: RefusalCode) => {
   const { status, title } = catalogue[code]
   const place = places[code]
   return {

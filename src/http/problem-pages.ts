@@ -1,15 +1,15 @@
 import { Elysia, t } from 'elysia'
 import { catalogue } from '../catalogue.ts'
-import { refusals, refuse } from '../errors.ts'
+import { type RefusalCode, refusals, refuse } from '../errors.ts'
+import { sampleOf } from './openapi-refusals.ts'
+import { pageExample, pageOf, prose, wantsPage } from './page.ts'
 
-const pages = Object.entries(catalogue).map(([code, { status, title, cause, cure }]) => ({
-  type: `/problems/${code}`,
-  code,
-  status,
-  title,
-  cause,
-  cure,
-}))
+const codes = Object.keys(catalogue) as RefusalCode[]
+const entries = codes.map((code) => {
+  const { status, title, cause, cure } = catalogue[code]
+  return { type: `/problems/${code}`, code, status, title, cause, cure }
+})
+type Entry = (typeof entries)[number]
 
 const ProblemPage = t.Object(
   {
@@ -20,30 +20,60 @@ const ProblemPage = t.Object(
     cause: t.String(),
     cure: t.String(),
   },
-  { additionalProperties: false, $id: 'ProblemPage', examples: pages.slice(0, 1) },
+  { additionalProperties: false, $id: 'ProblemPage', examples: entries.slice(0, 1) },
+)
+const ProblemPages = t.Object(
+  { problems: t.Array(ProblemPage) },
+  { additionalProperties: false, $id: 'ProblemPages' },
 )
 
-/** What the `type` of a problem leads to: each refusal with its cause and its cure. */
+const detail = {
+  tags: ['Service'],
+  security: [],
+  'x-budget': 'none' as const,
+  'x-produces': ['application/json', 'text/html'],
+  'x-examples': pageExample,
+}
+
+/** What the `type` of a problem leads to: each refusal with its cause and its cure, for people and programs. */
 export const problemPages = () =>
-  new Elysia({
-    prefix: '/problems',
-    detail: { tags: ['Service'], security: [], 'x-budget': 'none' as const },
-  })
-    .get('', () => ({ problems: pages }), {
-      response: {
-        200: t.Object(
-          { problems: t.Array(ProblemPage) },
-          { additionalProperties: false, $id: 'ProblemPages' },
-        ),
+  new Elysia({ prefix: '/problems', detail })
+    .get(
+      '',
+      ({ request, set }) =>
+        wantsPage(request, set) ? pageOf('Problems', list, set) : { problems: entries },
+      {
+        response: { 200: t.Union([ProblemPages, t.String()]) },
+        detail: { operationId: 'listProblems', summary: 'Every refusal there is' },
       },
-      detail: { operationId: 'listProblems', summary: 'Every refusal there is' },
-    })
+    )
     .get(
       '/:code',
-      ({ params }) => pages.find(({ code }) => code === params.code) ?? refuse('not-found'),
+      ({ params, request, set }) => {
+        const entry = entries.find(({ code }) => code === params.code) ?? refuse('not-found')
+        return wantsPage(request, set) ? pageOf(entry.title, article(entry), set) : entry
+      },
       {
         params: t.Object({ code: t.String({ examples: ['invalid-request'] }) }),
-        response: { 200: ProblemPage, ...refusals('not-found') },
+        response: { 200: t.Union([ProblemPage, t.String()]), ...refusals('not-found') },
         detail: { operationId: 'readProblem', summary: 'One refusal: its cause and its cure' },
       },
     )
+
+const list = `<h1>Problems</h1>
+<p>${prose('Every refusal of this service is `application/problem+json` (RFC 9457). Branch on its `code`.')}</p>
+<table>
+<tr><th>Status<th>Code<th>Meaning
+${entries.map(({ type, code, status, title }) => `<tr><td>${status}<td><a href="${type}"><code>${code}</code></a><td>${title}`).join('\n')}
+</table>
+<p><a href="/docs">Documentation</a></p>`
+
+const article = ({ code, status, title, cause, cure }: Entry): string => `<h1>${title}</h1>
+<p><code>${code}</code>, status ${status}</p>
+<h2>Cause</h2>
+<p>${prose(cause)}</p>
+<h2>Cure</h2>
+<p>${prose(cure)}</p>
+<h2>The answer</h2>
+<pre>${Bun.escapeHTML(JSON.stringify(sampleOf(code), null, 2))}</pre>
+<p><a href="/problems">All problems</a> · <a href="/docs">Documentation</a></p>`

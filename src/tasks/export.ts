@@ -1,3 +1,4 @@
+import { preferred } from '../negotiation.ts'
 import { csvHeader, csvRecord } from './formats/csv.ts'
 import { calendarFoot, calendarHead, calendarRecord } from './formats/icalendar.ts'
 import type { Task } from './model.ts'
@@ -34,27 +35,15 @@ export const formats = {
 
 export type FormatName = keyof typeof formats
 
-/** What `format` says, else the best of what `Accept` takes (RFC 9110 §12.5.1), else JSON. */
+/** What `format` says, else the best of what `Accept` takes, else JSON. */
 export const formatOf = (format: FormatName | undefined, accept: string | null): FormatName => {
   if (format !== undefined) return format
-  const wanted = (accept ?? '*/*')
-    .toLowerCase()
-    .split(',')
-    .map((range) => {
-      const [type = '', ...parameters] = range.split(';').map((part) => part.trim())
-      const q = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2)
-      return { type, q: q === undefined ? 1 : Number(q) || 0 }
-    })
-    .filter(({ q }) => q > 0)
-    .sort((a, b) => b.q - a.q)
-  const names = Object.keys(formats) as FormatName[]
-  const fits = (type: string) =>
-    names.find((name) => {
-      const { mediaType } = formats[name]
-      return type === '*/*' || type === mediaType || type === mediaType.replace(/\/.*/, '/*')
-    })
-  return wanted.map(({ type }) => fits(type)).find((name) => name !== undefined) ?? 'json'
+  const type = preferred(accept, ['application/json', ...mediaTypes])
+  return names.find((name) => formats[name].mediaType === type) ?? 'json'
 }
+
+const names = Object.keys(formats) as FormatName[]
+const mediaTypes = names.map((name) => formats[name].mediaType)
 
 /** Rows that one statement reads. */
 export const exportRows = 500
