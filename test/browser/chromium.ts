@@ -1,0 +1,78 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type BrowserContext, chromium, type Locator } from 'playwright-core'
+
+const named = process.env.CHROMIUM
+const installed = ['chromium', 'chromium-browser', 'google-chrome'].flatMap(
+  (name) => Bun.which(name) ?? [],
+)
+/** The browser that CHROMIUM names, else an installed one. One that is named and is not there fails the tests. */
+const executable = named || installed[0]
+
+/** Why the tests cannot run, for their names to say. */
+export const missing =
+  executable === undefined ? 'skipped: no Chromium is installed, and CHROMIUM names none' : ''
+
+/** A wait for a state ends here, and no sooner: the machine may be busy with something else. */
+const patienceMs = 90_000
+
+/**
+ * A browser that can reach one origin and nothing else, and tells what it was asked for and what
+ * it complained about. Only its own process is ended, and its profile goes with it.
+ */
+export const browse = async (origin: string) => {
+  const profile = await mkdtemp(join(tmpdir(), 'taskwarden-browser-'))
+  const context: BrowserContext = await chromium.launchPersistentContext(profile, {
+    executablePath: executable ?? '',
+    viewport: { width: 1280, height: 960 },
+    timeout: patienceMs,
+    // Chromium itself reports, updates and guesses: no name resolves to anything.
+    args: ['--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', '--disable-gpu'],
+  })
+  context.setDefaultTimeout(patienceMs)
+
+  const elsewhere: string[] = []
+  const complaints: string[] = []
+  await context.route(
+    (url) => url.origin !== origin && url.protocol !== 'data:',
+    (route, request) => {
+      elsewhere.push(request.url())
+      return route.abort()
+    },
+  )
+  context.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
+  })
+  context.on('weberror', (thrown) => complaints.push(String(thrown.error())))
+  context.on('requestfailed', (request) => complaints.push(`failed: ${request.url()}`))
+
+  return {
+    page: context.pages()[0] ?? (await context.newPage()),
+    elsewhere,
+    complaints,
+    close: async () => {
+      await context.close()
+      await rm(profile, { recursive: true, force: true })
+    },
+  }
+}
+
+/** An operation of Swagger UI, as a person uses it: open, fill in, send, read. */
+export const operationOf = (block: Locator) => ({
+  open: async () => {
+    await block.locator('.opblock-summary-control').click()
+    await block.getByRole('button', { name: 'Try it out' }).click()
+  },
+  fill: (name: string, value: string) =>
+    block.locator(`tr[data-param-name="${name}"] input`).fill(value),
+  write: (body: unknown) => block.locator('.body-param__text').fill(JSON.stringify(body)),
+  /** Sends it, and gives the status and the body that the page shows. */
+  send: async () => {
+    await block.getByRole('button', { name: 'Execute' }).click()
+    const answer = block.locator('.live-responses-table .response')
+    const status = await answer.locator('.response-col_status').innerText()
+    const text = await answer.locator('.highlight-code code').first().innerText()
+    return { status: Number(status.trim()), body: JSON.parse(text) }
+  },
+})
