@@ -71,8 +71,8 @@ export const operationOf = (block: Locator) => ({
   send: async () => {
     await block.getByRole('button', { name: 'Execute' }).click()
     const answer = block.locator('.live-responses-table .response')
-    const status = await answer.locator('.response-col_status').innerText()
-    const text = await answer.locator('.highlight-code code').first().innerText()
-    return { status: Number(status.trim()), body: JSON.parse(text) }
+    const status = await answer.locator('.response-col_status').textContent()
+    const text = await answer.locator('.highlight-code code').first().textContent()
+    return { status: Number(status), body: JSON.parse(text ?? '') }
   },
 })
