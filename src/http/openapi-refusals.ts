@@ -82,7 +82,7 @@ export const anyRefusal = {
 
 const places: Partial<Record<RefusalCode, { pointer: string; detail: string }>> = {
   'invalid-request': { pointer: '/title', detail: 'must have at most 500 characters' },
-  'weak-password': { pointer: '/password', detail: 'is a commonly used password' },
+  'weak-password': { pointer: '/password', detail: 'is one of the most used passwords' },
 }
 
 /** One example for each code, to be referred to. */

@@ -84,7 +84,7 @@ describe.skipIf(missing !== '')(`in Chromium ${missing}`, () => {
       await page.getByRole('link', { name: 'version-mismatch' }).click()
       await page.getByRole('heading', { name: 'The task has changed since you read it' }).waitFor()
       // The policy lets the page's own style in: without it, a page has no width of its own.
-      const width = await page.locator('body').evaluate((body) => getComputedStyle(body).maxWidth)
+      const width = await page.evaluate('getComputedStyle(document.body).maxWidth')
       await page.getByRole('link', { name: 'Documentation' }).click()
       await page.locator('#operations-Tasks-createTask').waitFor()
 
