@@ -49,6 +49,8 @@ test('the typed client says why it was refused, and where', async () => {
   expect(wrong.err).toMatch(
     /^401 The e-mail or the password is wrong \(invalid-credentials, request [\w-]+\)\n$/,
   )
-  expect(weak.err).toMatch(/^422 .*weak-password.*\n {2}\/password is one of the most used passwords\n$/)
+  expect(weak.err).toMatch(
+    /^422 .*weak-password.*\n {2}\/password is one of the most used passwords\n$/,
+  )
   expect(nowhere.err).toMatch(/^no answer of the service: .*connect/i)
 })
