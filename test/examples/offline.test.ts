@@ -179,7 +179,8 @@ describe('a task that was changed here and elsewhere', () => {
   test('is merged member by member; what both changed stays as it is, and is told', async () => {
     const { ada, one, two } = await shared()
     await one.change('Buy milk', { priority: 'urgent', description: 'oat' })
-    await two.change('Buy milk', { priority: 'low', due_at: '2026-12-24T18:00:00.000Z' })
+    await two.change('Buy milk', { priority: 'low' })
+    await two.change('Buy milk', { description: 'soy', due_at: '2026-12-24T18:00:00.000Z' })
     await two.change('Buy milk', { tags: ['shop'] })
     await two.change('Buy milk', { priority: 'normal' })
 
@@ -196,6 +197,7 @@ describe('a task that was changed here and elsewhere', () => {
     expect(await everything(ada)).toMatchObject([task])
     expect(await two.notices()).toEqual([
       { task: 'Buy milk', why: 'it was changed elsewhere', lost: { priority: 'low' } },
+      { task: 'Buy milk', why: 'it was changed elsewhere', lost: { description: 'soy' } },
       { task: 'Buy milk', why: 'it was changed elsewhere', lost: { priority: 'normal' } },
     ])
     expect(await one.list()).toEqual(await two.list())
@@ -248,15 +250,22 @@ test('what was deleted and erased elsewhere goes, and a copy of many pages is wh
   for (let time = 0; time < 5; time++) await ada.call('POST', '/api/tasks/batch', { create })
   await device.sync()
   const all = await device.list()
+  const { since } = (await device.opened()).state
   const [first, second] = all.map(({ id }) => id)
 
   await ada.call('DELETE', `/api/tasks/${first}`)
   await ada.call('DELETE', `/api/tasks/${second}`)
   await ada.call('DELETE', '/api/tasks/trash')
-  await device.sync()
+  const { state } = await device.sync()
 
   const ids = (await device.list()).map(({ id }) => id)
   expect(all).toHaveLength(500)
+  // The next time, it asks for what is new.
+  expect([typeof since, typeof state.since, since === state.since]).toEqual([
+    'string',
+    'string',
+    false,
+  ])
   expect(new Set(ids)).toEqual(new Set(all.map(({ id }) => id).slice(2)))
 })
 
@@ -313,7 +322,7 @@ test('a short Retry-After is waited for, a long one is told; nothing is lost', a
   const { outbox } = (await other.opened()).state
   await other.sync(here.origin)
 
-  expect(device.waited).toEqual([3, 3])
+  expect([device.waited, other.waited]).toEqual([[3, 3], []])
   expect(limited).toBeInstanceOf(Later)
   expect((limited as Later).seconds).toBeGreaterThan(3000)
   expect(outbox.map(({ title }) => title)).toEqual(['3', '4'])
