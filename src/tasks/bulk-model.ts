@@ -17,8 +17,11 @@ export const ChangesQuery = t.Object(
   },
   closed,
 )
-const Upsert = t.Object({ op: t.Literal('upsert'), task: Task }, closed)
-const Removal = t.Object({ op: t.Literal('delete'), id: Id(), deleted_at: Instant({}) }, closed)
+const Upsert = t.Object({ op: t.Literal('upsert'), task: Task }, { ...closed, $id: 'Upsert' })
+const Removal = t.Object(
+  { op: t.Literal('delete'), id: Id(), deleted_at: Instant({}) },
+  { ...closed, $id: 'Removal' },
+)
 export const Change = t.Union([Upsert, Removal])
 export const ChangesPage = t.Object(
   {
@@ -43,13 +46,19 @@ export const Batch = t.Object(
             version: t.Optional(Version),
             ...TaskChanges.properties,
           },
-          closed,
+          { ...closed, $id: 'BatchUpdate' },
         ),
         operations,
       ),
     ),
     complete: t.Optional(
-      t.Array(t.Object({ id: BatchId, completed: t.Optional(t.Boolean()) }, closed), operations),
+      t.Array(
+        t.Object(
+          { id: BatchId, completed: t.Optional(t.Boolean()) },
+          { ...closed, $id: 'BatchCompletion' },
+        ),
+        operations,
+      ),
     ),
     delete: t.Optional(t.Array(BatchId, operations)),
   },
@@ -92,8 +101,8 @@ export const ImportQuery = t.Object(
   closed,
 )
 export const Imported = t.Union([
-  t.Object({ imported: t.Integer({ examples: [2] }) }, closed),
-  t.Object({ valid: t.Integer({ examples: [2] }) }, closed),
+  t.Object({ imported: t.Integer({ examples: [2] }) }, { ...closed, $id: 'Imported' }),
+  t.Object({ valid: t.Integer({ examples: [2] }) }, { ...closed, $id: 'Checked' }),
 ])
 /** In JSON; the other formats are text. */
 export const Export = t.Union([
