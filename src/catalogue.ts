@@ -7,7 +7,7 @@ export const catalogue = {
     status: 400,
     title: 'The request could not be read',
     cause: 'The body is not JSON that parses, or a cursor or header is not of its form.',
-    cure: 'Send JSON in UTF-8, and cursors just as they were given.',
+    cure: 'Send JSON in UTF-8, and cursors and an `ETag` (with its quotes) just as they were given.',
   },
   unauthenticated: {
     status: 401,
@@ -107,7 +107,9 @@ export const catalogue = {
     status: 415,
     title: 'The body is not of a media type this address takes',
     cause: 'The Content-Type is missing or another one, or the body is compressed.',
-    cure: 'Send `Content-Type: application/json`, without Content-Encoding.',
+    cure:
+      'Send `Content-Type: application/json`, or another one that /docs names for this address, without ' +
+      'Content-Encoding.',
   },
   'invalid-request': {
     status: 422,
