@@ -7,7 +7,8 @@ send it as \`Authorization: Bearer <access_token>\`. Here, *Authorize* takes an 
 password, or a token. What a request may see or change is decided by its token alone.
 
 **Conventions.** JSON in UTF-8, \`snake_case\`, times in RFC 3339 and UTC, taken with any offset and
-at most three fraction digits. Text is counted in Unicode code points. Input is closed: an unknown member or parameter is refused, never dropped.
+at most three fraction digits. Text is counted in Unicode code points. Input is closed: an unknown
+member or parameter is refused, never dropped.
 HEAD works wherever GET does, and OPTIONS answers what an address takes.
 
 **Refusals** are problems (RFC 9457, \`application/problem+json\`). Branch on \`code\`; \`GET
