@@ -60,14 +60,16 @@ const answered = <Data>({ data, error }: { data: Data; error: unknown }): NonNul
 class Refused extends Error {
   readonly code: string
   constructor({ status, value }: { status: number; value: unknown }) {
-    const { title, code, errors, request_id } = value as Partial<Problem>
-    const places = errors?.map(({ pointer, detail }) => `${pointer} ${detail}`) ?? []
+    const { title, code, errors = [], request_id } = value as Partial<Problem>
+    // What fetch throws has a code, too, and no request.
+    const isProblem = code !== undefined && request_id !== undefined
+    const places = errors.map(({ pointer, detail }) => `${pointer} ${detail}`)
     super(
-      code === undefined
-        ? `no answer of the service: ${value}`
-        : [`${status} ${title} (${code}, request ${request_id})`, ...places].join('\n  '),
+      isProblem
+        ? [`${status} ${title} (${code}, request ${request_id})`, ...places].join('\n  ')
+        : `no answer of the service: ${value}`,
     )
-    this.code = code ?? 'unreachable'
+    this.code = isProblem ? code : 'unreachable'
   }
 }
 type Problem = {
