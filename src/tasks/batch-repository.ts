@@ -3,9 +3,9 @@ import type { Db } from '../db/client.ts'
 import { writing } from '../db/faults.ts'
 import { now } from '../db/now.ts'
 import { prepared } from '../db/prepared.ts'
-import { toUtc } from '../instants.ts'
 import { batching, batchingOnce } from './batch-statements.ts'
-import type { NewTask, Task } from './model.ts'
+import { inUtc, setsOf } from './fields.ts'
+import type { NewTask, Task, TaskChanges } from './model.ts'
 import { type InFlight, type KeptAnswer, type Once, orAgain } from './repository.ts'
 import { arrayOf } from './statements.ts'
 
@@ -15,13 +15,7 @@ export type Wanted = {
   kind: 'update' | 'complete' | 'delete'
   id: string
   version?: number
-  title?: string
-  description?: string | null
-  priority?: string
-  due_at?: string | null
-  tags?: string[]
-  completed?: boolean
-}
+} & TaskChanges
 export type Created = NewTask & { id: string }
 
 /** Every task as it is now; or the first that cannot be done and why; or the answer kept under the key. */
@@ -38,13 +32,10 @@ export const batchRepository = (db: Db) => {
 
   return ({ userId, sessionId }: Caller) =>
     (created: Created[], wanted: Wanted[], once?: Once): Promise<Batched | undefined> => {
-      const sets = (one: Wanted) => ['description', 'due_at'].filter((name) => name in one)
       const values = {
         ids: arrayOf(wanted.map(({ id }) => id)),
-        created: JSON.stringify(created.map((one) => ({ ...one, due_at: toUtc(one.due_at) }))),
-        wanted: JSON.stringify(
-          wanted.map((one) => ({ ...one, due_at: toUtc(one.due_at), sets: sets(one) })),
-        ),
+        created: JSON.stringify(created.map(inUtc)),
+        wanted: JSON.stringify(wanted.map((one) => ({ ...inUtc(one), sets: setsOf(one) }))),
       }
       const bound = () => ({ ...values, user: userId, session: sessionId, now: now() })
       return orAgain(async () => {

@@ -3,6 +3,7 @@ import { unionAll } from 'drizzle-orm/pg-core'
 import type { Db } from '../db/client.ts'
 import { always, anyone } from '../db/live.ts'
 import { tasks } from '../db/schema.ts'
+import { declared, drafted, merged, newRow, recordOf } from './fields.ts'
 import {
   asJson,
   at,
@@ -16,10 +17,9 @@ import {
 
 /** Members are those of `Wanted`; what a merge patch leaves out is told from null by `sets`. */
 const wantedRows = sql`select * from jsonb_to_recordset(${given('wanted', 'jsonb')}) as wanted (
-  ord int, kind text, id uuid, version int, title text, description text, priority priority,
-  due_at timestamptz, tags text[], completed boolean, sets text[])`
+  ord int, kind text, id uuid, version int, ${declared}, completed boolean, sets text[])`
 const createdRows = sql`jsonb_to_recordset(${given('created', 'jsonb')}) as draft (
-  id uuid, title text, description text, priority priority, due_at timestamptz, tags text[])`
+  id uuid, ${declared})`
 
 /**
  * By the primary key: of how many rows `wanted` has the planner knows nothing, and it would rather
@@ -28,8 +28,6 @@ const createdRows = sql`jsonb_to_recordset(${given('created', 'jsonb')}) as draf
 const isWanted = sql`${tasks.id} = any(${given('ids', 'uuid[]')})`
 
 const w = (name: string) => sql.raw(`"wanted"."${name}"`)
-const kept = (name: 'description' | 'due_at') =>
-  sql`case when ${name}::text = any(${w('sets')}) then ${w(name)} else ${tasks[name]} end`
 const becoming = sql`case ${w('kind')}
   when 'update' then coalesce(${w('completed')}, ${tasks.completed})
   when 'complete' then coalesce(${w('completed')}, not ${tasks.completed})
@@ -75,21 +73,14 @@ const partsOfBatch = (db: Db, isFirst: SQL | undefined) => {
 type Parts = ReturnType<typeof partsOfBatch>
 
 const effectsOf = (db: Db, { wanted, going }: Parts) => {
-  const draft = (name: string) => sql.raw(`draft."${name}"`)
-  const row = sql`select ${going.user_id}, draft.id, draft.title, draft.description, false,
-    null::timestamptz, coalesce(${draft('priority')}, 'normal'), draft.due_at,
-    coalesce(${draft('tags')}, '{}'), 1, ${at}, ${at}, null::timestamptz, ${going.change}
-    from ${createdRows}, ${going}`
-  const created = db.$with('created').as(db.insert(tasks).select(row).returning(shown))
+  const row = newRow(going, { id: sql`draft.id`, ...drafted(recordOf('draft')) })
+  const rows = sql`select ${row} from ${createdRows}, ${going}`
+  const created = db.$with('created').as(db.insert(tasks).select(rows).returning(shown))
   const changed = db.$with('changed').as(
     db
       .update(tasks)
       .set({
-        title: sql`coalesce(${w('title')}, ${tasks.title})`,
-        description: kept('description'),
-        priority: sql`coalesce(${w('priority')}, ${tasks.priority})`,
-        due_at: kept('due_at'),
-        tags: sql`coalesce(${w('tags')}, ${tasks.tags})`,
+        ...merged(recordOf('wanted'), w('sets')),
         ...completing(becoming),
         deleted_at: sql`case when ${w('kind')} = 'delete' then ${at} end`,
         version: sql`${tasks.version} + 1`,

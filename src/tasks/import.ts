@@ -1,16 +1,18 @@
-import type { Static } from '@sinclair/typebox'
+import { Kind, type Static, type TSchema } from '@sinclair/typebox'
 import { checkOf } from '../checks.ts'
 import { type Issue, Refusal, refuse } from '../errors.ts'
 import { issuesIn } from '../http/issues.ts'
 import { toUtc } from '../instants.ts'
 import { TextBody } from '../shapes.ts'
 import { ImportedTask } from './bulk-model.ts'
+import { inUtc } from './fields.ts'
 import { uncell } from './formats/csv.ts'
 import type { ImportedRow } from './transfer-repository.ts'
 
 /** One record of an import, and where it stands: `/tasks/6`, or the line where it starts: `/line/7`. */
 type Record = { pointer: string; value: unknown; unreadable?: string }
 
+const members: { [name: string]: TSchema } = ImportedTask.properties
 const imported = checkOf(ImportedTask)
 const issuesMax = 100
 /** How many records are checked before other requests get a turn. */
@@ -136,12 +138,13 @@ const linesOf = (text: string) => {
 }
 
 const memberOf = (name: string, { text, isQuoted }: Cell): [string, unknown][] => {
-  const isNothing = text === '' && !isQuoted
-  if (name === 'title' || name === 'description')
-    return isNothing ? (name === 'title' ? [] : [[name, null]]) : [[name, uncell(text)]]
-  if (isNothing) return []
-  if (name === 'completed') return [[name, text === 'true' || (text === 'false' ? false : text)]]
-  return [[name, name === 'tags' ? parsed(text) : text]]
+  if (text === '' && !isQuoted) return []
+  const schema = members[name]
+  const types: unknown[] = [schema?.type].flat()
+  if (schema?.[Kind] === 'Text') return [[name, uncell(text)]]
+  if (types.includes('boolean'))
+    return [[name, text === 'true' || (text === 'false' ? false : text)]]
+  return [[name, types.includes('array') || types.includes('integer') ? parsed(text) : text]]
 }
 
 const parsed = (text: string): unknown => {
@@ -166,15 +169,12 @@ const issuesOf = ({ pointer, value, unreadable }: Record): Issue[] => {
 }
 
 const rowOf = (task: Static<typeof ImportedTask>, now: string): Omit<ImportedRow, 'id'> => {
-  const completed = task.completed ?? false
+  const { id: _id, user_id: _owner, version: _version, updated_at: _updated, ...said } = task
+  const completed = said.completed ?? false
   return {
-    title: task.title,
-    description: task.description ?? null,
+    ...inUtc(said),
     completed,
     completed_at: completed ? (toUtc(task.completed_at) ?? now) : null,
-    priority: task.priority ?? 'normal',
-    due_at: toUtc(task.due_at) ?? null,
-    tags: task.tags ?? [],
     created_at: toUtc(task.created_at) ?? now,
   }
 }

@@ -2,10 +2,10 @@ import type { Caller } from '../auth/caller.ts'
 import type { Db } from '../db/client.ts'
 import { reading, violates, writing } from '../db/faults.ts'
 import { now } from '../db/now.ts'
-import { toUtc } from '../instants.ts'
 import { idOf } from '../shapes.ts'
+import { changesOf, draftOf } from './fields.ts'
 import type { NewTask, Task, TaskChanges, TaskReplacement } from './model.ts'
-import { arrayOf, draftOf } from './statements.ts'
+import { arrayOf } from './statements.ts'
 import { statementsOf } from './task-statements.ts'
 
 /** Which versions a write may meet (`If-Match`); nothing: any. */
@@ -93,16 +93,12 @@ export const taskRepository = (db: Db) => {
       },
 
       replace: (id: string, task: TaskReplacement, condition: Condition) =>
-        write('replace', id, condition, draftOf(task)),
+        write('replace', id, condition, { ...draftOf(task), completed: task.completed }),
 
       change: (id: string, changes: TaskChanges, condition: Condition) =>
         write('change', id, condition, {
-          ...{ title: null, description: null, priority: null, completed: null },
-          ...changes,
-          due_at: toUtc(changes.due_at) ?? null,
-          tags: changes.tags === undefined ? null : arrayOf(changes.tags),
-          sets_description: 'description' in changes,
-          sets_due_at: 'due_at' in changes,
+          ...changesOf(changes),
+          completed: changes.completed ?? null,
         }),
 
       /** Sets `completed`, or flips it where it is not said. */

@@ -2,7 +2,6 @@ import { and, eq, getTableColumns, isNotNull, isNull, lte, type SQL, sql } from 
 import type { Db } from '../db/client.ts'
 import { always, anyone, partsOf, type Who } from '../db/live.ts'
 import { idempotencyKeys, tasks } from '../db/schema.ts'
-import { toUtc } from '../instants.ts'
 
 const { user_id, id, deleted_at: _deleted, change: _change, ...others } = getTableColumns(tasks)
 /** A row as a client sees it: a Task. */
@@ -13,31 +12,9 @@ export const given = (name: string, type: string): SQL =>
   sql`${sql.placeholder(name)}::${sql.raw(type)}`
 export const at = given('now', 'timestamptz')
 
-/** What a client says of a task. */
-export const draft = {
-  title: given('title', 'text'),
-  description: given('description', 'text'),
-  priority: given('priority', 'priority'),
-  due_at: given('due_at', 'timestamptz'),
-  tags: given('tags', 'text[]'),
-}
-
 /** An array as PostgreSQL reads it, on either driver. */
 export const arrayOf = (items: readonly (string | number)[]): string =>
   `{${items.map((item) => `"${String(item).replace(/["\\]/g, '\\$&')}"`).join(',')}}`
-
-/** The parameters of what a client says of a task; what it leaves out is at its default. */
-export const draftOf = (task: {
-  description?: string | null
-  priority?: string
-  due_at?: string | null
-  tags?: readonly string[]
-}) => ({
-  ...{ description: null, priority: 'normal' },
-  ...task,
-  due_at: toUtc(task.due_at) ?? null,
-  tags: arrayOf(task.tags ?? []),
-})
 
 /** `completed_at` as it follows from what `completed` becomes: kept while a task stays completed. */
 export const completing = (completed: SQL) => ({

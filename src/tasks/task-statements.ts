@@ -3,13 +3,13 @@ import type { Db } from '../db/client.ts'
 import { anyone } from '../db/live.ts'
 import { prepared } from '../db/prepared.ts'
 import { tasks } from '../db/schema.ts'
+import { drafted, merged, newRow, parameters } from './fields.ts'
 import {
   asJson,
   at,
   byId,
   commonParts,
   completing,
-  draft,
   given,
   mineLive,
   mineTrashed,
@@ -28,7 +28,10 @@ export const statementsOf = (db: Db) => {
     find: prepared(db, db.with(live, found).select().from(live).leftJoin(found, always)),
     add: prepared(db, db.with(live, numbered, added).select().from(added)),
     addOnce: prepared(db, addingOnce(db)),
-    replace: prepared(db, changing(db, { ...draft, ...completing(given('completed', 'boolean')) })),
+    replace: prepared(
+      db,
+      changing(db, { ...drafted(parameters), ...completing(given('completed', 'boolean')) }),
+    ),
     change: prepared(db, changing(db, merging)),
     complete: prepared(db, changing(db, completing(flipping))),
     completeOnce: prepared(db, changingOnce(db, completing(flipping))),
@@ -40,38 +43,16 @@ export const statementsOf = (db: Db) => {
 /** Sets `completed`, or flips it in the row itself where it is not said. */
 const flipping = sql`coalesce(${given('completed', 'boolean')}, not ${tasks.completed})`
 
-/** RFC 7396 on columns: null stands for absent where a null is not allowed. */
 const merging = {
-  title: sql`coalesce(${draft.title}, ${tasks.title})`,
-  priority: sql`coalesce(${draft.priority}, ${tasks.priority})`,
-  tags: sql`coalesce(${draft.tags}, ${tasks.tags})`,
-  description: sql`case when ${given('sets_description', 'boolean')} then ${draft.description} else ${tasks.description} end`,
-  due_at: sql`case when ${given('sets_due_at', 'boolean')} then ${draft.due_at} else ${tasks.due_at} end`,
+  ...merged(parameters, given('sets', 'text[]')),
   ...completing(sql`coalesce(${given('completed', 'boolean')}, ${tasks.completed})`),
 }
 
 const adding = (db: Db, condition?: SQL) => {
-  const { numbered } = commonParts(db)
-  const row = db
-    .select({
-      user_id: numbered.user_id,
-      id: given('id', 'uuid').as('id'),
-      title: draft.title.as('title'),
-      description: draft.description.as('description'),
-      completed: sql`false`.as('completed'),
-      completed_at: sql`null::timestamptz`.as('completed_at'),
-      priority: draft.priority.as('priority'),
-      due_at: draft.due_at.as('due_at'),
-      tags: draft.tags.as('tags'),
-      version: sql`1`.as('version'),
-      created_at: at.as('created_at'),
-      updated_at: at.as('updated_at'),
-      deleted_at: sql`null::timestamptz`.as('deleted_at'),
-      change: numbered.change,
-    })
-    .from(numbered)
-    .where(condition)
-  return db.$with('task').as(db.insert(tasks).select(row).returning(shown))
+  const { numbered, always } = commonParts(db)
+  const row = newRow(numbered, { id: given('id', 'uuid'), ...drafted(parameters) })
+  const rows = sql`select ${row} from ${numbered} where ${condition ?? always}`
+  return db.$with('task').as(db.insert(tasks).select(rows).returning(shown))
 }
 
 const addingOnce = (db: Db) => {

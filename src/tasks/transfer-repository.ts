@@ -6,12 +6,13 @@ import { now } from '../db/now.ts'
 import { patiently } from '../db/patience.ts'
 import { prepared } from '../db/prepared.ts'
 import { tasks } from '../db/schema.ts'
-import type { Task } from './model.ts'
+import { declared, drafted, newRow, recordOf } from './fields.ts'
+import type { NewTask, Task } from './model.ts'
 import { type InFlight, type KeptAnswer, type Once, orAgain } from './repository.ts'
-import { at, commonParts, given, mineLive, onceParts, shown } from './statements.ts'
+import { commonParts, given, mineLive, onceParts, shown } from './statements.ts'
 
-/** A record as the statement takes it, all of it decided. */
-export type ImportedRow = Omit<Task, 'user_id' | 'version' | 'updated_at'>
+/** A record as the statement takes it: what it does not say of the task is at its default. */
+export type ImportedRow = NewTask & Pick<Task, 'id' | 'completed' | 'completed_at' | 'created_at'>
 export type Imported = { count: number } | { kept: KeptAnswer } | InFlight
 
 const exportingOf = (db: Db) => {
@@ -31,11 +32,15 @@ const importingOf = (db: Db) => {
   const { live, numbered, always } = commonParts(db)
   const { earlier, expired, keep, isFirst } = onceParts(db)
   const rows = sql`jsonb_to_recordset(${given('records', 'jsonb')}) as record (
-    id uuid, title text, description text, completed boolean, completed_at timestamptz,
-    priority priority, due_at timestamptz, tags text[], created_at timestamptz)`
-  const drafts = sql`select ${numbered.user_id}, record.id, record.title, record.description,
-    record.completed, record.completed_at, record.priority, record.due_at, record.tags, 1,
-    record.created_at, ${at}, null::timestamptz, ${numbered.change} from ${rows}, ${numbered}`
+    id uuid, ${declared}, completed boolean, completed_at timestamptz, created_at timestamptz)`
+  const row = newRow(numbered, {
+    id: sql`record.id`,
+    ...drafted(recordOf('record')),
+    completed: sql`record.completed`,
+    completed_at: sql`record.completed_at`,
+    created_at: sql`record.created_at`,
+  })
+  const drafts = sql`select ${row} from ${rows}, ${numbered}`
   const inserting = (condition = sql`true`) =>
     db
       .$with('imported')

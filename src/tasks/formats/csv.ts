@@ -1,20 +1,7 @@
-import type { Task } from '../model.ts'
+import { Task } from '../model.ts'
 
-/** The columns, in this order; `tags` as a JSON array. */
-const columns = [
-  'id',
-  'user_id',
-  'title',
-  'description',
-  'completed',
-  'completed_at',
-  'priority',
-  'due_at',
-  'tags',
-  'version',
-  'created_at',
-  'updated_at',
-] as const satisfies readonly (keyof Task)[]
+/** All members of a task, in their order; a list as a JSON array. */
+const columns = Object.keys(Task.properties) as (keyof Task)[]
 
 export const csvHeader = `${columns.join(',')}\r\n`
 
