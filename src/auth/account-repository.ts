@@ -2,9 +2,8 @@ import { and, eq, exists, ne } from 'drizzle-orm'
 import type { Db } from '../db/client.ts'
 import { reading, violates, writing } from '../db/faults.ts'
 import { always, partsOf } from '../db/live.ts'
-import { now } from '../db/now.ts'
 import { sessions, users } from '../db/schema.ts'
-import type { Caller } from './caller.ts'
+import { type Caller, whoOf } from './caller.ts'
 import type { User } from './model.ts'
 import { credentials, shown } from './repository.ts'
 import { endSessionsOf } from './session-repository.ts'
@@ -13,8 +12,9 @@ import { endSessionsOf } from './session-repository.ts'
  * The account of one caller. Each method is one statement that the caller's live
  * session is part of: `undefined` (or `false`) means that it has ended.
  */
-export const accountOf = (db: Db, { userId, sessionId }: Caller) => {
-  const { live, locked } = partsOf(db, { user: userId, session: sessionId, now: now() })
+export const accountOf = (db: Db, caller: Caller) => {
+  const { userId, sessionId } = caller
+  const { live, locked } = partsOf(db, whoOf(caller))
   const me = eq(users.id, userId)
   const mine = and(me, exists(db.select().from(locked)))
   const mineStill = (verified: string) => and(mine, eq(users.password_hash, verified))

@@ -1,3 +1,5 @@
+import { now } from '../db/now.ts'
+
 /**
  * Who asks, as the verified token says and nothing else. Only a statement can tell
  * whether the session still lives.
@@ -12,6 +14,13 @@ export type Caller = {
   /** `X-Request-Id`. */
   requestId: string
 }
+
+/** Whom a statement is for, as its parts and its parameters have it, and when: now. */
+export const whoOf = ({ userId, sessionId }: Caller) => ({
+  user: userId,
+  session: sessionId,
+  now: now(),
+})
 
 /** What a token says of whoever asks. */
 export type Identity = Pick<Caller, 'userId' | 'sessionId' | 'scope'>

@@ -3,8 +3,8 @@ import type { Db } from '../db/client.ts'
 import { DatabaseUnavailable, reading, writing } from '../db/faults.ts'
 import { always, lockOf } from '../db/live.ts'
 import { now } from '../db/now.ts'
-import { identities, sessions, userChanges, users } from '../db/schema.ts'
-import { rowOf, type Session } from './repository.ts'
+import { identities, sessions, users } from '../db/schema.ts'
+import { counterOf, rowOf, type Session, startOf } from './repository.ts'
 
 /** Who is meant by `subject` at `issuer`: the user, and the session that their tokens are of. */
 export type Resident = { userId: string; sessionId: string; isNew: boolean }
@@ -88,18 +88,8 @@ const making = (db: Db, { issuer, subject, expiresAt }: Newcomer) => {
       )
       .returning({ id: users.id }),
   )
-  const counter = db.$with('counter').as(
-    db
-      .insert(userChanges)
-      .select(db.select({ user_id: identity.userId, last: sql`0`.as('last') }).from(identity))
-      .returning({ user_id: userChanges.user_id }),
-  )
-  const started = db.$with('started').as(
-    db
-      .insert(sessions)
-      .select(db.select(rowOf(session, identity.userId, issuer)).from(identity))
-      .returning({ id: sessions.id }),
-  )
+  const counter = counterOf(db, identity, identity.userId)
+  const started = startOf(db, identity, rowOf(session, identity.userId, issuer))
   return db.with(identity, account, counter, started).select().from(identity)
 }
 

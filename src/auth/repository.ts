@@ -1,4 +1,4 @@
-import { and, eq, exists, isNull, lte, sql } from 'drizzle-orm'
+import { and, eq, exists, isNull, lte, type Subquery, sql } from 'drizzle-orm'
 import type { Db } from '../db/client.ts'
 import { reading, violates, writing } from '../db/faults.ts'
 import { lockOf } from '../db/live.ts'
@@ -82,18 +82,8 @@ const registering = (db: Db, draft: NewUser, session: Session) => {
       .values({ ...draft, id: Bun.randomUUIDv7(), created_at: session.started_at })
       .returning(shown),
   )
-  const counter = db.$with('counter').as(
-    db
-      .insert(userChanges)
-      .select(db.select({ user_id: account.id, last: sql`0`.as('last') }).from(account))
-      .returning({ user_id: userChanges.user_id }),
-  )
-  const started = db.$with('started').as(
-    db
-      .insert(sessions)
-      .select(db.select(rowOf(session, account.id)).from(account))
-      .returning({ id: sessions.id }),
-  )
+  const counter = counterOf(db, account, account.id)
+  const started = startOf(db, account, rowOf(session, account.id))
   return db.with(account, counter, started).select().from(account)
 }
 
@@ -118,14 +108,28 @@ const signingIn = (db: Db, { userId, verified, rehashed }: Verified, session: Se
       .where(and(isExpired, exists(db.select().from(account))))
       .returning({ id: sessions.id }),
   )
-  const started = db.$with('started').as(
-    db
-      .insert(sessions)
-      .select(db.select(rowOf(session, account.id)).from(account))
-      .returning({ id: sessions.id }),
-  )
+  const started = startOf(db, account, rowOf(session, account.id))
   return db.with(locked, account, swept, started).select().from(account)
 }
+
+/** The part that gives a new user the counter of their changes. */
+export const counterOf = (db: Db, made: Subquery, id: unknown) => {
+  const row = { user_id: sql`${id}`.as('user_id'), last: sql`0`.as('last') }
+  return db
+    .$with('counter')
+    .as(
+      db
+        .insert(userChanges)
+        .select(db.select(row).from(made))
+        .returning({ user_id: userChanges.user_id }),
+    )
+}
+
+/** The part that starts a session for whoever an earlier part has made or let in. */
+export const startOf = (db: Db, who: Subquery, row: ReturnType<typeof rowOf>) =>
+  db
+    .$with('started')
+    .as(db.insert(sessions).select(db.select(row).from(who)).returning({ id: sessions.id }))
 
 /** The row of a sign-in's session; `issuer` where somebody else has signed the user in. */
 export const rowOf = (session: Session, userId: unknown, issuer: string | null = null) => ({

@@ -1,10 +1,10 @@
-import { and, asc, eq, exists, getTableColumns, gt, ne, sql } from 'drizzle-orm'
+import { and, asc, eq, exists, getTableColumns, gt, ne, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../db/client.ts'
 import { reading, writing } from '../db/faults.ts'
 import { always, lockOf, partsOf } from '../db/live.ts'
-import { later, now } from '../db/now.ts'
+import { later } from '../db/now.ts'
 import { sessions } from '../db/schema.ts'
-import type { Caller } from './caller.ts'
+import { type Caller, whoOf } from './caller.ts'
 
 const { user_id: _owner, ...shown } = getTableColumns(sessions)
 
@@ -26,10 +26,31 @@ export const endSessionsOf = async (db: Db, userId: string, kept?: string): Prom
   return (await writing(() => ending.returning({ id: sessions.id }))).length
 }
 
+/** Whether there was such a session of the caller's own to end; nothing where the caller's has ended. */
+export const endOne = async (
+  db: Db,
+  caller: Caller,
+  which: SQL | undefined,
+): Promise<boolean | undefined> => {
+  const who = whoOf(caller)
+  const { live, locked } = partsOf(db, who)
+  const mine = and(eq(sessions.user_id, who.user), which, gt(sessions.expires_at, who.now))
+  const isLocked = exists(db.select().from(locked))
+  const ended = db
+    .$with('ended')
+    .as(db.delete(sessions).where(and(mine, isLocked)).returning({ id: sessions.id }))
+  const [found] = await writing(() =>
+    db.with(live, locked, ended).select().from(live).leftJoin(ended, always),
+  )
+  return found && found.ended !== null
+}
+
 /** The sessions of one caller, by the same rule. */
-export const sessionsOf = (db: Db, { userId, sessionId }: Caller) => {
-  const at = now()
-  const { live, locked } = partsOf(db, { user: userId, session: sessionId, now: at })
+export const sessionsOf = (db: Db, caller: Caller) => {
+  const { userId, sessionId } = caller
+  const who = whoOf(caller)
+  const at = who.now
+  const { live, locked } = partsOf(db, who)
   const mine = eq(sessions.user_id, userId)
   const isLocked = exists(db.select().from(locked))
 
@@ -48,18 +69,7 @@ export const sessionsOf = (db: Db, { userId, sessionId }: Caller) => {
     },
 
     /** Whether there was such a session to end. */
-    async end(id: string): Promise<boolean | undefined> {
-      const ended = db.$with('ended').as(
-        db
-          .delete(sessions)
-          .where(and(mine, eq(sessions.id, id), gt(sessions.expires_at, at), isLocked))
-          .returning({ id: sessions.id }),
-      )
-      const [found] = await writing(() =>
-        db.with(live, locked, ended).select().from(live).leftJoin(ended, always),
-      )
-      return found && found.ended !== null
-    },
+    end: (id: string) => endOne(db, caller, eq(sessions.id, id)),
 
     /** All of them, this one and personal ones too. */
     async endAll(): Promise<boolean> {

@@ -1,17 +1,19 @@
-import { and, asc, eq, exists, gt, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, sql } from 'drizzle-orm'
 import type { Db } from '../db/client.ts'
 import { reading, writing } from '../db/faults.ts'
 import { always, partsOf } from '../db/live.ts'
-import { later, now } from '../db/now.ts'
+import { later } from '../db/now.ts'
 import { sessions } from '../db/schema.ts'
-import type { Caller } from './caller.ts'
+import { type Caller, whoOf } from './caller.ts'
 import type { NewToken, PersonalToken } from './model.ts'
+import { endOne } from './session-repository.ts'
 
 const defaultSeconds = 90 * 86_400
 
 /** What is kept of a scope: who may write may read too. */
 const granted = { 'tasks:read': 'tasks:read', 'tasks:write': 'tasks:read tasks:write' }
 export const grantedScope = (scope: NewToken['scope']): string => granted[scope]
+const isPersonal = eq(sessions.kind, 'personal')
 const askedScope = (scope: string): PersonalToken['scope'] =>
   scope === granted['tasks:write'] ? 'tasks:write' : 'tasks:read'
 
@@ -20,14 +22,12 @@ const askedScope = (scope: string): PersonalToken['scope'] =>
  * Each method is one statement that the caller's live session is part of: `undefined` means
  * that it has ended.
  */
-export const tokenRepository = (db: Db, { userId, sessionId }: Caller) => {
-  const at = now()
-  const { live, locked } = partsOf(db, { user: userId, session: sessionId, now: at })
-  const mine = and(
-    eq(sessions.user_id, userId),
-    eq(sessions.kind, 'personal'),
-    gt(sessions.expires_at, at),
-  )
+export const tokenRepository = (db: Db, caller: Caller) => {
+  const { userId, sessionId } = caller
+  const who = whoOf(caller)
+  const at = who.now
+  const { live, locked } = partsOf(db, who)
+  const mine = and(eq(sessions.user_id, userId), isPersonal, gt(sessions.expires_at, at))
 
   return {
     async add({ name, scope, expires_in }: NewToken): Promise<PersonalToken | undefined> {
@@ -70,17 +70,6 @@ export const tokenRepository = (db: Db, { userId, sessionId }: Caller) => {
     },
 
     /** Whether there was such a token to end. */
-    async end(id: string): Promise<boolean | undefined> {
-      const ended = db.$with('ended').as(
-        db
-          .delete(sessions)
-          .where(and(mine, eq(sessions.id, id), exists(db.select().from(locked))))
-          .returning({ id: sessions.id }),
-      )
-      const [found] = await writing(() =>
-        db.with(live, locked, ended).select().from(live).leftJoin(ended, always),
-      )
-      return found && found.ended !== null
-    },
+    end: (id: string) => endOne(db, caller, and(eq(sessions.id, id), isPersonal)),
   }
 }

@@ -1,7 +1,6 @@
-import type { Caller } from '../auth/caller.ts'
+import { type Caller, whoOf } from '../auth/caller.ts'
 import type { Db } from '../db/client.ts'
 import { writing } from '../db/faults.ts'
-import { now } from '../db/now.ts'
 import { prepared } from '../db/prepared.ts'
 import { batching, batchingOnce } from './batch-statements.ts'
 import { inUtc, setsOf } from './fields.ts'
@@ -30,14 +29,14 @@ export const batchRepository = (db: Db) => {
   const plain = prepared(db, batching(db))
   const keyed = prepared(db, batchingOnce(db))
 
-  return ({ userId, sessionId }: Caller) =>
+  return (caller: Caller) =>
     (created: Created[], wanted: Wanted[], once?: Once): Promise<Batched | undefined> => {
       const values = {
         ids: arrayOf(wanted.map(({ id }) => id)),
         created: JSON.stringify(created.map(inUtc)),
         wanted: JSON.stringify(wanted.map((one) => ({ ...inUtc(one), sets: setsOf(one) }))),
       }
-      const bound = () => ({ ...values, user: userId, session: sessionId, now: now() })
+      const bound = () => ({ ...values, ...whoOf(caller) })
       return orAgain(async () => {
         if (!once) return outcome(await writing(() => plain.execute(bound())))
         const rows = await writing(() => keyed.execute({ ...bound(), ...once }))

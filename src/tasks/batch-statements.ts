@@ -38,7 +38,7 @@ const becoming = sql`case ${w('kind')}
  * wanted meets the rows as they are, locked; if one is missing or of another version,
  * `going` has no row, and nothing is done at all.
  */
-const partsOfBatch = (db: Db, isFirst: SQL | undefined) => {
+const guardsOf = (db: Db, isFirst: SQL | undefined) => {
   const { live, numbered } = commonParts(db)
   const wanted = db.$with('wanted', { ord: sql<number>`"wanted"."ord"`.as('ord') }).as(wantedRows)
   const current = db.$with('current').as(
@@ -70,9 +70,10 @@ const partsOfBatch = (db: Db, isFirst: SQL | undefined) => {
   return { live, numbered, wanted, current, refused, going }
 }
 
-type Parts = ReturnType<typeof partsOfBatch>
+type Guards = ReturnType<typeof guardsOf>
 
-const effectsOf = (db: Db, { wanted, going }: Parts) => {
+/** And what it comes to, where nothing is refused: every task that was written. */
+const effectsOf = (db: Db, { wanted, going }: Guards) => {
   const row = newRow(going, { id: sql`draft.id`, ...drafted(recordOf('draft')) })
   const rows = sql`select ${row} from ${createdRows}, ${going}`
   const created = db.$with('created').as(db.insert(tasks).select(rows).returning(shown))
@@ -92,15 +93,19 @@ const effectsOf = (db: Db, { wanted, going }: Parts) => {
       .where(and(eq(tasks.user_id, anyone.user), isWanted, sql`${tasks.id} = ${w('id')}`))
       .returning(shown),
   )
-  return { created, changed }
+  const task = unionAll(db.select().from(created), db.select().from(changed)).as('task')
+  return { created, changed, task }
+}
+
+const partsOfBatch = (db: Db, isFirst?: SQL) => {
+  const guards = guardsOf(db, isFirst)
+  return { ...guards, ...effectsOf(db, guards) }
 }
 
 /** Answers every task that was written, or the first operation that is refused. */
 export const batching = (db: Db) => {
-  const parts = partsOfBatch(db, undefined)
-  const { live, numbered, wanted, current, refused, going } = parts
-  const { created, changed } = effectsOf(db, parts)
-  const task = unionAll(db.select().from(created), db.select().from(changed)).as('task')
+  const parts = partsOfBatch(db)
+  const { live, numbered, wanted, current, refused, going, created, changed, task } = parts
   return db
     .with(live, numbered, wanted, current, refused, going, created, changed)
     .select()
@@ -113,9 +118,7 @@ export const batching = (db: Db) => {
 export const batchingOnce = (db: Db) => {
   const { earlier, expired, keep, isFirst } = onceParts(db)
   const parts = partsOfBatch(db, isFirst)
-  const { live, numbered, wanted, current, refused, going } = parts
-  const { created, changed } = effectsOf(db, parts)
-  const task = unionAll(db.select().from(created), db.select().from(changed)).as('task')
+  const { live, numbered, wanted, current, refused, going, created, changed, task } = parts
   const done = db.$with('done').as(
     db
       .select({ body: sql`json_agg(${asJson(task)})`.as('body') })

@@ -1,9 +1,8 @@
 import { and, asc, eq, sql } from 'drizzle-orm'
-import type { Caller } from '../auth/caller.ts'
+import { type Caller, whoOf } from '../auth/caller.ts'
 import type { Db } from '../db/client.ts'
 import { reading } from '../db/faults.ts'
 import { anyone } from '../db/live.ts'
-import { now } from '../db/now.ts'
 import { prepared } from '../db/prepared.ts'
 import { tasks, taskTombstones, userChanges } from '../db/schema.ts'
 import type { Change } from './bulk-model.ts'
@@ -91,14 +90,12 @@ const statementOf = (db: Db) => {
 export const changesRepository = (db: Db) => {
   const statement = prepared(db, statementOf(db))
 
-  return ({ userId, sessionId }: Caller) =>
+  return (caller: Caller) =>
     /** `since` nothing: a snapshot of what is not deleted, as the first of the changes. */
     async (limit: number, since?: Progress): Promise<Changes | undefined> => {
       const found = await reading(() =>
         statement.execute({
-          user: userId,
-          session: sessionId,
-          now: now(),
+          ...whoOf(caller),
           number: since?.number ?? 0,
           last: since?.id ?? lastId,
           fresh: since?.fresh ?? Number.MAX_SAFE_INTEGER,

@@ -1,8 +1,7 @@
 import { and, asc, gt, sql } from 'drizzle-orm'
-import type { Caller } from '../auth/caller.ts'
+import { type Caller, whoOf } from '../auth/caller.ts'
 import type { Db } from '../db/client.ts'
 import { reading, writing } from '../db/faults.ts'
-import { now } from '../db/now.ts'
 import { patiently } from '../db/patience.ts'
 import { prepared } from '../db/prepared.ts'
 import { tasks } from '../db/schema.ts'
@@ -83,8 +82,8 @@ export const transferRepository = (db: Db) => {
   const exporting = exportingOf(db)
   const importing = importingOf(db)
 
-  return ({ userId, sessionId }: Caller) => {
-    const bound = () => ({ user: userId, session: sessionId, now: now() })
+  return (caller: Caller) => {
+    const bound = () => whoOf(caller)
     return {
       /** In the order of ids, from behind one. */
       async page(rows: number, last = '00000000-0000-0000-0000-000000000000') {

@@ -1,5 +1,5 @@
 import { and, eq, isNotNull, lte, type SQL, sql } from 'drizzle-orm'
-import type { Caller } from '../auth/caller.ts'
+import { type Caller, whoOf } from '../auth/caller.ts'
 import type { Db } from '../db/client.ts'
 import { writing } from '../db/faults.ts'
 import { now } from '../db/now.ts'
@@ -54,8 +54,8 @@ export const trashRepository = (db: Db) => {
   const erase = prepared(db, statement(and(mineTrashed, byId)))
   const empty = prepared(db, statement(mineInTrash))
 
-  return ({ userId, sessionId }: Caller) => {
-    const bound = () => ({ user: userId, session: sessionId, now: now() })
+  return (caller: Caller) => {
+    const bound = () => whoOf(caller)
     return {
       /** How many there were: one or none. Nothing where the session has ended. */
       async erase(id: string): Promise<number | undefined> {

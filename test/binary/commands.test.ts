@@ -1,15 +1,9 @@
 import { afterAll, describe, expect, test } from 'bun:test'
-import { cleanUp, embedded, invoke, onPostgres, start } from './process.ts'
+import { cleanUp, embedded, invoke, kinds, onPostgres, patience, start } from './process.ts'
 
 /* The commands of what is shipped: `TEST_BINARY`, or `bun src/main.ts`. */
 
 afterAll(cleanUp)
-
-const kinds = [
-  ['the embedded database', embedded],
-  ...(process.env.TEST_DATABASE_URL ? [['PostgreSQL', onPostgres] as const] : []),
-] as const
-const patience = 60_000
 
 describe.each(kinds)('on %s', (kind, database) => {
   test(

@@ -37,6 +37,15 @@ export const onPostgres = async () => {
   return { DATABASE_URL: url.href, JWT_SECRET: 'a secret that is long enough for the tests' }
 }
 
+/** The databases to hold a guarantee on. */
+export const kinds = [
+  ['the embedded database', embedded],
+  ...(process.env.TEST_DATABASE_URL ? [['PostgreSQL', onPostgres] as const] : []),
+] as const
+
+/** How long a test may take that starts processes, in milliseconds. */
+export const patience = 60_000
+
 const administer = async (statement: string) => {
   const sql = postgres(process.env.TEST_DATABASE_URL ?? '', { max: 1, onnotice: () => {} })
   await sql.unsafe(statement)

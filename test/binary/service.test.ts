@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { scrape, withMetrics } from '../scrape.ts'
-import { cleanUp, embedded, folder, onPostgres, type Running, run, start } from './process.ts'
+import { cleanUp, embedded, folder, kinds, patience, type Running, run, start } from './process.ts'
 
 /*
  * The service as it is shipped, from outside: `TEST_BINARY`, or `bun src/main.ts`.
@@ -10,11 +10,6 @@ import { cleanUp, embedded, folder, onPostgres, type Running, run, start } from 
 
 afterAll(cleanUp)
 
-const kinds = [
-  ['the embedded database', embedded],
-  ...(process.env.TEST_DATABASE_URL ? [['PostgreSQL', onPostgres] as const] : []),
-] as const
-const patience = 60_000
 const json = { 'content-type': 'application/json' }
 const statusLine = (answer: string) => answer.slice(0, answer.indexOf('\r\n'))
 const bodyOf = (answer: string) => answer.slice(answer.indexOf('\r\n\r\n') + 4)

@@ -1,8 +1,11 @@
+import { expect } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
-import { connect, type Database, type Observe } from '../../src/db/client.ts'
+import { connect, type Database, type Db, type Observe } from '../../src/db/client.ts'
+import { DatabaseUnavailable, writing } from '../../src/db/faults.ts'
+import { users } from '../../src/db/schema.ts'
 import { template } from '../../src/db/template.ts'
 
 // Made here once, so that no test waits for the seconds that it takes.
@@ -78,6 +81,32 @@ export const directory = () => {
 /** Asks until it is so; a test that waits for a server's state has nothing else to wait for. */
 export const until = async (so: () => Promise<boolean>) => {
   while (!(await so())) await Bun.sleep(5)
+}
+
+/** As many writers at once, until they are stopped; ids that they were told are kept, and of no error but a refusal. */
+export const writers = (db: Db, count: number) => {
+  const acknowledged: string[] = []
+  let over = false
+  const write = async () => {
+    while (!over) {
+      const mine = person()
+      await writing(() => db.insert(users).values(mine)).then(
+        () => acknowledged.push(mine.id),
+        (error) => expect(error).toBeInstanceOf(DatabaseUnavailable),
+      )
+    }
+  }
+  const load = Promise.all(Array.from({ length: count }, write))
+  return {
+    acknowledged,
+    /** Which of those are not there, once all are done. */
+    async lost() {
+      over = true
+      await load
+      const kept = new Set((await db.select({ id: users.id }).from(users)).map(({ id }) => id))
+      return acknowledged.filter((id) => !kept.has(id))
+    },
+  }
 }
 
 /** A row of `users` like no other. */

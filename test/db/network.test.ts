@@ -4,7 +4,7 @@ import type { Database } from '../../src/db/client.ts'
 import { DatabaseUnavailable, reading, writing } from '../../src/db/faults.ts'
 import { users } from '../../src/db/schema.ts'
 import { proxyTo } from '../proxy.ts'
-import { onPostgres, person, serverPort, serverUrl, until } from './databases.ts'
+import { onPostgres, person, serverPort, serverUrl, until, writers } from './databases.ts'
 
 /** For what ends at a deadline, on a machine that has other things to do. */
 const slackMs = 4_000
@@ -86,32 +86,17 @@ describe.skipIf(!serverUrl)('between the service and its server', () => {
   test('connections reset under load lose no acknowledged row and no slot', async () => {
     await using proxy = await proxyTo(serverPort())
     await using one = await onPostgres({ poolMax: 4, via: proxy.port })
-    const { db } = one.database
     await one.database.migrate()
-    const acknowledged: string[] = []
-    let over = false
-    const write = async () => {
-      while (!over) {
-        const mine = person()
-        await writing(() => db.insert(users).values(mine)).then(
-          () => acknowledged.push(mine.id),
-          (error) => expect(error).toBeInstanceOf(DatabaseUnavailable),
-        )
-      }
-    }
-    const load = Promise.all(Array.from({ length: 8 }, write))
+    const load = writers(one.database.db, 8)
 
     for (let cuts = 0; cuts < 20; cuts++) {
-      const before = acknowledged.length
-      await until(async () => acknowledged.length > before)
+      const before = load.acknowledged.length
+      await until(async () => load.acknowledged.length > before)
       proxy.cut()
     }
-    over = true
-    await load
 
+    expect(await load.lost()).toEqual([])
     expect(await answers(one.database, 4)).toBe(true)
-    const kept = new Set((await db.select({ id: users.id }).from(users)).map(({ id }) => id))
-    expect(acknowledged.filter((id) => !kept.has(id))).toEqual([])
   }, 30_000)
 
   test('a server that takes a while to wake is waited for within the deadline', async () => {

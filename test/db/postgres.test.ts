@@ -4,7 +4,7 @@ import { connect } from '../../src/db/client.ts'
 import { DatabaseUnavailable, reading, writing } from '../../src/db/faults.ts'
 import { patiently } from '../../src/db/patience.ts'
 import { users } from '../../src/db/schema.ts'
-import { onPostgres, person, serverUrl, until } from './databases.ts'
+import { onPostgres, person, serverUrl, until, writers } from './databases.ts'
 
 const nobody = '00000000-0000-7000-8000-000000000000'
 const settings = { kind: 'postgres', migrationUrl: '', poolMax: 2, prepare: 'auto' } as const
@@ -131,33 +131,19 @@ describe.skipIf(!serverUrl)('on a server', () => {
     await using one = await onPostgres({ poolMax: 4 })
     const { db } = one.database
     await one.database.migrate()
-    const acknowledged: string[] = []
-    let over = false
-    const write = async () => {
-      while (!over) {
-        const mine = person()
-        await writing(() => db.insert(users).values(mine)).then(
-          () => acknowledged.push(mine.id),
-          (error) => expect(error).toBeInstanceOf(DatabaseUnavailable),
-        )
-      }
-    }
-    const load = Promise.all(Array.from({ length: 12 }, write))
+    const load = writers(db, 12)
 
     for (let kills = 0; kills < 40; )
       kills += (
         await one.admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${one.name}`
       ).length
-    over = true
-    await load
 
+    expect(await load.lost()).toEqual([])
     // All at once, so that every slot has to answer.
     const answers = Array.from({ length: 4 }, () =>
       reading(() => db.execute(sql`select pg_sleep(0.05)`)),
     )
     expect(await Promise.all(answers)).toHaveLength(4)
-    const kept = new Set((await db.select({ id: users.id }).from(users)).map(({ id }) => id))
-    expect(acknowledged.filter((id) => !kept.has(id))).toEqual([])
   }, 15_000)
 
   test('a read outlives the kill of its idle connection', async () => {
