@@ -1,4 +1,4 @@
-import { accountsOf } from '../src/auth/repository.ts'
+import { accountsOf } from '../src/auth/sign-in-repository.ts'
 import { connect } from '../src/db/client.ts'
 import { listingRepository } from '../src/tasks/listing-repository.ts'
 import { taskRepository } from '../src/tasks/repository.ts'

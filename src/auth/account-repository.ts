@@ -5,8 +5,8 @@ import { always, partsOf } from '../db/live.ts'
 import { sessions, users } from '../db/schema.ts'
 import { type Caller, whoOf } from './caller.ts'
 import type { User } from './model.ts'
-import { credentials, shown } from './repository.ts'
 import { endSessionsOf } from './session-repository.ts'
+import { credentials, shown } from './sign-in-repository.ts'
 
 /**
  * The account of one caller. Each method is one statement that the caller's live

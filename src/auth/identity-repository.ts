@@ -4,7 +4,7 @@ import { DatabaseUnavailable, reading, writing } from '../db/faults.ts'
 import { always, lockOf } from '../db/live.ts'
 import { now } from '../db/now.ts'
 import { identities, sessions, users } from '../db/schema.ts'
-import { counterOf, rowOf, type Session, startOf } from './repository.ts'
+import { counterOf, rowOf, type Session, startOf } from './sign-in-repository.ts'
 
 /** Who is meant by `subject` at `issuer`: the user, and the session that their tokens are of. */
 export type Resident = { userId: string; sessionId: string; isNew: boolean }

@@ -6,7 +6,7 @@ import { canonicalEmail } from '../shapes.ts'
 import type { Attempts } from './attempts.ts'
 import * as operations from './operations.ts'
 import { checkStrength, type Passwords } from './passwords.ts'
-import type { Accounts, Started } from './repository.ts'
+import type { Accounts, Started } from './sign-in-repository.ts'
 import { type Tokens, tokenAnswer } from './tokens.ts'
 
 type Needs = {

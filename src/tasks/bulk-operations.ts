@@ -1,6 +1,5 @@
 import { Answer } from '../answer.ts'
 import { refusals } from '../errors.ts'
-import { NoBody, NoContent } from '../shapes.ts'
 import {
   Batch,
   BatchDone,
@@ -14,61 +13,11 @@ import {
 } from './bulk-model.ts'
 import * as examples from './examples.ts'
 import { formats } from './export.ts'
-import { Task, TaskId, TrashPage, TrashQuery } from './model.ts'
+import { unlessOnce } from './idempotency.ts'
 
-const tags = { trash: ['Trash'], bulk: ['Many at once'] }
+/* What each route of many tasks takes and answers: checked, typed and documented in one. */
 
-/** Beside what a body can be refused for. */
-export const unlessOnce = [
-  'idempotency-in-flight',
-  'idempotency-mismatch',
-  'invalid-request',
-] as const
-
-/* The trash. */
-
-export const listTrash = {
-  query: TrashQuery,
-  response: { 200: Answer(TrashPage), ...refusals('malformed-request', 'invalid-request') },
-  detail: {
-    tags: tags.trash,
-    operationId: 'listTrash',
-    summary: 'What is in my trash',
-    description:
-      'The newest deletion first. What was deleted TRASH_DAYS (30) ago is erased by itself.',
-  },
-}
-
-export const restore = {
-  params: TaskId,
-  body: NoBody,
-  response: { 200: Answer(Task), ...refusals('task-not-found', 'version-mismatch') },
-  detail: {
-    tags: tags.trash,
-    operationId: 'restoreTask',
-    summary: 'Take a task out of the trash',
-    'x-takes': ['If-Match'],
-  },
-} as const
-
-export const erase = {
-  params: TaskId,
-  body: NoBody,
-  response: { 204: NoContent, ...refusals('task-not-found') },
-  detail: { tags: tags.trash, operationId: 'eraseTask', summary: 'Erase a task in the trash' },
-}
-
-export const emptyTrash = {
-  body: NoBody,
-  response: { 204: NoContent },
-  detail: {
-    tags: tags.trash,
-    operationId: 'emptyTrash',
-    summary: 'Erase all that is in the trash',
-  },
-}
-
-/* Many tasks at once. */
+const tags = ['Many at once']
 
 export const batch = {
   body: Batch,
@@ -77,7 +26,7 @@ export const batch = {
     ...refusals('task-not-found', 'version-mismatch', ...unlessOnce),
   },
   detail: {
-    tags: tags.bulk,
+    tags,
     operationId: 'batchTasks',
     summary: 'Up to 100 operations, all or nothing',
     description:
@@ -95,7 +44,7 @@ export const changes = {
     ...refusals('malformed-request', 'sync-expired', 'invalid-request'),
   },
   detail: {
-    tags: tags.bulk,
+    tags,
     operationId: 'readChanges',
     summary: 'What has changed since I last asked',
     description:
@@ -108,7 +57,7 @@ export const exportAll = {
   query: ExportQuery,
   response: { 200: Export, ...refusals('invalid-request') },
   detail: {
-    tags: tags.bulk,
+    tags,
     operationId: 'exportTasks',
     summary: 'All my tasks, as a file',
     description:
@@ -135,7 +84,7 @@ export const importAll = {
     ...refusals('malformed-request', 'body-too-large', ...unlessOnce),
   },
   detail: {
-    tags: tags.bulk,
+    tags,
     operationId: 'importTasks',
     summary: 'Add tasks from a file, all or nothing',
     description:

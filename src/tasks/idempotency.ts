@@ -25,6 +25,13 @@ export const onceOf = (request: Request, body: unknown): Once | undefined => {
   }
 }
 
+/** How a route that takes a key and a body may refuse for them. */
+export const unlessOnce = [
+  'idempotency-in-flight',
+  'idempotency-mismatch',
+  'invalid-request',
+] as const
+
 /** The kept answer's body, marked as a replay; 422 where the key was used for another request. */
 export const replayed = (
   { fingerprint, body, etag }: KeptAnswer,

@@ -2,10 +2,10 @@ import { Elysia } from 'elysia'
 import { alive, type SignedIn } from '../auth/guard.ts'
 import { refuse } from '../errors.ts'
 import type { Head } from './answers.ts'
-import * as bulkOperations from './bulk-operations.ts'
 import { type ListsOf, positionOf } from './listing-repository.ts'
 import * as operations from './operations.ts'
 import type { Position, Seals } from './seals.ts'
+import * as trashOperations from './trash-operations.ts'
 
 type Needs = { listsOf: ListsOf; seals: Seals; signedIn: SignedIn }
 
@@ -51,7 +51,7 @@ export const listingRoutes = ({ listsOf, seals, signedIn }: Needs) => {
         if (next_cursor !== null) link(set, '/api/tasks/trash', { ...query, cursor: next_cursor })
         return { tasks: page, next_cursor }
       },
-      bulkOperations.listTrash,
+      trashOperations.listTrash,
     )
 }
 

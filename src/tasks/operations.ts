@@ -2,7 +2,7 @@ import { t } from 'elysia'
 import { Answer } from '../answer.ts'
 import { refusals } from '../errors.ts'
 import { NoBody } from '../shapes.ts'
-import { unlessOnce } from './bulk-operations.ts'
+import { unlessOnce } from './idempotency.ts'
 import {
   Completed,
   Completion,

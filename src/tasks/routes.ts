@@ -1,11 +1,11 @@
 import { Elysia } from 'elysia'
 import { alive, type SignedIn } from '../auth/guard.ts'
 import { existing, written } from './answers.ts'
-import * as bulkOperations from './bulk-operations.ts'
 import { onceOf } from './idempotency.ts'
 import * as operations from './operations.ts'
 import { etagOf, ifMatch, isKnown } from './preconditions.ts'
 import type { TasksOf } from './repository.ts'
+import * as trashOperations from './trash-operations.ts'
 
 type Needs = { tasksOf: TasksOf; signedIn: SignedIn }
 
@@ -81,5 +81,5 @@ export const taskRoutes = ({ tasksOf, signedIn }: Needs) =>
       '/:id/restore',
       async ({ tasks, params, request, set }) =>
         written(await tasks.restore(params.id, ifMatch(request.headers)), set),
-      bulkOperations.restore,
+      trashOperations.restore,
     )

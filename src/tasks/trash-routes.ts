@@ -1,7 +1,7 @@
 import { Elysia } from 'elysia'
 import { alive, type SignedIn } from '../auth/guard.ts'
 import { existing } from './answers.ts'
-import * as operations from './bulk-operations.ts'
+import * as operations from './trash-operations.ts'
 import type { TrashOf } from './trash-repository.ts'
 
 type Needs = { trashOf: TrashOf; signedIn: SignedIn }

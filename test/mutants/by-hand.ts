@@ -195,7 +195,7 @@ export const equivalent = [
       why: 'exp is held against the clock, and iat to no more than a life before it',
     },
   ]),
-  ...same('src/auth/repository.ts', [
+  ...same('src/auth/sign-in-repository.ts', [
     {
       kind: 'condition',
       before: 'exists(db.select().from(account))',
