@@ -17,7 +17,7 @@ const blocks = [...page.matchAll(/^```(\S+)(?: (\S+))?\n([\s\S]*?)^```$/gm)].map
 )
 const edits = blocks.filter(({ kind }) => kind === 'diff')
 const commands = blocks
-  .filter(({ kind }) => kind === 'sh')
+  .filter(({ kind, text }) => kind === 'sh' && !text.includes('bun dev'))
   .flatMap(({ text }) => text.trim().split('\n'))
 
 /** What is no part of the sources, or too much to copy: packages are linked. */
