@@ -12,7 +12,7 @@ const first: [file: RegExp, tests: string][] = [
   [/auth\/(callers|identity|key-sets|trusted)/, 'trusted-issuers commands tokens'],
   [/auth\/operator-/, 'commands'],
   [/auth\/account-routes/, 'accounts attempts limits input races isolation'],
-  [/auth\/sign-in/, 'accounts attempts commands limits input races isolation'],
+  [/auth\/sign-in-routes/, 'accounts attempts commands limits input races isolation'],
   [/auth\/token-/, 'personal-tokens commands isolation tokens limits'],
   [/auth\/account-/, 'isolation accounts races attempts lives'],
   [/auth\/session-/, 'isolation races commands tokens personal-tokens accounts'],
