@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { sql } from 'drizzle-orm'
-import { orAgain } from '../src/tasks/repository.ts'
+import { orAgain } from '../src/tasks/once.ts'
+
 import { locks } from './locks.ts'
 import { database, service } from './service.ts'
 

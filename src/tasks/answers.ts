@@ -2,8 +2,9 @@ import { alive } from '../auth/guard.ts'
 import { refuse } from '../errors.ts'
 import { replayed } from './idempotency.ts'
 import type { Task } from './model.ts'
+import type { Once } from './once.ts'
 import { etagOf } from './preconditions.ts'
-import type { Once, Written } from './repository.ts'
+import type { Written } from './repository.ts'
 
 export type Head = { headers: Record<string, string | number>; status?: number | string }
 

@@ -5,7 +5,8 @@ import { prepared } from '../db/prepared.ts'
 import { batching, batchingOnce } from './batch-statements.ts'
 import { inUtc, setsOf } from './fields.ts'
 import type { NewTask, Task, TaskChanges } from './model.ts'
-import { type InFlight, type KeptAnswer, type Once, orAgain } from './repository.ts'
+import { type InFlight, type KeptAnswer, type Once, orAgain } from './once.ts'
+
 import { arrayOf } from './statements.ts'
 
 /** What is to become of one task. `ord`: its place among all that are wanted, for telling which one cannot be. */

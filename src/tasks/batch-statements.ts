@@ -1,19 +1,11 @@
 import { and, eq, type SQL, sql } from 'drizzle-orm'
 import { unionAll } from 'drizzle-orm/pg-core'
 import type { Db } from '../db/client.ts'
-import { always, anyone } from '../db/live.ts'
+import { always, anyone, partsOf } from '../db/live.ts'
 import { tasks } from '../db/schema.ts'
 import { declared, drafted, merged, newRow, recordOf } from './fields.ts'
-import {
-  asJson,
-  at,
-  commonParts,
-  completing,
-  given,
-  isLive,
-  onceParts,
-  shown,
-} from './statements.ts'
+import { onceParts } from './once.ts'
+import { asJson, at, completing, given, isLive, shown } from './statements.ts'
 
 /** Members are those of `Wanted`; what a merge patch leaves out is told from null by `sets`. */
 const wantedRows = sql`select * from jsonb_to_recordset(${given('wanted', 'jsonb')}) as wanted (
@@ -39,7 +31,7 @@ const becoming = sql`case ${w('kind')}
  * `going` has no row, and nothing is done at all.
  */
 const guardsOf = (db: Db, isFirst: SQL | undefined) => {
-  const { live, numbered } = commonParts(db)
+  const { live, numbered } = partsOf(db, anyone)
   const wanted = db.$with('wanted', { ord: sql<number>`"wanted"."ord"`.as('ord') }).as(wantedRows)
   const current = db.$with('current').as(
     db

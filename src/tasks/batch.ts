@@ -6,8 +6,8 @@ import type { Batched, BatchOf, Created, Wanted } from './batch-repository.ts'
 import type { Batch, BatchDone } from './bulk-model.ts'
 import { replayed } from './idempotency.ts'
 import type { Task } from './model.ts'
+import type { Once } from './once.ts'
 import { etagOf } from './preconditions.ts'
-import type { Once } from './repository.ts'
 
 const operationsMax = 100
 

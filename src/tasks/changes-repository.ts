@@ -2,12 +2,12 @@ import { and, asc, eq, sql } from 'drizzle-orm'
 import { type Caller, whoOf } from '../auth/caller.ts'
 import type { Db } from '../db/client.ts'
 import { reading } from '../db/faults.ts'
-import { anyone } from '../db/live.ts'
+import { always, anyone, partsOf } from '../db/live.ts'
 import { prepared } from '../db/prepared.ts'
 import { tasks, taskTombstones, userChanges } from '../db/schema.ts'
 import type { Change } from './bulk-model.ts'
 import type { Task } from './model.ts'
-import { commonParts, given, isLive, shown } from './statements.ts'
+import { given, isLive, shown } from './statements.ts'
 
 /**
  * How far a copy has come: behind the change `number`, and of those that share it, behind `id`.
@@ -30,7 +30,7 @@ const rows = sql.placeholder('rows')
  * order and commit in another.)
  */
 const statementOf = (db: Db) => {
-  const { live, always } = commonParts(db)
+  const { live } = partsOf(db, anyone)
   const current = db
     .select({ ...shown, deleted_at: tasks.deleted_at, change: tasks.change })
     .from(tasks)

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { invalid, refuse } from '../errors.ts'
-import type { KeptAnswer, Once } from './repository.ts'
+import type { KeptAnswer, Once } from './once.ts'
 
 /**
  * What `Idempotency-Key` asks for (draft-ietf-httpapi-idempotency-key-header), or nothing

@@ -1,9 +1,8 @@
 import { and, asc, desc, eq, gt, lt, type SQL, sql } from 'drizzle-orm'
-import type { Caller } from '../auth/caller.ts'
+import { type Caller, whoOf } from '../auth/caller.ts'
 import type { Db } from '../db/client.ts'
 import { reading } from '../db/faults.ts'
 import { always, anyone, partsOf, type Who } from '../db/live.ts'
-import { now } from '../db/now.ts'
 import { prepared } from '../db/prepared.ts'
 import { tasks } from '../db/schema.ts'
 import { toUtc } from '../instants.ts'
@@ -110,8 +109,8 @@ export const listingRepository = (db: Db) => {
   const pages = preparedOf(db)
   const trash = prepared(db, trashOf(db))
 
-  return ({ userId, sessionId }: Caller) => {
-    const who = () => ({ user: userId, session: sessionId, now: now() })
+  return (caller: Caller) => {
+    const who = () => whoOf(caller)
 
     return {
       async page(filters: Filters, page: Page): Promise<Task[] | undefined> {

@@ -1,28 +1,21 @@
-import type { Caller } from '../auth/caller.ts'
+import { type Caller, whoOf } from '../auth/caller.ts'
 import type { Db } from '../db/client.ts'
-import { reading, violates, writing } from '../db/faults.ts'
-import { now } from '../db/now.ts'
+import { reading, writing } from '../db/faults.ts'
 import { idOf } from '../shapes.ts'
 import { changesOf, draftOf } from './fields.ts'
 import type { NewTask, Task, TaskChanges, TaskReplacement } from './model.ts'
+import { type InFlight, type KeptAnswer, type Once, orAgain } from './once.ts'
 import { arrayOf } from './statements.ts'
 import { statementsOf } from './task-statements.ts'
 
 /** Which versions a write may meet (`If-Match`); nothing: any. */
 export type Condition = readonly number[] | undefined
 
-/** Under which key an effect may happen once. `fingerprint`: of the request that asks for it. */
-export type Once = { route: string; key: string; fingerprint: string }
-export type KeptAnswer = { fingerprint: string; body: string; etag: string | null }
-
 /**
  * What became of a write: the task as it is now; or, where the condition did not hold,
  * its current version; or the answer that was kept under the same key.
  */
 export type Written = { task: Task } | { version: number } | { kept: KeptAnswer } | InFlight
-
-/** Another request under the same key is not done yet, and has no answer to give. */
-export type InFlight = { inFlight: true }
 
 type Row = {
   task: Task | null
@@ -38,22 +31,6 @@ const outcome = ([row]: Row[]): Written | null | undefined => {
   return row.current ? { version: row.current.version } : null
 }
 
-/** A twin that broke the key's uniqueness finds the first one's answer when it asks again. */
-export const orAgain = async <T>(run: () => Promise<T>): Promise<T | InFlight> => {
-  const isTwin = (error: unknown) => violates(error, 'idempotency_keys_user_id_route_key_pk')
-  try {
-    return await run()
-  } catch (error) {
-    if (!isTwin(error)) throw error
-  }
-  try {
-    return await run()
-  } catch (error) {
-    if (!isTwin(error)) throw error
-    return { inFlight: true }
-  }
-}
-
 /**
  * The tasks of whoever asks. What is given a caller reaches no row of anybody else,
  * and each of its methods is one statement that the caller's live session is part of.
@@ -62,8 +39,8 @@ export const taskRepository = (db: Db) => {
   const statements = statementsOf(db)
   type Changing = 'replace' | 'change' | 'complete' | 'remove' | 'restore'
 
-  return ({ userId, sessionId }: Caller) => {
-    const bound = () => ({ user: userId, session: sessionId, now: now() })
+  return (caller: Caller) => {
+    const bound = () => whoOf(caller)
     const write = async (name: Changing, id: string, condition: Condition, values = {}) => {
       const given = {
         ...values,

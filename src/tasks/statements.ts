@@ -1,7 +1,6 @@
-import { and, eq, getTableColumns, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm'
-import type { Db } from '../db/client.ts'
-import { always, anyone, partsOf, type Who } from '../db/live.ts'
-import { idempotencyKeys, tasks } from '../db/schema.ts'
+import { and, eq, getTableColumns, isNotNull, isNull, type SQL, sql } from 'drizzle-orm'
+import { anyone, type Who } from '../db/live.ts'
+import { tasks } from '../db/schema.ts'
 
 const { user_id, id, deleted_at: _deleted, change: _change, ...others } = getTableColumns(tasks)
 /** A row as a client sees it: a Task. */
@@ -50,55 +49,3 @@ export const asJson = (row: Record<keyof typeof shown, unknown>): SQL => {
   })
   return sql`json_build_object(${sql.join(members, sql`, `)})`
 }
-
-/**
- * The parts of a statement that answers an `Idempotency-Key` once.
- *
- * `earlier` is the kept answer, and stops the effect. `keep` writes the answer of this
- * one: of twins that saw no earlier answer, the second breaks the key's uniqueness, and
- * its whole statement is undone.
- */
-export const onceParts = (db: Db) => {
-  const sameKey = and(
-    eq(idempotencyKeys.user_id, anyone.user),
-    eq(idempotencyKeys.route, sql.placeholder('route')),
-    eq(idempotencyKeys.key, sql.placeholder('key')),
-  )
-  const earlier = db.$with('earlier').as(
-    db
-      .select({
-        fingerprint: idempotencyKeys.fingerprint,
-        body: idempotencyKeys.body,
-        etag: idempotencyKeys.etag,
-      })
-      .from(idempotencyKeys)
-      .where(and(sameKey, sql`${idempotencyKeys.expires_at} > ${at}`)),
-  )
-  const expired = db.$with('expired').as(
-    db
-      .delete(idempotencyKeys)
-      .where(
-        and(eq(idempotencyKeys.user_id, anyone.user), lte(idempotencyKeys.expires_at, anyone.now)),
-      )
-      .returning({ key: idempotencyKeys.key }),
-  )
-  const { live } = partsOf(db, anyone)
-  /**
-   * Keeps a `body` (JSON) and an `etag` from a CTE of one row, or none, that the effect is in.
-   * The expired go first, since a key may be used anew in the statement that removes it.
-   */
-  const keep = (body: SQL, etag: SQL, from: SQL) => {
-    const row = sql`select ${given('user', 'uuid')}, ${given('route', 'text')},
-      ${given('key', 'text')}, ${given('fingerprint', 'text')}, ${body}::text, ${etag}::text,
-      ${at} + interval '24 hours' from ${from} where (select count(*) from ${expired}) >= 0
-      and exists (select from ${live})`
-    return db
-      .$with('kept')
-      .as(db.insert(idempotencyKeys).select(row).returning({ key: idempotencyKeys.key }))
-  }
-  const isFirst = sql`not exists (select from ${earlier})`
-  return { earlier, expired, keep, isFirst }
-}
-
-/** The parts that every statement on tasks may start with. */
-export const commonParts = (db: Db) => ({ ...partsOf(db, anyone), always })

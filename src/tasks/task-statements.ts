@@ -1,25 +1,15 @@
 import { and, eq, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../db/client.ts'
-import { anyone } from '../db/live.ts'
+import { always, anyone, partsOf } from '../db/live.ts'
 import { prepared } from '../db/prepared.ts'
 import { tasks } from '../db/schema.ts'
 import { drafted, merged, newRow, parameters } from './fields.ts'
-import {
-  asJson,
-  at,
-  byId,
-  commonParts,
-  completing,
-  given,
-  mineLive,
-  mineTrashed,
-  onceParts,
-  shown,
-} from './statements.ts'
+import { onceParts } from './once.ts'
+import { asJson, at, byId, completing, given, mineLive, mineTrashed, shown } from './statements.ts'
 
 /** Every statement on one task, prepared once: named statements took a list from 3 460 to 11 010 requests a second. */
 export const statementsOf = (db: Db) => {
-  const { live, numbered, always } = commonParts(db)
+  const { live, numbered } = partsOf(db, anyone)
   const found = db.$with('task').as(db.select(shown).from(tasks).where(and(mineLive, byId)))
   const added = adding(db)
   const inTrash = and(mineTrashed, byId)
@@ -49,14 +39,14 @@ const merging = {
 }
 
 const adding = (db: Db, condition?: SQL) => {
-  const { numbered, always } = commonParts(db)
+  const { numbered } = partsOf(db, anyone)
   const row = newRow(numbered, { id: given('id', 'uuid'), ...drafted(parameters) })
   const rows = sql`select ${row} from ${numbered} where ${condition ?? always}`
   return db.$with('task').as(db.insert(tasks).select(rows).returning(shown))
 }
 
 const addingOnce = (db: Db) => {
-  const { live, numbered, always } = commonParts(db)
+  const { live, numbered } = partsOf(db, anyone)
   const { earlier, expired, keep, isFirst } = onceParts(db)
   const task = adding(db, isFirst)
   const kept = keep(asJson(task), sql`'"1"'`, sql`${task}`)
@@ -73,7 +63,7 @@ const addingOnce = (db: Db) => {
  * against, and what a 412 tells. Its snapshot may be older than the lock.
  */
 const currentOf = (db: Db, where: SQL | undefined) => {
-  const { numbered, always } = commonParts(db)
+  const { numbered } = partsOf(db, anyone)
   return db
     .$with('current')
     .as(
@@ -116,7 +106,7 @@ const changed = (
 }
 
 const changing = (db: Db, set: Record<string, SQL>, where = and(mineLive, byId)) => {
-  const { live, numbered, always } = commonParts(db)
+  const { live, numbered } = partsOf(db, anyone)
   const current = currentOf(db, where)
   const task = changed(db, current, set)
   return db
@@ -128,7 +118,7 @@ const changing = (db: Db, set: Record<string, SQL>, where = and(mineLive, byId))
 }
 
 const changingOnce = (db: Db, set: Record<string, SQL>) => {
-  const { live, numbered, always } = commonParts(db)
+  const { live, numbered } = partsOf(db, anyone)
   const { earlier, expired, keep, isFirst } = onceParts(db)
   const current = currentOf(db, and(mineLive, byId))
   const task = changed(db, current, set, isFirst)

@@ -2,20 +2,22 @@ import { and, asc, gt, sql } from 'drizzle-orm'
 import { type Caller, whoOf } from '../auth/caller.ts'
 import type { Db } from '../db/client.ts'
 import { reading, writing } from '../db/faults.ts'
+import { always, anyone, partsOf } from '../db/live.ts'
 import { patiently } from '../db/patience.ts'
 import { prepared } from '../db/prepared.ts'
 import { tasks } from '../db/schema.ts'
 import { declared, drafted, newRow, recordOf } from './fields.ts'
 import type { NewTask, Task } from './model.ts'
-import { type InFlight, type KeptAnswer, type Once, orAgain } from './repository.ts'
-import { commonParts, given, mineLive, onceParts, shown } from './statements.ts'
+import { type InFlight, type KeptAnswer, type Once, onceParts, orAgain } from './once.ts'
+
+import { given, mineLive, shown } from './statements.ts'
 
 /** A record as the statement takes it: what it does not say of the task is at its default. */
 export type ImportedRow = NewTask & Pick<Task, 'id' | 'completed' | 'completed_at' | 'created_at'>
 export type Imported = { count: number } | { kept: KeptAnswer } | InFlight
 
 const exportingOf = (db: Db) => {
-  const { live, always } = commonParts(db)
+  const { live } = partsOf(db, anyone)
   const task = db
     .select(shown)
     .from(tasks)
@@ -28,7 +30,7 @@ const exportingOf = (db: Db) => {
 
 /** All rows by one statement: all of them, or none. */
 const importingOf = (db: Db) => {
-  const { live, numbered, always } = commonParts(db)
+  const { live, numbered } = partsOf(db, anyone)
   const { earlier, expired, keep, isFirst } = onceParts(db)
   const rows = sql`jsonb_to_recordset(${given('records', 'jsonb')}) as record (
     id uuid, ${declared}, completed boolean, completed_at timestamptz, created_at timestamptz)`

@@ -2,11 +2,12 @@ import { and, eq, isNotNull, lte, type SQL, sql } from 'drizzle-orm'
 import { type Caller, whoOf } from '../auth/caller.ts'
 import type { Db } from '../db/client.ts'
 import { writing } from '../db/faults.ts'
+import { always, anyone, partsOf } from '../db/live.ts'
 import { now } from '../db/now.ts'
 import { prepared } from '../db/prepared.ts'
 import { tasks, taskTombstones, userChanges } from '../db/schema.ts'
 import { idOf } from '../shapes.ts'
-import { byId, commonParts, mineInTrash, mineTrashed } from './statements.ts'
+import { byId, mineInTrash, mineTrashed } from './statements.ts'
 
 /**
  * The parts that erase what a condition finds in the trash. They leave tombstones with the
@@ -41,7 +42,7 @@ const erasing = (db: Db, where: SQL | undefined, erasedAt: SQL) => {
 
 /** The trash of whoever asks. */
 export const trashRepository = (db: Db) => {
-  const { live, locked, always } = commonParts(db)
+  const { live, locked } = partsOf(db, anyone)
   const statement = (where: SQL | undefined) => {
     const guarded = and(where, sql`exists (select from ${locked})`)
     const { gone, buried, erased } = erasing(
