@@ -60,19 +60,19 @@ export const translated = (error: unknown): unknown => {
     : error
 }
 
-const onceMoreAfter = <Result>(kind: RegExp, run: () => PromiseLike<Result>) =>
-  underOneDeadline(async () => {
-    try {
-      return await run()
-    } catch (error) {
-      if (!kind.test(codeOf(error))) throw translated(error)
-    }
-    try {
-      return await run()
-    } catch (error) {
-      throw translated(error)
-    }
-  })
+const onceMoreAfter = async <Result>(kind: RegExp, run: () => PromiseLike<Result>) => {
+  const send = underOneDeadline()
+  try {
+    return await send(run)
+  } catch (error) {
+    if (!kind.test(codeOf(error))) throw translated(error)
+  }
+  try {
+    return await send(run)
+  } catch (error) {
+    throw translated(error)
+  }
+}
 
 type Fault = Error & { code?: unknown; constraint?: unknown; constraint_name?: unknown }
 

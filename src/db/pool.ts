@@ -77,9 +77,9 @@ export const poolOf = (settings: PoolSettings) => {
     }
   }
 
-  const run = async <Rows>(send: Send<Rows>): Promise<Rows> => {
+  const run = async <Rows>(send: Send<Rows>, allowed = allowance(timeoutMs)): Promise<Rows> => {
     if (closed) throw new DatabaseUnavailable('closed')
-    const { leftMs, isPatient, wholeMs } = allowance(timeoutMs)
+    const { leftMs, isPatient, wholeMs } = allowed
     if (leftMs <= 0) throw new DatabaseUnavailable('deadline')
     const deadline = deadlineAfter(leftMs)
     running++

@@ -4,6 +4,7 @@ import { addressOf } from './address.ts'
 import type { Database, Observe } from './client.ts'
 import { DatabaseUnavailable, reading, translated } from './faults.ts'
 import { applyMigrations, standingOf } from './migrate.ts'
+import { allowance } from './patience.ts'
 import { poolOf } from './pool.ts'
 
 export type PostgresSettings = {
@@ -38,12 +39,13 @@ export const openPostgres = (settings: PostgresSettings, observe?: Observe): Dat
 
   const unsafe = (text: string, params: ParameterOrJSON<never>[] = [], options: Prepare = {}) => {
     let inArrays = false
+    const allowed = allowance(timeoutMs)
     // Sent a microtask later, when the caller has said whether it wants arrays.
     const rows = Promise.resolve().then(() =>
       pool.run((sql) => {
         const query = sql.unsafe(text, params, { ...options, ...extended })
         return inArrays ? query.values() : query
-      }),
+      }, allowed),
     )
     const values = () => {
       inArrays = true
