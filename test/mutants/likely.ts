@@ -45,6 +45,7 @@ const first: [file: RegExp, tests: string][] = [
   [/tasks\/changes/, 'isolation changes trash'],
   [/tasks\/(import|transfer)/, 'transfer isolation idempotency'],
   [/tasks\/idempotency/, 'idempotency transfer batch'],
+  [/tasks\/once/, 'races idempotency isolation transfer batch'],
   [/tasks\/preconditions/, 'conditional idempotency'],
   [/tasks\/statements/, 'idempotency trash isolation listing'],
   [/tasks\/task-statements/, 'idempotency conditional isolation tasks trash batch'],
