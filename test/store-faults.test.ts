@@ -331,7 +331,8 @@ describe('PostgreSQL', () => {
     expect(sizes).toEqual([1, 3, 1])
   })
 
-  const serverUrl = process.env.TEST_DATABASE_URL
+  // Past a pooler: it hides whose connections are whose.
+  const serverUrl = process.env.TEST_DIRECT_DATABASE_URL ?? process.env.TEST_DATABASE_URL
   test.skipIf(!serverUrl)('whose backends are killed counts again at once', async () => {
     const { default: postgres } = await import('postgres')
     const { database } = await import('./service.ts')

@@ -141,7 +141,11 @@ const server = once(async (): Promise<Shared> => {
   })
   const connected = await connect(database)
   await connected.migrate()
-  const sql = postgres(serverUrl ?? '', { max: 1, onnotice: () => {} })
+  // Past a pooler: its own parameters of the URL are nobody else's.
+  const sql = postgres(process.env.TEST_DIRECT_DATABASE_URL ?? serverUrl ?? '', {
+    max: 1,
+    onnotice: () => {},
+  })
   return {
     open: () => openCounters(counters, patienceMs),
     pass: async (ms, prefix) => {

@@ -17,6 +17,8 @@ let timerAtMs = Number.POSITIVE_INFINITY
 
 /** In an outage deadlines pass one behind the other: they are looked at so often, and no oftener. */
 const tickMs = 5
+/** Those of one moment pass together: a turn that the first gives up is not for the next. */
+const slackMs = 1
 
 const setTimer = (atMs: number, leastMs = 0) => {
   clearTimeout(timer)
@@ -31,7 +33,7 @@ const clearTimer = () => {
 
 const passDue = () => {
   const nowMs = performance.now()
-  for (const one of open) if (one.atMs <= nowMs) one.pass()
+  for (const one of open) if (one.atMs <= nowMs + slackMs) one.pass()
   clearTimer()
   let next = Number.POSITIVE_INFINITY
   for (const { atMs } of open) next = Math.min(next, atMs)
@@ -55,7 +57,7 @@ export const deadlineAfter = (timeoutMs: number): Deadline => {
   if (atMs < timerAtMs) setTimer(atMs)
 
   return {
-    expired: () => told || performance.now() >= atMs,
+    expired: () => told || performance.now() >= atMs - slackMs,
     race: <Result>(work: PromiseLike<Result>) =>
       new Promise<Result>((resolve, reject) => {
         tell = reject
