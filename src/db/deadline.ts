@@ -16,7 +16,7 @@ let timer: ReturnType<typeof setTimeout> | undefined
 let timerAtMs = Number.POSITIVE_INFINITY
 
 /** In an outage deadlines pass one behind the other: they are looked at so often, and no oftener. */
-const tickMs = 5
+const tickMs = 1
 /** Those of one moment pass together: a turn that the first gives up is not for the next. */
 const slackMs = 1
 
