@@ -529,6 +529,36 @@ describe('an import', () => {
     expect((await send(ada, `title\n${'x\n'.repeat(3)}`, types.csv)).status).toBe(200)
   })
 
+  test('as CSV is read no further than the first row, or cell, that is too many', async () => {
+    const { ada } = await someone({ IMPORT_ROWS: '3' })
+    const broken = '"begun and never ended'
+
+    const rows = await send(ada, `title\n${'x\n'.repeat(4)}${broken}`, types.csv)
+    const cells = await send(ada, `title\n${','.repeat(60)}\n${broken}`, types.csv)
+
+    expect([rows.status, rows.body.code]).toEqual([413, 'body-too-large'])
+    const detail = 'has more cells than an import can have'
+    expect([cells.status, cells.body.errors]).toEqual([422, [{ in: 'body', pointer: '', detail }]])
+  })
+
+  test('with values nested without end is refused, not walked', async () => {
+    const { ada } = await someone()
+    const tags = '['.repeat(100_000) + ']'.repeat(100_000)
+    const detail = 'must not be nested deeper than 32'
+
+    const line = await send(ada, `{"title":"x","tags":${tags}}`)
+    const row = await send(ada, `title,tags\nx,${tags}\n`, types.csv)
+
+    expect([line.status, line.body.errors]).toEqual([
+      422,
+      [{ in: 'body', pointer: '/line/1', detail }],
+    ])
+    expect([row.status, row.body.errors]).toEqual([
+      422,
+      [{ in: 'body', pointer: '/line/2', detail: 'tags must be an array' }],
+    ])
+  })
+
   test('of more bytes than IMPORT_LIMIT is 413, with a length or without, of as many is not', async () => {
     const { ada } = await someone({ IMPORT_LIMIT: '100000' })
     const whole = (bytes: number) => `{"title":"x"}${' '.repeat(bytes - 13)}`

@@ -1,6 +1,7 @@
 import { Elysia } from 'elysia'
 import { invalid, refuse } from '../errors.ts'
 import { TextBody } from '../shapes.ts'
+import { isDeep, tooDeep } from './depth.ts'
 import type { Visits } from './visits.ts'
 
 /**
@@ -45,7 +46,7 @@ const readBody = async (request: Request, accepts: readonly string[], bodyMax: n
   if (essence === 'application/x-www-form-urlencoded') return new URLSearchParams(text)
   if (!/[/+]json$/.test(essence)) return new TextBody(essence, text)
   const body = readJson(text)
-  if (isDeep(text)) invalid('', `must not be nested deeper than ${depthMax}`)
+  if (isDeep(text)) invalid('', tooDeep)
   return body
 }
 
@@ -55,23 +56,6 @@ const readJson = (text: string): unknown => {
   } catch {
     return refuse('malformed-request')
   }
-}
-
-/** No route takes more than 4. Validation recurses: 64 KiB of brackets kept it busy for 11 seconds. */
-const depthMax = 32
-
-const isDeep = (json: string): boolean => {
-  let depth = 0
-  let inText = false
-  for (let at = 0; at < json.length; at += 1) {
-    const mark = json[at]
-    if (mark === '"') inText = !inText
-    else if (inText) at += mark === '\\' ? 1 : 0
-    else if (mark === '[' || mark === '{') depth += 1
-    else if (mark === ']' || mark === '}') depth -= 1
-    if (depth > depthMax) return true
-  }
-  return false
 }
 
 const essenceOf = (type: string | null): string =>
