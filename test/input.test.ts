@@ -214,6 +214,26 @@ describe('a body', () => {
     await refuses('422 invalid-request', () => call('PUT', path, title(65_536), json))
   })
 
+  test.each([{}, { 'content-length': '100' }])(
+    'that breaks off (%j) is 400, and no error of ours',
+    async (length) => {
+      const { refuses, log } = await ada()
+      const half = () =>
+        new ReadableStream({
+          start(controller) {
+            controller.enqueue(bytes('{"title":'))
+            controller.error(new DOMException('The connection was closed.', 'AbortError'))
+          },
+        })
+
+      await refuses('400 malformed-request', ({ call }) =>
+        call('POST', '/api/tasks', half(), { ...json, ...length }),
+      )
+
+      expect(log.filter(({ level }) => level === 'error')).toEqual([])
+    },
+  )
+
   test('of a password of 10 MB is 413, and nothing is hashed or counted as an attempt', async () => {
     const { call } = await service({ LOGIN_ATTEMPTS: '1' })
     const body = { email: 'ada@example.test', password: 'x'.repeat(10_000_000) }

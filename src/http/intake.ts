@@ -1,5 +1,5 @@
 import { Elysia } from 'elysia'
-import { invalid, refuse } from '../errors.ts'
+import { invalid, Refusal, refuse } from '../errors.ts'
 import { TextBody } from '../shapes.ts'
 import { isDeep, tooDeep } from './depth.ts'
 import type { Visits } from './visits.ts'
@@ -33,7 +33,7 @@ const isRead = (body: unknown): body is { read: unknown } =>
   typeof body === 'object' && body !== null && 'read' in body
 
 const readBody = async (request: Request, accepts: readonly string[], bodyMax: number) => {
-  const bytes = await readBytes(request, bodyMax)
+  const bytes = await readBytes(request, bodyMax).catch(cutOff)
   const type = request.headers.get('content-type')
   if (bytes.length === 0 && type === null) return undefined
   if (!isAccepted(type, accepts) || request.headers.has('content-encoding'))
@@ -92,6 +92,12 @@ const readBytes = async (request: Request, bodyMax: number): Promise<Uint8Array>
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
+}
+
+/** Whoever hangs up in the middle of a body has sent half of one: that is no error of ours. */
+const cutOff = (error: unknown): never => {
+  if (error instanceof Refusal) throw error
+  return refuse('malformed-request')
 }
 
 const readQuery = (url: string, at: number): Record<string, string> => {
