@@ -154,7 +154,9 @@ export const codePoints = (text: string): number => {
   return text.length - pairs
 }
 
-export const canonicalEmail = (text: string): string => text.trim().normalize('NFC').toLowerCase()
+/** NFC once more: in lower case there is a letter for what has none as a capital, such as J and a caron. */
+export const canonicalEmail = (text: string): string =>
+  text.trim().normalize('NFC').toLowerCase().normalize('NFC')
 
 const canonicalId = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
