@@ -35,6 +35,10 @@ export const refuse = (code: RefusalCode, extras?: Extras): never => {
 export const invalid = (pointer: string, detail: string, where: Issue['in'] = 'body'): never =>
   refuse('invalid-request', { errors: [{ in: where, pointer, detail }] })
 
+/** The JSON Pointer of a member at the top, whatever its name; of a long one, the beginning. */
+export const pointerTo = (name: string): string =>
+  `/${name.slice(0, 200).replaceAll('~', '~0').replaceAll('/', '~1')}`
+
 /** The challenge of RFC 6750: `error` only where a token was sent, and never why. */
 export const challenge = (sent: boolean) => ({
   'www-authenticate': `Bearer realm="taskwarden"${sent ? ', error="invalid_token"' : ''}`,

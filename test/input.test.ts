@@ -622,6 +622,19 @@ describe('a query', () => {
     }
     expect(token).toBeString()
   })
+
+  test.each(['/api/tasks', '/api/tasks/trash', '/api/auth/me'])(
+    'is called a parameter on %s, by a pointer that any name fits into',
+    async (path) => {
+      const { call, refuses } = await ada()
+
+      const { body } = await refuses('422 invalid-request', () => call('GET', `${path}?a~/b=1`))
+
+      expect(body.errors).toEqual([
+        { in: 'query', pointer: '/a~0~1b', detail: 'is not a known parameter' },
+      ])
+    },
+  )
 })
 
 describe('an id', () => {

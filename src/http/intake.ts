@@ -1,7 +1,8 @@
 import { Elysia } from 'elysia'
-import { invalid, Refusal, refuse } from '../errors.ts'
+import { invalid, pointerTo, Refusal, refuse } from '../errors.ts'
 import { TextBody } from '../shapes.ts'
 import { isDeep, tooDeep } from './depth.ts'
+import { unknownParameter } from './issues.ts'
 import type { Visits } from './visits.ts'
 
 /**
@@ -25,8 +26,7 @@ export const intake = (visits: Visits) =>
       if (!request.url.includes('?')) return
       context.query = readQuery(url, qi)
       const [unknown] = visits.of(request).takesQuery ? [] : Object.keys(context.query)
-      if (unknown !== undefined)
-        invalid(`/${unknown.slice(0, 200)}`, 'is not a known parameter', 'query')
+      if (unknown !== undefined) invalid(pointerTo(unknown), unknownParameter, 'query')
     })
 
 const isRead = (body: unknown): body is { read: unknown } =>

@@ -13,12 +13,15 @@ export const issuesOf = ({ validator, value, type }: ValidationError): Issue[] =
 /** The same of any errors of TypeBox, one for each place, twenty at most. */
 export const issuesIn = (errors: Iterable<ValueError>, where: Issue['in']): Issue[] => {
   const found = new Map<string, Issue>()
-  for (const { path, detail } of explained(errors)) {
+  for (const { path, detail } of explained(errors, where)) {
     if (!found.has(path)) found.set(path, { in: where, pointer: shortened(path), detail })
     if (found.size >= issuesMax) break
   }
   return [...found.values()]
 }
+
+/** Of a query, on the routes that take one and those that take none. */
+export const unknownParameter = 'is not a known parameter'
 
 const issuesMax = 20
 const shortened = (path: string) => (path.length > 200 ? `${path.slice(0, 200)}â€¦` : path)
@@ -26,14 +29,14 @@ const shortened = (path: string) => (path.length > 200 ? `${path.slice(0, 200)}â
 type Explained = { path: string; detail: string }
 
 /** One by one, so that whoever has enough of them looks no further. */
-function* explained(errors: Iterable<ValueError>): Generator<Explained> {
+function* explained(errors: Iterable<ValueError>, where: Issue['in']): Generator<Explained> {
   for (const error of errors) {
     const nested = error.type === ValueErrorType.Union ? inObject(error) : undefined
-    if (nested) yield* explained(nested)
+    if (nested) yield* explained(nested, where)
     else {
       const isMissing = error.type === ValueErrorType.ObjectRequiredProperty
       const why = isMissing ? undefined : whyNot(error.schema, error.value)
-      yield { path: error.path, detail: why ?? phrase(error) }
+      yield { path: error.path, detail: why ?? phrase(error, where) }
     }
     // What follows is one look at each item, and there may be millions of them.
     if (error.type === ValueErrorType.ArrayMaxItems) return
@@ -44,10 +47,10 @@ function* explained(errors: Iterable<ValueError>): Generator<Explained> {
 const inObject = ({ schema, errors }: ValueError): Iterable<ValueError> | undefined =>
   errors[schema.anyOf.findIndex((one: TSchema) => one.type === 'object')]
 
-const phrase = ({ type, schema }: ValueError): string => {
+const phrase = ({ type, schema }: ValueError, where: Issue['in']): string => {
   switch (type) {
     case ValueErrorType.ObjectAdditionalProperties:
-      return 'is not a known member'
+      return where === 'query' ? unknownParameter : 'is not a known member'
     case ValueErrorType.ObjectRequiredProperty:
       return 'is required'
     case ValueErrorType.ObjectMinProperties:

@@ -1,5 +1,5 @@
 import { Kind, type TSchema } from '@sinclair/typebox'
-import { refuse } from '../errors.ts'
+import { pointerTo, refuse } from '../errors.ts'
 import { isDeep, tooDeep } from '../http/depth.ts'
 import { TextBody } from '../shapes.ts'
 import { ImportedTask } from './bulk-model.ts'
@@ -30,7 +30,7 @@ const fromJson = (body: unknown, rowsMax: number): Record[] => {
     return wrongBody('must be an object')
   const { tasks, ...others } = body as { tasks?: unknown }
   const [unknown] = Object.keys(others)
-  if (unknown !== undefined) return wrongBody('is not a known member', `/${unknown.slice(0, 100)}`)
+  if (unknown !== undefined) return wrongBody('is not a known member', pointerTo(unknown))
   if (!Array.isArray(tasks)) return wrongBody('must be an array', '/tasks')
   if (tasks.length > rowsMax) refuse('body-too-large')
   return tasks.map((value, at) => ({ pointer: `/tasks/${at}`, value }))
