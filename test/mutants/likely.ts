@@ -28,7 +28,7 @@ const first: [file: RegExp, tests: string][] = [
   [/http\/cors/, 'cors door'],
   [/http\/headers/, 'door cors tokens'],
   [/http\/trace/, 'trace door'],
-  [/http\/intake/, 'input door errors limits transfer accounts'],
+  [/http\/(intake|depth)/, 'input door errors limits transfer accounts'],
   [
     /http\/(problems|rate-limit|visits)/,
     'door limits errors metrics trusted-issuers tokens attempts',
@@ -43,7 +43,7 @@ const first: [file: RegExp, tests: string][] = [
   [/tasks\/batch/, 'idempotency batch plans conditional tasks'],
   [/tasks\/answers/, 'idempotency conditional tasks batch'],
   [/tasks\/changes/, 'isolation changes trash'],
-  [/tasks\/(import|transfer)/, 'transfer isolation idempotency'],
+  [/tasks\/(import|records|transfer)/, 'transfer isolation idempotency'],
   [/tasks\/idempotency/, 'idempotency transfer batch'],
   [/tasks\/once/, 'races idempotency isolation transfer batch'],
   [/tasks\/preconditions/, 'conditional idempotency'],
