@@ -18,7 +18,8 @@ export const databaseOf = (read: Readers, production: boolean): Database => {
   const url = read.text('DATABASE_URL')
   const migrationUrl = read.text('MIGRATION_DATABASE_URL')
   const poolMax = read.integer('DB_POOL_MAX', 10, [1, 1000])
-  const timeoutMs = read.integer('DB_TIMEOUT_MS', 5000, [1, 600_000])
+  // A connection is closed after 30 silent seconds, unanswered ones too, and counting may take 3 of them.
+  const timeoutMs = read.integer('DB_TIMEOUT_MS', 5000, [1, 25_000])
   const prepare = read.choice('DB_PREPARE', 'auto', ['auto', 'true', 'false'])
 
   if (migrationUrl !== undefined && !isPostgres(migrationUrl))

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import { readConfig } from '../src/config.ts'
 import { ConfigError } from '../src/environment.ts'
+import { idleSeconds } from '../src/http/listen.ts'
 
 const secret = 'a secret of more than thirty-two bytes'
 const postgres = { DATABASE_URL: 'postgres://ada:lovelace@db.example/tasks', JWT_SECRET: secret }
@@ -307,8 +308,15 @@ const ranges: Record<string, [least: number, most: number]> = {
   IMPORT_ROWS: [1, 1_000_000],
   DRAIN_MS: [0, 600_000],
   DB_POOL_MAX: [1, 1000],
-  DB_TIMEOUT_MS: [1, 600_000],
+  DB_TIMEOUT_MS: [1, 25_000],
 }
+
+test('counting and the latest statement are over before a silent connection is closed', () => {
+  const [, latestMs = 0] = ranges.DB_TIMEOUT_MS ?? []
+  const countingMs = 3000
+
+  expect(latestMs + countingMs).toBeLessThan(idleSeconds * 1000)
+})
 
 test('every number has a range, both ends of which are in it and nothing beyond', () => {
   // What takes 1 and not -1 is a number; hops are a number, or a name.

@@ -96,7 +96,7 @@ const wrong: Record<string, Wrong[]> = {
     [{ MIGRATION_DATABASE_URL: 'postgres://canary@db/x' }, /has no use without .*; set both$/],
   ],
   DB_POOL_MAX: number('DB_POOL_MAX', '0', '1001'),
-  DB_TIMEOUT_MS: number('DB_TIMEOUT_MS', '0', '600001'),
+  DB_TIMEOUT_MS: number('DB_TIMEOUT_MS', '0', '25001'),
   DB_PREPARE: choice('DB_PREPARE', 'TRUE', 'yes'),
   MIGRATE_ON_START: choice('MIGRATE_ON_START', '1', 'no'),
   JWT_SECRET: [

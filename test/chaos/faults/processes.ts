@@ -36,7 +36,7 @@ const signalled = (signal: NodeJS.Signals): Fault => ({
       const instance = launch({
         DATABASE_URL: postgres.urlOf(database),
         DRAIN_MS: String(drainMs),
-        DB_TIMEOUT_MS: '30000',
+        DB_TIMEOUT_MS: '25000',
       })
       await instance.ready()
       const via = instance.client()
