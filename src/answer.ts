@@ -1,4 +1,5 @@
 import { Kind, type Static, type TSchema, Type, TypeRegistry } from '@sinclair/typebox'
+import { checkOf } from './checks.ts'
 
 /**
  * What a route answers, described in full, and checked for what a mistake of ours could tell or leave
@@ -11,7 +12,7 @@ import { Kind, type Static, type TSchema, Type, TypeRegistry } from '@sinclair/t
 export const Answer = <Schema extends TSchema>(schema: Schema) =>
   Type.Unsafe<Static<Schema>>({ ...schema, [Kind]: 'Answer' })
 
-type Check = (value: unknown) => boolean
+type Check = ReturnType<typeof checkOf>
 
 /** By schema, made when it is first needed: a framework may have copied it meanwhile. */
 const checks = new WeakMap<TSchema, Check>()
@@ -19,60 +20,40 @@ const checks = new WeakMap<TSchema, Check>()
 TypeRegistry.Set('Answer', (schema: TSchema, value) => {
   let check = checks.get(schema)
   if (check === undefined) {
-    check = checkOf(schema)
+    check = checkOf(typesOf(schema))
     checks.set(schema, check)
   }
-  return check(value)
+  return check.holds(value)
 })
 
-const checkOf = (schema: TSchema): Check => {
-  if ('const' in schema) return (value) => value === schema.const
-  if (schema.anyOf) {
-    const either = (schema.anyOf as TSchema[]).map(checkOf)
-    return (value) => either.some((check) => check(value))
-  }
-  const ofTypes = [schema.type].flat().map((type) => checkOfType(type, schema))
-  const [check, ...others] = ofTypes
-  if (check === undefined) throw new Error('an answer of no type')
-  return others.length === 0 ? check : (value) => ofTypes.some((check) => check(value))
-}
-
-const checkOfType = (type: unknown, schema: TSchema): Check => {
-  switch (type) {
+/** The same schema without all that it says of a value beyond its type, closed at every depth. */
+const typesOf = (schema: TSchema): TSchema => {
+  if ('const' in schema) return Type.Literal(schema.const)
+  if (schema.anyOf) return Type.Union((schema.anyOf as TSchema[]).map(typesOf))
+  if (Array.isArray(schema.type))
+    return Type.Union(schema.type.map((type) => typesOf({ ...schema, type })))
+  switch (schema.type) {
     case 'object':
-      return objectOf(schema)
-    case 'array': {
-      const item = checkOf(schema.items)
-      return (value) => Array.isArray(value) && value.every(item)
-    }
-    case 'null':
-      return (value) => value === null
-    case 'integer':
-      return Number.isSafeInteger
+      return membersOf(schema)
+    case 'array':
+      return Type.Array(typesOf(schema.items))
     case 'string':
+      return Type.String()
+    case 'integer':
+      return Type.Integer()
     case 'boolean':
-      return (value) => typeof value === type
+      return Type.Boolean()
+    case 'null':
+      return Type.Null()
     default:
-      throw new Error(`an answer of type ${type}`)
+      throw new Error(`an answer of type ${schema.type}`)
   }
 }
 
-/** Closed: all that it must have, and nothing that it does not know. */
-const objectOf = ({ properties, required = [] }: TSchema): Check => {
-  const members = Object.entries(properties as Record<string, TSchema>).map(
-    ([name, schema]): [string, Check, boolean] => [name, checkOf(schema), required.includes(name)],
-  )
-  return (value) => {
-    if (typeof value !== 'object' || value === null) return false
-    let known = 0
-    for (const [name, check, isRequired] of members) {
-      const member = (value as Record<string, unknown>)[name]
-      if (member === undefined && !isRequired) known += name in value ? 1 : 0
-      else if (check(member)) known += 1
-      else return false
-    }
-    let all = 0
-    for (const _ in value) all += 1
-    return all === known
-  }
+const membersOf = ({ properties, required = [] }: TSchema): TSchema => {
+  const members = Object.entries(properties as Record<string, TSchema>).map(([name, member]) => {
+    const types = typesOf(member)
+    return [name, required.includes(name) ? types : Type.Optional(types)]
+  })
+  return Type.Object(Object.fromEntries(members), { additionalProperties: false })
 }
