@@ -1,0 +1,48 @@
+import { expect, test } from 'bun:test'
+import { tasks } from '../../src/db/schema.ts'
+import { arrayOf } from '../../src/tasks/statements.ts'
+
+const { tags, created_at } = tasks
+
+test.each<[string, string[]]>([
+  ['{}', []],
+  ['{a}', ['a']],
+  ['{a,b}', ['a', 'b']],
+  ['{""}', ['']],
+  ['{"",a,""}', ['', 'a', '']],
+  ['{work,"next week",home}', ['work', 'next week', 'home']],
+  ['{"a,b","{c}"}', ['a,b', '{c}']],
+  [String.raw`{"say \"so\"",back,"\\"}`, ['say "so"', 'back', '\\']],
+  [String.raw`{"\\\"","\"\\"}`, ['\\"', '"\\']],
+  [String.raw`{"NULL",line` + '\n}', ['NULL', 'line\n']],
+])('an array that PostgreSQL writes %p is read', (text, elements) => {
+  expect(tags.mapFromDriverValue(text)).toEqual(elements)
+})
+
+test('an array of any texts is read as it was written', () => {
+  const marks = ['"', '\\', ',', '{', '}', ' ', 'a', 'ü', '😀', '\n']
+  for (let round = 0; round < 2000; round++) {
+    const text = () => Array.from({ length: Math.random() * 5 }, () => marks.at(Math.random() * 10))
+    const elements = Array.from({ length: Math.random() * 4 }, () => text().join(''))
+    expect(tags.mapFromDriverValue(arrayOf(elements))).toEqual(elements)
+  }
+})
+
+test('an array that breaks off is read to its end', () => {
+  expect(tags.mapFromDriverValue('{"a}')).toEqual(['a}'])
+})
+
+test('times are read one after another, the same and others, with all their digits', () => {
+  const read = [
+    ['2026-01-31 12:00:00+00', '2026-01-31T12:00:00.000Z'],
+    ['2026-01-31 12:00:00.2+00', '2026-01-31T12:00:00.200Z'],
+    ['2026-01-31 12:00:00.2+00', '2026-01-31T12:00:00.200Z'],
+    ['2026-01-31 12:00:00.25+00', '2026-01-31T12:00:00.250Z'],
+    ['2026-01-31 12:00:00.257+00', '2026-01-31T12:00:00.257Z'],
+    ['2026-01-31 12:00:00+00', '2026-01-31T12:00:00.000Z'],
+  ] as const
+
+  expect(read.map(([text]) => created_at.mapFromDriverValue(text))).toEqual(
+    read.map(([, instant]) => instant),
+  )
+})
