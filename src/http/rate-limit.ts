@@ -1,6 +1,6 @@
 import { Elysia } from 'elysia'
 import { type Context, rateLimit as plugin } from 'elysia-rate-limit'
-import type { Counters } from '../counters/counters.ts'
+import type { Count, Counters } from '../counters/counters.ts'
 import { Refusal } from '../errors.ts'
 import type { Log } from './log.ts'
 import type { Visit, Visits } from './visits.ts'
@@ -20,38 +20,34 @@ const endingsMax = 20
  * user's cannot keep the owner from ending his session.
  *
  * elysia-rate-limit counts what reaches a handler; `problems` counts, by `count`,
- * what was refused before. The plugin's own `onError` is never relied on: depending
+ * what was refused before. The plugin's own `onError` is left out: depending
  * on the order of registration it counts some refusals twice and others never.
  */
 export const rateLimit = ({ settings, counters, visits, log }: Needs) => {
   const windowMs = settings.windowSeconds * 1000
   const limitOf = (key: string) => (key.startsWith('endings:') ? endingsMax : settings.limit)
 
-  const standing = (key: string, count: number, resetsAt: number) => {
+  /** The fields that the plugin writes of what it has counted, and the draft's. */
+  const standing = (key: string, { count, resetsAt }: Count) => {
     const limit = limitOf(key)
-    const remaining = Math.max(0, limit - count)
-    const seconds = Math.max(0, Math.ceil((resetsAt - Date.now()) / 1000))
-    return {
+    const headers = {
       'RateLimit-Limit': String(limit),
-      'RateLimit-Remaining': String(remaining),
-      'RateLimit-Reset': String(seconds),
+      'RateLimit-Remaining': String(Math.max(0, limit - count)),
+      'RateLimit-Reset': String(Math.max(0, Math.ceil((resetsAt - Date.now()) / 1000))),
     }
+    return Object.assign(headers, draftHeaders(key, headers, settings.windowSeconds))
   }
 
   const add = async (key: string) => {
     const limit = limitOf(key)
-    const { count, resetsAt } = await counters.add(key, windowMs, limit)
-    const headers = standing(key, count, resetsAt)
-    if (count === limit + 1) log.warn('limit reached', named(key))
-    if (count > limit)
-      throw new Refusal('rate-limited', {
-        headers: {
-          ...headers,
-          ...draftHeaders(key, headers, settings.windowSeconds),
-          'retry-after': String(Math.max(1, Number(headers['RateLimit-Reset']))),
-        },
-      })
-    return { count, resetsAt, headers }
+    const added = await counters.add(key, windowMs, limit)
+    if (added.count === limit + 1) log.warn('limit reached', named(key))
+    if (added.count > limit) {
+      const headers = standing(key, added)
+      const retryAfter = String(Math.max(1, Number(headers['RateLimit-Reset'])))
+      throw new Refusal('rate-limited', { headers: { ...headers, 'retry-after': retryAfter } })
+    }
+    return added
   }
 
   const context: Context = {
@@ -65,23 +61,25 @@ export const rateLimit = ({ settings, counters, visits, log }: Needs) => {
     kill: () => {},
   }
 
-  const counting = new Elysia({ name: 'rate-limit' })
-    .use(
-      plugin({
-        duration: windowMs,
-        max: limitOf,
-        scoping: 'global',
-        countFailedRequest: true,
-        context,
-        skip: (request) => visits.of(request).budget === 'none',
-        generator: (request) => countedAs(visits.of(request)),
-      }),
-    )
-    .onBeforeHandle({ as: 'global' }, ({ set, request }) => {
+  const counted = hookOf(
+    plugin({
+      duration: windowMs,
+      max: limitOf,
+      context,
+      skip: (request) => visits.of(request).budget === 'none',
+      generator: (request) => countedAs(visits.of(request)),
+    }),
+  )
+
+  const counting = new Elysia({ name: 'rate-limit' }).onBeforeHandle(
+    { as: 'global' },
+    async ({ set, request }) => {
+      await counted({ set, request })
       const { countedAs } = visits.of(request)
       if (countedAs !== undefined)
         Object.assign(set.headers, draftHeaders(countedAs, set.headers, settings.windowSeconds))
-    })
+    },
+  )
 
   return {
     counting,
@@ -90,8 +88,7 @@ export const rateLimit = ({ settings, counters, visits, log }: Needs) => {
     count: async (visit: Visit): Promise<Record<string, string>> => {
       if (visit.budget === 'none' || visit.countedAs !== undefined) return {}
       const key = countedAs(visit)
-      const { headers } = await add(key)
-      return { ...headers, ...draftHeaders(key, headers, settings.windowSeconds) }
+      return standing(key, await add(key))
     },
 
     /** The token turned out to be of a dead session: its user is not to pay, and the next count is the address's. */
@@ -131,4 +128,16 @@ const draftHeaders = (
     'RateLimit-Policy': `"${name}";q=${headers['RateLimit-Limit']};w=${windowSeconds}`,
     RateLimit: `"${name}";r=${headers['RateLimit-Remaining']};t=${headers['RateLimit-Reset']}`,
   }
+}
+
+type Hook = (context: { set: { headers: object }; request: Request }) => unknown
+
+/**
+ * The plugin's hook by itself. It takes its whole context, so that Elysia, where the plugin is used
+ * as a plugin, parses the cookies and the query of each request for it.
+ */
+const hookOf = (register: ReturnType<typeof plugin>): Hook => {
+  const [hook] = register(new Elysia()).event.beforeHandle ?? []
+  if (hook === undefined) throw new Error('elysia-rate-limit no longer counts before the handler')
+  return hook.fn as unknown as Hook
 }
