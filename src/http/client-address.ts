@@ -30,7 +30,8 @@ const saidBy = (trustProxy: TrustProxy, headers: Headers) => {
 }
 
 const keyOf = (text: string | null | undefined) => {
-  const address = bare(text ?? '')
+  if (!text) return undefined
+  const address = bare(text)
   if (isIP(address) === 4) return address
   if (isIP(address) !== 6) return undefined
 

@@ -29,15 +29,12 @@ export const idleSeconds = 30
  * listener closes, and what is in flight ends.
  */
 export const listen = ({ host, port, drainMs }: Settings, fetch: Fetch, log: Log) => {
-  const peers = new WeakMap<Request, string>()
+  let peerOf = (_: Request): string | undefined => undefined
   let draining = false
   let inFlight = () => 0
 
-  const answer = async (received: Request, server: Bun.Server<undefined>): Promise<Response> => {
-    const peer = server.requestIP(received)?.address
-    const request = whole(received)
-    if (peer !== undefined) peers.set(request, peer)
-    const response = await fetch(request)
+  const answer = async (request: Request): Promise<Response> => {
+    const response = await fetch(whole(request))
     if (draining) response.headers.set('connection', 'close')
     return response
   }
@@ -46,7 +43,7 @@ export const listen = ({ host, port, drainMs }: Settings, fetch: Fetch, log: Log
     isDraining: () => draining,
     /** Requests whose answer is not sent whole yet. */
     inFlight: () => inFlight(),
-    peerOf: (request: Request) => peers.get(request),
+    peerOf: (request: Request) => peerOf(request),
     start: () => {
       const server = opened({
         hostname: host,
@@ -57,6 +54,7 @@ export const listen = ({ host, port, drainMs }: Settings, fetch: Fetch, log: Log
         fetch: answer,
       })
       inFlight = () => server.pendingRequests
+      peerOf = (request) => server.requestIP(received.get(request) ?? request)?.address
       return {
         url: server.url,
         stop: async () => {
@@ -78,6 +76,13 @@ const opened = (options: Parameters<typeof Bun.serve<undefined>>[0]) => {
   }
 }
 
+/** What a request was before it was made whole, which the server knows the peer of. */
+const received = new WeakMap<Request, Request>()
+
 /** Without a usable Host (probes that speak HTTP/1.0 send none) Bun gives a path for a URL. */
-const whole = (request: Request): Request =>
-  request.url.startsWith('/') ? new Request(`http://localhost${request.url}`, request) : request
+const whole = (request: Request): Request => {
+  if (!request.url.startsWith('/')) return request
+  const made = new Request(`http://localhost${request.url}`, request)
+  received.set(made, request)
+  return made
+}

@@ -11,10 +11,10 @@ type Needs = { listsOf: ListsOf; seals: Seals; signedIn: SignedIn }
 
 /** Pages of tasks, and of the trash. */
 export const listingRoutes = ({ listsOf, seals, signedIn }: Needs) => {
-  const opened = (cursor: string | undefined, bound: string): Position | undefined =>
+  const opened = (cursor: string | undefined, bound: () => string): Position | undefined =>
     cursor === undefined
       ? undefined
-      : (seals.open<Position>(cursor, bound) ?? refuse('malformed-request'))
+      : (seals.open<Position>(cursor, bound()) ?? refuse('malformed-request'))
 
   return new Elysia()
     .use(signedIn)
@@ -24,13 +24,14 @@ export const listingRoutes = ({ listsOf, seals, signedIn }: Needs) => {
       '',
       async ({ lists, caller, query, set }) => {
         const { sort = '-created_at', limit = '50', cursor, ...filters } = query
-        const bound = JSON.stringify([caller.userId, 'tasks', sort, Object.entries(filters).sort()])
+        const bound = () =>
+          JSON.stringify([caller.userId, 'tasks', sort, Object.entries(filters).sort()])
         const after = opened(cursor, bound)
 
         const rows = alive(await lists.page(filters, { sort, rows: Number(limit) + 1, after }))
 
         const { page, last } = split(rows, Number(limit))
-        const next_cursor = last ? seals.seal(positionOf(last, sort), bound) : null
+        const next_cursor = last ? seals.seal(positionOf(last, sort), bound()) : null
         if (next_cursor !== null) link(set, '/api/tasks', { ...query, cursor: next_cursor })
         return { tasks: page, next_cursor }
       },
@@ -41,13 +42,13 @@ export const listingRoutes = ({ listsOf, seals, signedIn }: Needs) => {
       '/trash',
       async ({ lists, caller, query, set }) => {
         const { limit = '50', cursor } = query
-        const bound = JSON.stringify([caller.userId, 'trash'])
+        const bound = () => JSON.stringify([caller.userId, 'trash'])
         const after = opened(cursor, bound)
 
         const rows = alive(await lists.trash(Number(limit) + 1, after))
 
         const { page, last } = split(rows, Number(limit))
-        const next_cursor = last ? seals.seal([last.deleted_at, last.id], bound) : null
+        const next_cursor = last ? seals.seal([last.deleted_at, last.id], bound()) : null
         if (next_cursor !== null) link(set, '/api/tasks/trash', { ...query, cursor: next_cursor })
         return { tasks: page, next_cursor }
       },
