@@ -13,6 +13,7 @@ import { readArguments } from './arguments.ts'
 import { addressSettingOf } from './database.ts'
 import { exits } from './exits.ts'
 import { reasonOf } from './findings.ts'
+import { keepUp } from './keep-up.ts'
 import { readinessOf } from './readiness.ts'
 import type { Command, Terminal } from './terminal.ts'
 
@@ -59,7 +60,7 @@ export const serve: Command = async (args, terminal) => {
     migrated = true
     log.info('ready')
     await isServed()
-    keepUp(config, database, log)
+    keepUp(() => upkeep(database.db, config.trashDays), log)
   }
   await Promise.race([becomeReady(), halted])
   await halted
@@ -118,19 +119,4 @@ const migrateWhenPossible = async (config: Config, database: Database, log: Log)
       await wait('waiting for the database', reasonOf(error, addressSettingOf(config)))
     }
   }
-}
-
-const upkeepMs = 3_600_000
-
-/** Once an hour, at a moment of its own, so that twenty instances do not all come at once. */
-const keepUp = ({ trashDays }: Config, { db }: Database, log: Log) => {
-  const run = async () => {
-    try {
-      log.info('upkeep', await upkeep(db, trashDays))
-    } catch (error) {
-      log.warn('upkeep failed', { error })
-    }
-    setTimeout(run, upkeepMs).unref()
-  }
-  setTimeout(run, Math.random() * upkeepMs).unref()
 }
