@@ -30,7 +30,7 @@ const seed = async (userId: string) => {
   await db.execute(sql`update user_changes set last = ${total} where user_id = ${userId}`)
 }
 
-/** Many who have a task or two, so that what PostgreSQL guesses of a user is far from the truth. */
+/** Many who have one task, so that what PostgreSQL guesses of a user is far from the truth. */
 const crowd = async () => {
   const { db } = await database()
   await db.execute(sql`
@@ -39,7 +39,7 @@ const crowd = async () => {
       select gen_random_uuid(), gen_random_uuid()::text, '', now() from generate_series(1, 4000)
       returning id)
     insert into tasks (user_id, id, title, created_at, updated_at, change)
-    select person.id, gen_random_uuid(), n::text, now(), now(), n from person, generate_series(1, 2) n`)
+    select id, gen_random_uuid(), 'a title', now(), now(), 1 from person`)
 }
 
 type Plan = {
@@ -110,6 +110,9 @@ const indexOf = (sort: string) =>
 let ada: Someone
 const prepare = async () => {
   ada = await (await service()).someone()
+  const { db, kind } = await database()
+  // No statistics are to come in between; PGlite has no autovacuum, and analyses by the clock of its process.
+  if (kind === 'postgres') await db.execute(sql`alter table tasks set (autovacuum_enabled = false)`)
   await crowd()
   await seed(ada.id)
 }
@@ -132,8 +135,19 @@ const pages = async (path: string, count = 2) => {
   return sent
 }
 
-describe.each([false, true])('of 100 000 tasks, with statistics %p,', (hasStatistics) => {
-  beforeAll(() => (hasStatistics ? analyze() : prepare()), 60_000)
+/** Statistics from before the 100 000 came: PostgreSQL takes everybody for one of very few tasks. */
+const comeAfterStatistics = async () => {
+  const { db } = await database()
+  await db.execute(sql`delete from tasks where user_id = ${ada.id}`)
+  await db.execute(sql`vacuum analyze tasks`)
+  await seed(ada.id)
+}
+
+const statistics = { no: prepare, old: comeAfterStatistics, new: analyze }
+type State = keyof typeof statistics
+
+describe.each<State>(['no', 'old', 'new'])('of 100 000 tasks, with %s statistics,', (state) => {
+  beforeAll(() => statistics[state](), 120_000)
 
   test.each([...sorts])(
     'a page by %s reads one row more than it has, by its index',
@@ -150,6 +164,36 @@ describe.each([false, true])('of 100 000 tasks, with statistics %p,', (hasStatis
     },
   )
 
+  test('one task is one row, by the primary key', async () => {
+    const { body } = await ada.call('GET', '/api/tasks?limit=1')
+    const path = `/api/tasks/${body.tasks[0].id}`
+    const other = { 'if-match': '"9"' }
+    const sent = await sentBy(async () => {
+      await ada.call('GET', path)
+      await ada.call('PUT', path, { title: 'x', completed: false }, other)
+      await ada.call('PATCH', path, { title: 'x' }, other)
+      await ada.call('PATCH', `${path}/complete`, undefined, other)
+      const once = { ...other, 'idempotency-key': Bun.randomUUIDv7() }
+      await ada.call('PATCH', `${path}/complete`, undefined, once)
+      await ada.call('DELETE', path, undefined, other)
+      await ada.call('POST', `${path}/restore`)
+      await ada.call('DELETE', path.replace('/tasks', '/tasks/trash'))
+    })
+
+    expect(sent).toHaveLength(8)
+    for (const statement of sent)
+      for (const mode of modes) {
+        const { scans, rows, skipped } = readingOf(await explain(statement, mode))
+        const read = scans.filter((scan) => !scan.startsWith('ModifyTable'))
+        for (const scan of read) expect(scan).toMatch(/tasks_user_id_id_pk|Bitmap Heap/)
+        expect(skipped).toBeLessThanOrEqual(1)
+        expect(rows).toBeLessThanOrEqual(4)
+      }
+  })
+})
+
+// Without statistics PostgreSQL may rather read all that there is, or that a filter finds, and sort that.
+describe('of 100 000 tasks, with statistics,', () => {
   test('a page of the trash reads one row more than it has, by its index', async () => {
     for (const statement of await pages(`/api/tasks/trash?limit=${page}`, 3))
       for (const mode of modes)
@@ -161,28 +205,6 @@ describe.each([false, true])('of 100 000 tasks, with statistics %p,', (hasStatis
         })
   })
 
-  test('one task is one row, by the primary key', async () => {
-    const { body } = await ada.call('GET', '/api/tasks?limit=1')
-    const path = `/api/tasks/${body.tasks[0].id}`
-    const sent = await sentBy(async () => {
-      await ada.call('GET', path)
-      await ada.call('PUT', path, { title: 'x', completed: false }, { 'if-match': '"9"' })
-    })
-
-    expect(sent).toHaveLength(2)
-    for (const statement of sent)
-      for (const mode of modes) {
-        const { scans, rows, skipped } = readingOf(await explain(statement, mode))
-        const read = scans.filter((scan) => !scan.startsWith('ModifyTable'))
-        for (const scan of read) expect(scan).toMatch(/tasks_user_id_id_pk|Bitmap Heap/)
-        expect(skipped).toBe(0)
-        expect(rows).toBeLessThanOrEqual(4)
-      }
-  })
-})
-
-// Without statistics PostgreSQL may rather read all that there is, or that a filter finds, and sort that.
-describe('of 100 000 tasks, with statistics,', () => {
   test('a page of an export is 500 rows, by the primary key', async () => {
     const sent = await sentBy(async () => {
       const request = new Request('http://localhost/api/tasks/export?format=ndjson', {
@@ -214,9 +236,7 @@ describe('of 100 000 tasks, with statistics,', () => {
       expect(status).toBe(200)
     })
 
-    // PGlite prepares nothing, so it never has a generic plan: each statement is planned with its values.
-    const { kind } = await database()
-    for (const mode of kind === 'embedded' ? modes.slice(0, 1) : modes) {
+    for (const mode of modes) {
       const { scans, rows, skipped } = readingOf(await explain(statement!, mode))
       const read = scans.filter((scan) => !scan.startsWith('ModifyTable'))
       for (const scan of read) expect(scan).toMatch(/tasks_user_id_id_pk|Bitmap Heap/)

@@ -37,6 +37,8 @@ const statementOf = (db: Db) => {
     .where(
       and(
         eq(tasks.user_id, anyone.user),
+        // In the words of the index.
+        sql`${tasks.change} > 0`,
         sql`(${tasks.change}, ${tasks.id}) > ${position}`,
         sql`(${isLive} or ${tasks.change} > ${fresh})`,
       ),

@@ -96,6 +96,8 @@ const changed = (
       .where(
         and(
           eq(tasks.user_id, anyone.user),
+          // Said again: by the join alone, whoever was guessed to have few tasks had all of them read.
+          byId,
           eq(tasks.id, current.id),
           sql`(${versions} is null or ${current.version} = any(${versions}))`,
           condition,

@@ -14,7 +14,7 @@ test.each<[string, string[]]>([
   ['{"a,b","{c}"}', ['a,b', '{c}']],
   [String.raw`{"say \"so\"",back,"\\"}`, ['say "so"', 'back', '\\']],
   [String.raw`{"\\\"","\"\\"}`, ['\\"', '"\\']],
-  [String.raw`{"NULL",line` + '\n}', ['NULL', 'line\n']],
+  ['{"NULL",line\n}', ['NULL', 'line\n']],
 ])('an array that PostgreSQL writes %p is read', (text, elements) => {
   expect(tags.mapFromDriverValue(text)).toEqual(elements)
 })
