@@ -1,4 +1,4 @@
-import { createSecretKey } from 'node:crypto'
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { jwt } from '@elysiajs/jwt'
 import { type Static, t } from 'elysia'
 import { checkOf } from '../checks.ts'
@@ -53,7 +53,7 @@ export const tokensOf = ({ secrets, issuer, audience, ttlSeconds }: Settings) =>
     const name = `jwt${index}`
     const key = createSecretKey(secret, 'utf8')
     const plugin = jwt({ name, secret: key, alg: 'HS256', typ, iss: issuer, aud: audience })
-    return Object.values(plugin.decorator)
+    return Object.values(plugin.decorator).map((own) => ({ ...own, key }))
   })
   const [signer] = keys
   if (signer === undefined) throw new Error('no secret to sign tokens with')
@@ -70,11 +70,9 @@ export const tokensOf = ({ secrets, issuer, audience, ttlSeconds }: Settings) =>
 
   const checked = async (token: string): Promise<Claims | undefined> => {
     if (!compactForm.test(token) || !ourHeader(token)) return undefined
-    for (const key of keys) {
-      const claims: unknown = await key.verify(token, options)
-      if (shape.holds(claims) && timely(claims, ttlSeconds)) return claims
-    }
-    return undefined
+    const signedBy = keys.find(({ key }) => isSignedBy(key, token))
+    const claims: unknown = await signedBy?.verify(token, options)
+    return shape.holds(claims) && timely(claims, ttlSeconds) ? claims : undefined
   }
 
   return {
@@ -102,6 +100,16 @@ export const tokensOf = ({ secrets, issuer, audience, ttlSeconds }: Settings) =>
 }
 
 export type Tokens = ReturnType<typeof tokensOf>
+
+/**
+ * Whether the key made the signature. Asked ahead of the library, which verifies in full what passes: to
+ * turn a forgery away it takes twenty times as long, and anybody may send forgeries.
+ */
+const isSignedBy = (key: KeyObject, token: string): boolean => {
+  const end = token.lastIndexOf('.')
+  const signature = createHmac('sha256', key).update(token.slice(0, end)).digest()
+  return timingSafeEqual(signature, Buffer.from(token.slice(end + 1), 'base64url'))
+}
 
 /** We are the only ones who sign: a header with anything but our two members is a forgery, signed or not. */
 const ourHeader = (token: string): boolean => {
