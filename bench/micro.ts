@@ -1,5 +1,6 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { barplot, bench, group, run, summary } from 'mitata'
+import { Answer } from '../src/answer.ts'
 import { tokensOf } from '../src/auth/tokens.ts'
 import { memoryCounters } from '../src/counters/memory.ts'
 import { toUtc } from '../src/instants.ts'
@@ -48,7 +49,8 @@ const draft = {
   tags: task.tags,
 }
 const page = { tasks: Array.from({ length: 20 }, () => task), next_cursor: null }
-const [newTask, oneTask, taskPage] = [NewTask, Task, TaskPage].map((schema) =>
+const answers = [Answer(Task), Answer(TaskPage)]
+const [newTask, oneTask, taskPage] = [NewTask, ...answers].map((schema) =>
   TypeCompiler.Compile(schema),
 )
 const pageText = JSON.stringify(page)
