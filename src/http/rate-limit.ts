@@ -139,5 +139,5 @@ type Hook = (context: { set: { headers: object }; request: Request }) => unknown
 const hookOf = (register: ReturnType<typeof plugin>): Hook => {
   const [hook] = register(new Elysia()).event.beforeHandle ?? []
   if (hook === undefined) throw new Error('elysia-rate-limit no longer counts before the handler')
-  return hook.fn as unknown as Hook
+  return (context) => hook.fn(context as Parameters<typeof hook.fn>[0])
 }
