@@ -431,6 +431,22 @@ describe('on the wire', () => {
     patience,
   )
 
+  test(
+    'HTTP/1.0 without a Host counts against the address that it comes from',
+    async () => {
+      const { raw } = await wire()
+      const left = async (request: string) =>
+        Number(/^RateLimit-Remaining: (\d+)/im.exec(await raw(request))?.[1])
+      const withHost = 'GET /api/tasks HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+
+      const before = await left(withHost)
+
+      expect(await left('GET /api/tasks HTTP/1.0\r\n\r\n')).toBe(before - 1)
+      expect(await left(withHost)).toBe(before - 2)
+    },
+    patience,
+  )
+
   /** What comes back, or nothing where the parser hangs up; never a 5xx of ours, and the next request is served. */
   test.each([
     ['no Host', 'GET /health HTTP/1.1\r\n\r\n', 400],
