@@ -308,10 +308,14 @@ describe('sign-in', () => {
       await call('POST', '/api/auth/login', { body: { email, password: 'not the password' } })
       return performance.now() - from
     }
-    const fastest = async (email: () => string) =>
-      Math.min(await timed(email()), await timed(email()), await timed(email()))
+    let [unknown, known] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
+    // In turn, so that whatever else the machine does meets both.
+    for (let round = 0; round < 5; round++) {
+      unknown = Math.min(unknown, await timed(fresh()))
+      known = Math.min(known, await timed(ada.email))
+    }
 
-    const ratio = (await fastest(fresh)) / (await fastest(() => ada.email))
+    const ratio = unknown / known
     expect(ratio).toBeGreaterThan(0.3)
     expect(ratio).toBeLessThan(3)
   })

@@ -31,7 +31,7 @@ describe('from one address, for an account', () => {
       const answer = await signIn(here, email, text)
       expect(codeOf(answer)).toBe(refused)
       expect(answer.headers.get('content-type')).toBe('application/problem+json')
-      expect(Number(answer.headers.get('retry-after'))).toBeWithin(895, 901)
+      expect(Number(answer.headers.get('retry-after'))).toBeWithin(800, 901)
     }
   })
 
@@ -183,7 +183,7 @@ describe('from all addresses, for an account', () => {
     here.peer.address = address()
     const answer = await signIn(here, email, password)
     expect(codeOf(answer)).toBe(refused)
-    expect(Number(answer.headers.get('retry-after'))).toBeWithin(890, 901)
+    expect(Number(answer.headers.get('retry-after'))).toBeWithin(800, 901)
     pass(901_000)
     expect(codeOf(await signIn(here, email, password))).toBe('200')
   })

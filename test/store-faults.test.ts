@@ -10,9 +10,9 @@ import { proxyTo } from './proxy.ts'
 import { freePort, hasRedis, redisServer } from './redis.ts'
 
 const minute = 60_000
-const timeoutMs = 300
-/** For what ends at its deadline, on a machine that has other things to do. */
-const soonMs = timeoutMs + 2_000
+/** Longer than a machine that has other things to do pauses: what is asked in vain must not be late as well. */
+const timeoutMs = 1_500
+const soonMs = timeoutMs + 10_000
 
 /** The count, or the code of why there is none; `hung` if neither comes soon. */
 const outcome = async (counters: CounterStore, key = 'user:ada'): Promise<number | string> => {
@@ -226,7 +226,7 @@ describe.skipIf(!hasRedis)('Redis', () => {
     const ask = async (host: string, env: Record<string, string>) => {
       const program = `
         import { redisCounters } from '${join(import.meta.dir, '../src/counters/redis.ts')}'
-        const counters = redisCounters({ url: 'rediss://${host}:${tlsPort}', timeoutMs: 1000 })
+        const counters = redisCounters({ url: 'rediss://${host}:${tlsPort}', timeoutMs: 10_000 })
         console.log(await counters.add('user:ada', 60000, 10).then(({ count }) => count, ({ code }) => code))
         process.exit(0)`
       const child = Bun.spawn([process.execPath, '-e', program], {
@@ -286,25 +286,27 @@ describe('PostgreSQL', () => {
   test('is called on 4 connections, however many keys wait to be counted', async () => {
     let calls = 0
     using silent = peer(() => void calls++)
-    const counters = at(silent.port, timeoutMs)
+    const counters = at(silent.port, 60_000)
 
-    const outcomes = await Promise.all(
-      Array.from({ length: 20 }, (_, at) => outcome(counters, `user:${at}`)),
-    )
+    const outcomes = Array.from({ length: 20 }, (_, at) => outcome(counters, `user:${at}`))
+    while (calls < 4) await Bun.sleep(5)
+    await Bun.sleep(100)
 
-    expect([...new Set(outcomes), calls]).toEqual(['deadline', 4])
+    expect(calls).toBe(4)
+    silent.stop(true)
+    await Promise.all(outcomes)
     await counters.close()
   })
 
   test('that is silent is refused at one deadline, whoever waits for another of the same key', async () => {
     using silent = peer(() => {})
-    const counters = at(silent.port, 1_200)
+    const counters = at(silent.port, timeoutMs)
     const before = performance.now()
 
     const outcomes = await Promise.all(Array.from({ length: 50 }, () => outcome(counters)))
 
     expect(new Set(outcomes)).toEqual(new Set(['deadline']))
-    expect(performance.now() - before).toBeLessThan(2_200)
+    expect(performance.now() - before).toBeLessThan(1.9 * timeoutMs)
     await counters.close()
   })
 

@@ -49,17 +49,17 @@ test('a read that is sent again shares the deadline of the first time', async ()
       open: (socket) => {
         calls++
         // The first is lost near the deadline; the second is never answered.
-        if (calls === 1) setTimeout(() => socket.end(), 1_500)
+        if (calls === 1) setTimeout(() => socket.end(), 3_000)
       },
     },
   })
   const url = `postgres://a@127.0.0.1:${peer.port}/a`
-  const database = await connect({ ...settings, url, timeoutMs: 2_000 })
+  const database = await connect({ ...settings, url, timeoutMs: 4_000 })
 
   const started = performance.now()
   await expect(database.ping()).rejects.toMatchObject({ code: 'deadline' })
 
-  expect(performance.now() - started).toBeLessThan(3_300)
+  expect(performance.now() - started).toBeLessThan(6_900)
   expect(calls).toBe(2)
   await database.close()
 })
@@ -77,7 +77,7 @@ test('a server that offers no TLS where it is asked for is told nothing in plain
     },
   })
   const url = `postgres://canary:s3cret@127.0.0.1:${peer.port}/a?sslmode=verify-full`
-  const database = await connect({ ...settings, url, timeoutMs: 1_000 })
+  const database = await connect({ ...settings, url, timeoutMs: 2_000 })
 
   await expect(database.ping()).rejects.toBeInstanceOf(DatabaseUnavailable)
 
@@ -88,23 +88,23 @@ test('a server that offers no TLS where it is asked for is told nothing in plain
 
 describe.skipIf(!serverUrl)('on a server', () => {
   test('a patient statement has six deadlines, on a connection of its own, and then it is cancelled', async () => {
-    await using one = await onPostgres({ poolMax: 1, timeoutMs: 500 })
+    await using one = await onPostgres({ poolMax: 1, timeoutMs: 1_000 })
     const { db } = one.database
     const sleeping = (seconds: number) =>
       reading(() => db.execute(sql`select pg_sleep(${seconds})`))
 
-    await expect(sleeping(1.2)).rejects.toBeInstanceOf(DatabaseUnavailable)
-    await patiently(() => sleeping(1.2))
+    await expect(sleeping(1.5)).rejects.toBeInstanceOf(DatabaseUnavailable)
+    await patiently(() => sleeping(1.5))
     await expect(patiently(() => sleeping(30))).rejects.toBeInstanceOf(DatabaseUnavailable)
 
     const [shown] = await db
       .select({ text: sql`current_setting('statement_timeout')` })
       .from(sql`(select) t`)
-    expect(shown?.text).toBe('500ms')
-  }, 30_000)
+    expect(shown?.text).toBe('1s')
+  }, 60_000)
 
   test('at its deadline a running statement is cancelled, a waiting one never runs', async () => {
-    await using one = await onPostgres({ poolMax: 1, timeoutMs: 200 })
+    await using one = await onPostgres({ poolMax: 1, timeoutMs: 1_000 })
     const { db } = one.database
     await one.database.migrate()
     await one.database.ping()
@@ -144,7 +144,7 @@ describe.skipIf(!serverUrl)('on a server', () => {
       reading(() => db.execute(sql`select pg_sleep(0.05)`)),
     )
     expect(await Promise.all(answers)).toHaveLength(4)
-  }, 15_000)
+  }, 60_000)
 
   test('a read outlives the kill of its idle connection', async () => {
     await using one = await onPostgres({ poolMax: 1 })
