@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, test } from 'bun:test'
+import { availableParallelism } from 'node:os'
 import { eq } from 'drizzle-orm'
 import { accountOf } from '../src/auth/account-repository.ts'
 import { users } from '../src/db/schema.ts'
 import { claimsOf } from './forge.ts'
+import { heldHashing } from './hashing.ts'
 import { type Answer, database, faceless, pass, realTime, rowsOf, service } from './service.ts'
 
 afterEach(realTime)
@@ -321,22 +323,30 @@ describe('sign-in', () => {
   })
 
   test('is refused beyond the bcrypt queue with 503, while tasks are served', async () => {
-    const { call, someone } = await service({ BCRYPT_QUEUE_MAX: '2', BCRYPT_COST: '8' })
+    using hashing = heldHashing()
+    const { call, someone } = await service({ BCRYPT_QUEUE_MAX: '2' })
     const ada = await someone()
+    // All cores but one hash at a time, and two more wait.
+    const admitted = Math.max(1, availableParallelism() - 1) + 2
+    const refused: Answer[] = []
+    const allRefused = Promise.withResolvers<void>()
 
     const waiting = Promise.all(
-      Array.from({ length: 40 }, () =>
-        call('POST', '/api/auth/login', { body: { email: fresh(), password } }),
-      ),
+      Array.from({ length: admitted + 30 }, async () => {
+        const answer = await call('POST', '/api/auth/login', { body: { email: fresh(), password } })
+        if (answer.status === 503) refused.push(answer)
+        if (refused.length === 30) allRefused.resolve()
+        return answer.status
+      }),
     )
     const listed = await ada.call('GET', '/api/tasks')
-    const answers = await waiting
+    await allRefused.promise
+    hashing.letGo()
+    const statuses = await waiting
 
     expect(listed.status).toBe(200)
-    const refused = answers.filter(({ status }) => status === 503)
-    expect(refused.length).toBeGreaterThan(20)
-    expect(refused.length).toBeLessThan(40)
-    expect(answers.every(({ status }) => status === 503 || status === 401)).toBe(true)
+    expect(refused).toHaveLength(30)
+    expect(statuses.filter((status) => status === 401)).toHaveLength(admitted)
     for (const answer of refused) {
       expect(codeOf(answer)).toBe('503 unavailable')
       expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
