@@ -73,6 +73,8 @@ describe('a forgery', () => {
   test('is 401 with the bare challenge, and sends no statement before its signature holds', async () => {
     const { call, someone } = await service()
     const { token } = await someone()
+    // Some are tokens of the future: the time they are from is not to come while others are tried.
+    pass(0)
     const forgeries = forgeriesOf(token)
     expect(forgeries.length).toBeGreaterThan(120)
     expect((await call('GET', '/api/tasks', { token })).status).toBe(200)
@@ -387,6 +389,7 @@ describe('refresh', () => {
 
   test('never moves a session past SESSION_MAX_DAYS after sign-in', async () => {
     const here = await service({ SESSION_MAX_DAYS: '3' })
+    pass(0)
     const ada = await here.someone()
     const end = Math.floor((Date.now() + 72 * hour) / 1000)
     let token = ada.token
