@@ -38,6 +38,8 @@ const told = async (line: string, env: Env) => {
 }
 
 const secret = 'a secret that is long enough for the tests'
+/** No label of a name may be as long: nobody has to be asked, who may take his time. */
+const noSuchHost = `${'x'.repeat(64)}.invalid`
 const postgres: Env = { DATABASE_URL: 'postgres://db.example/tasks', JWT_SECRET: secret }
 const production: Env = { NODE_ENV: 'production', ...postgres }
 const issuer = {
@@ -234,7 +236,7 @@ describe('what shows only at the start', () => {
       'taskwarden: the port is in use by another process; set PORT to a free one',
     )
     taken.stop(true)
-    for (const HOST of ['203.0.113.9', 'no.such.invalid'])
+    for (const HOST of ['203.0.113.9', noSuchHost])
       expect(await line({ ...memory, HOST })).toMatch(
         /^taskwarden: HOST is no address of this machine \(E\w+\); unset it for all of them$/,
       )
@@ -354,7 +356,7 @@ describe.skipIf(!hasRedis)('a Redis that does not let the service in', () => {
     expect(await limits('redis://127.0.0.1:1')).toEqual([
       ...[1, expect.stringMatching(/nothing listens there: check host and port in REDIS_URL/)],
     ])
-    expect(await limits('redis://no.such.invalid')).toEqual([
+    expect(await limits(`redis://${noSuchHost}`)).toEqual([
       ...[1, expect.stringMatching(/there is no such host: check REDIS_URL/)],
     ])
     other.stop(true)
