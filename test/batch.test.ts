@@ -317,7 +317,7 @@ describe('a batch', () => {
     const { tasks } = await rowsOf(ada.id)
     expect(tasks).toHaveLength(7)
     expect(new Set(tasks.slice(0, 6).map(({ title }) => title)).size).toBe(1)
-  }, 30_000)
+  })
 
   test('against changes of single tasks at once is never half done', async () => {
     const { batch, call, ids } = await owner()

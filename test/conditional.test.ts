@@ -310,7 +310,7 @@ describe('at once', () => {
     expect([won.length, lost.length]).toEqual([1, 99])
     for (const { headers } of lost) expect(headers.get('etag')).toBe('"4"')
     expect((await person.call('GET', person.path)).body).toEqual(won[0]?.body)
-  }, 30_000)
+  })
 
   const rounds = 250
   test(`of DELETE against PUT, ${rounds} times, nothing is resurrected and no write lost`, async () => {
@@ -332,7 +332,7 @@ describe('at once', () => {
     const { tasks } = await rowsOf(ada.id)
     expect(tasks.filter(({ deleted_at }) => deleted_at === null)).toEqual([])
     for (const { title, version } of tasks) expect(version).toBe(title === 'y' ? 3 : 2)
-  }, 30_000)
+  })
 
   test('of two DELETE one is 404, and restore against DELETE leaves what came last', async () => {
     const ada: Someone = await (await service()).someone()
@@ -368,5 +368,5 @@ describe('at once', () => {
     expect(keyed.filter(({ status }) => status === 200)).toHaveLength(1)
     expect(keyed.filter(({ status }) => status === 412)).toHaveLength(50)
     expect((await call('GET', path)).body).toMatchObject({ completed: false, version: 105 })
-  }, 30_000)
+  })
 })

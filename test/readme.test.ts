@@ -61,7 +61,7 @@ test.skipIf(Bun.which('curl') === null)(
     expect(JSON.parse(changed)).toMatchObject({ title: 'Buy milk', priority: 'high', version: 3 })
     expect(others).toEqual(['201', '201', '{"valid":2}'])
   },
-  30_000,
+  240_000,
 )
 
 test('the settings are those of .env.example, with their defaults', async () => {

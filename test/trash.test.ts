@@ -316,7 +316,7 @@ describe('the upkeep', () => {
       expect(await tombstonesOf(ada.id)).toHaveLength(50)
       expect((await rowsOf(ada.id)).tasks).toHaveLength(10)
     }
-  }, 30_000)
+  })
 
   test.skipIf(!process.env.TEST_DATABASE_URL)(
     'passes over a user whom somebody else is busy with, until the next time',
@@ -378,5 +378,5 @@ describe('the upkeep', () => {
     const live = tasks.filter(({ deleted_at }) => deleted_at === null).map(({ id }) => id)
     expect(back.sort()).toEqual(live)
     expect(tasks.length + (await tombstonesOf(ada.id)).length).toBe(100)
-  }, 30_000)
+  })
 })

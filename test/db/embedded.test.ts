@@ -43,7 +43,7 @@ test('a second process on the directory is refused, and let in when the first is
   expect(at(folder.path)).rejects.toBeInstanceOf(DataDirectoryInUse)
   await first.close()
   expect(await other()).toBe('opened')
-}, 15_000)
+})
 
 test('a start that died while it unpacked is begun anew', async () => {
   using folder = directory()

@@ -100,7 +100,7 @@ describe.skipIf(!(serverUrl && hasTlsServer))('on a server with TLS', () => {
   })
 
   test('at its deadline a statement is cancelled over TLS too', async () => {
-    const database = await opened('localhost', `?sslrootcert=${server.ca}`, 1_000)
+    const database = await opened('localhost', `?sslrootcert=${server.ca}`, 3_000)
     await until(() =>
       database.ping().then(
         () => true,
@@ -119,5 +119,5 @@ describe.skipIf(!(serverUrl && hasTlsServer))('on a server with TLS', () => {
       return running.length === 0
     })
     await database.close()
-  }, 30_000)
+  })
 })
