@@ -320,6 +320,8 @@ describe('a token of a shared secret', () => {
   ]
   test.each(forged)('with %s is 401, and sends no statement', async (_, forge) => {
     const api = await trusting([shared])
+    // A life is told by two readings of the clock.
+    pass(0)
     const token = await forge()
     let answer: { status: number; text: string } | undefined
 
