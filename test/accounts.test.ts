@@ -17,6 +17,7 @@ describe('sign-up', () => {
   test('answers 201 with a token and the user, and where to find oneself', async () => {
     const { call } = await service()
     const email = fresh()
+    pass(0)
 
     const { status, headers, body } = await call('POST', '/api/auth/register', {
       body: { email, password, name: 'Ada' },
