@@ -9,8 +9,13 @@ import { openPostgres, type PostgresSettings } from './postgres.ts'
  */
 export type Db = PgDatabase<PgQueryResultHKT> & { $client: Sender }
 
-/** Sends a statement under a name of the driver's, and gives its rows as the driver reads them. */
-export type Sender = { arrays(text: string, values: unknown[]): Promise<unknown[][]> }
+/**
+ * Sends a statement under a name of the driver's, and gives its rows as the driver reads them.
+ * `isQuickRead`: it writes nothing and takes a millisecond or so, and others may run beside it on its connection.
+ */
+export type Sender = {
+  arrays(text: string, values: unknown[], isQuickRead?: boolean): Promise<unknown[][]>
+}
 
 export type Database = {
   db: Db
@@ -27,7 +32,7 @@ export type Database = {
   close(): Promise<void>
 }
 
-/** `used`: statements that run, or whose connection is being cut; `waiting`: those that wait for one. */
+/** `used`: connections that carry statements, or are being cut; `waiting`: statements that wait for one. */
 export type PoolState = { max: number; used: number; waiting: number }
 
 export type DatabaseSettings = PostgresSettings | EmbeddedSettings

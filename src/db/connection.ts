@@ -2,10 +2,13 @@ import { createConnection, type Socket } from 'node:net'
 import postgres, { type Sql } from 'postgres'
 import type { Address } from './address.ts'
 import { DatabaseUnavailable } from './faults.ts'
+import { readsMax } from './seats.ts'
 
 /** One connection for its whole life: when it is lost it is thrown away, never mended. */
 export type Connection = {
   sql: Sql
+  /** The texts of the statements that it has prepared and that may be sent beside others. */
+  prepared: Set<string>
   readonly closed: boolean
   /** Past this moment it is not used again, so that load spreads over changed servers. */
   retireAt: number
@@ -14,7 +17,16 @@ export type Connection = {
   destroy(): void
 }
 
+/** `canceller`: postgres.js's own, which gives the promise that its `cancel()` drops. */
+export type Running<Rows> = Promise<Rows> & {
+  canceller?: ((query: unknown) => Promise<unknown>) | null
+}
+export type Send<Rows> = (sql: Sql) => Running<Rows>
+
 export type Pace = () => Promise<void>
+
+/** How long a statement that was cancelled may take to stop before its connection is cut. */
+const graceMs = 1_000
 
 /** How long a connection is used, spread so that not all are renewed at once. */
 const lifeMs = () => (30 + Math.random() * 30) * 60_000
@@ -41,8 +53,8 @@ type Opening = {
 }
 
 /**
- * A postgres.js of one connection and without pipelining (`max_pipeline: 0`): with pipelining a
- * killed backend left its slot hung for good. Its own reconnecting is switched off
+ * A postgres.js of one connection. Its own pipelining left the slot of a killed backend hung for good; how many
+ * statements run here at once is the pool's to say (src/db/seats.ts). Its own reconnecting is switched off
  * (the factory gives a socket once): it retries for ever without telling the statement's caller.
  */
 export const openConnection = ({
@@ -72,7 +84,7 @@ export const openConnection = ({
   }
 
   // `socket` and `max_pipeline` are options of postgres.js that its types leave out.
-  const own = { socket, max_pipeline: 0 }
+  const own = { socket, max_pipeline: readsMax }
   const sql = postgres({
     ...address.options,
     ...own,
@@ -92,6 +104,7 @@ export const openConnection = ({
 
   return {
     sql,
+    prepared: new Set(),
     retireAt: performance.now() + lifeMs(),
     get closed() {
       return isClosed()
@@ -119,4 +132,18 @@ const connected = (socket: Socket, timeoutMs: number) => {
     clearTimeout(timer)
     socket.off('connect', resolve).off('error', reject).off('close', closed)
   })
+}
+
+/**
+ * Cancels on the server first: a write that waits for a lock outlives its connection. Not by
+ * `query.cancel()`: where the request finds nobody, that leaves a rejection unhandled, which ends the process.
+ */
+export const cancel = async (connection: Connection, query: Running<unknown>) => {
+  connection.cancelling()
+  const grace = Promise.withResolvers<void>()
+  const timer = setTimeout(grace.resolve, graceMs)
+  const ended = Promise.allSettled([query, query.canceller?.(query)])
+  await Promise.race([ended, grace.promise])
+  clearTimeout(timer)
+  connection.destroy()
 }

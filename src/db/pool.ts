@@ -1,25 +1,25 @@
-import postgres, { type Sql } from 'postgres'
-import type { Address } from './address.ts'
-import { type Connection, openConnection, type Pace, paceOf } from './connection.ts'
+import postgres from 'postgres'
+import { type Connection, cancel, type Running, type Send } from './connection.ts'
 import { type Deadline, deadlineAfter } from './deadline.ts'
 import { DatabaseUnavailable } from './faults.ts'
 import { allowance } from './patience.ts'
+import { FailedBeside, type Seat, seatsOf } from './seats.ts'
+import { type Stock, type StockSettings, stockOf } from './stock.ts'
 import { turns } from './turns.ts'
 
-/** How long a statement that was cancelled may take to stop before its connection is cut. */
-const graceMs = 1_000
+type Options = {
+  /** The text of a prepared read that may be sent beside others (src/db/seats.ts). */
+  quickRead?: string | undefined
+  allowed?: ReturnType<typeof allowance>
+}
 
-/** `canceller`: postgres.js's own, which gives the promise that its `cancel()` drops. */
-type Running<Rows> = Promise<Rows> & { canceller?: ((query: unknown) => Promise<unknown>) | null }
-type Send<Rows> = (sql: Sql) => Running<Rows>
-
-type PoolSettings = {
-  address: Address
-  max: number
-  timeoutMs: number
-  prepare: 'auto' | boolean
-  /** Makes a new connection's postgres.js read and write values as Drizzle wants them. */
-  dress: (sql: Sql) => void
+/** One statement: how it is sent, until when, and which connection it is to have. */
+type Task<Rows> = {
+  send: Send<Rows>
+  deadline: Deadline
+  quickRead?: string | undefined
+  /** A connection of its own, for the time that the server ends its statements after. */
+  patientMs?: number | undefined
 }
 
 /**
@@ -30,70 +30,30 @@ type PoolSettings = {
  * that slot, and a connection to a frozen server is kept. Here a connection that
  * failed or missed a deadline is replaced.
  */
-export const poolOf = (settings: PoolSettings) => {
-  const { address, max, timeoutMs } = settings
-  const { enter, wait, leave, refuseAll, state } = turns(max)
-  const pace = paceOf()
-  const idle: Connection[] = []
+export const poolOf = (settings: StockSettings & { max: number }) => {
+  const stock = stockOf(settings)
+  const { attempt, state, refuseAll } = placesOf(stock, settings.max)
   let running = 0
   const ended = Promise.withResolvers<void>()
-  let { pooled } = address
   let closed = false
 
-  /** The one used last, so that those a quiet hour does not need grow old. */
-  const take = (): Connection => {
-    const connection = idle.pop()
-    if (!connection) return open(settings, pace, pooled)
-    if (!connection.closed && performance.now() < connection.retireAt) return connection
-    connection.destroy()
-    return take()
-  }
-
-  const attempt = async <Rows>(
+  const run = async <Rows>(
     send: Send<Rows>,
-    deadline: Deadline,
-    connectionFor: () => Connection,
+    { quickRead, allowed = allowance(settings.timeoutMs) }: Options = {},
   ): Promise<Rows> => {
-    if (!enter()) await wait(deadline)
-    const connection = connectionFor()
-    const release = () => {
-      if (closed || connection.closed || connectionFor !== take) connection.destroy()
-      else idle.push(connection)
-      leave()
-    }
-    const query = send(connection.sql)
-    try {
-      const rows = await deadline.race(query)
-      release()
-      return rows
-    } catch (error) {
-      if (deadline.expired()) {
-        void cancel(connection, query).finally(leave)
-        throw new DatabaseUnavailable('deadline')
-      }
-      if (!survived(error)) connection.destroy()
-      release()
-      throw error
-    }
-  }
-
-  const run = async <Rows>(send: Send<Rows>, allowed = allowance(timeoutMs)): Promise<Rows> => {
     if (closed) throw new DatabaseUnavailable('closed')
     const { leftMs, isPatient, wholeMs } = allowed
     if (leftMs <= 0) throw new DatabaseUnavailable('deadline')
     const deadline = deadlineAfter(leftMs)
+    const task = { send, deadline, patientMs: isPatient ? wholeMs : undefined }
+    const mayShare = stock.isDirect() && !isPatient
     running++
-    // The server ends a statement after a time that its connection was opened with.
-    const connectionFor = isPatient
-      ? () => open({ ...settings, timeoutMs: wholeMs }, pace, pooled)
-      : take
     try {
-      return await attempt(send, deadline, connectionFor)
+      return await attempt({ ...task, quickRead: mayShare ? quickRead : undefined })
     } catch (error) {
-      if (!refusedAtStartup(error)) throw error
-      // A PgBouncer that its URL did not betray. Nothing was sent yet, so writes may go again too.
-      pooled = true
-      return await attempt(send, deadline, connectionFor)
+      // Alone, a read is told what is wrong with it, if anything is.
+      if (!(error instanceof FailedBeside) && !stock.isRefused(error)) throw error
+      return await attempt(task)
     } finally {
       deadline.clear()
       running--
@@ -110,49 +70,63 @@ export const poolOf = (settings: PoolSettings) => {
       closed = true
       refuseAll()
       if (running > 0) await ended.promise
-      for (const connection of idle.splice(0)) connection.destroy()
+      stock.close()
     },
   }
 }
 
-const open = (
-  { address, prepare, timeoutMs, dress }: PoolSettings,
-  pace: Pace,
-  pooled: boolean,
-) => {
-  // A pooler refuses `statement_timeout` as a startup parameter (08P01); the zone it does pass on.
-  const parameters = {
-    application_name: 'taskwarden',
-    ...address.parameters,
-    TimeZone: 'UTC',
-    DateStyle: 'ISO, YMD',
-    ...(!pooled && { statement_timeout: timeoutMs }),
-  }
-  const prepares = prepare === 'auto' ? !pooled || address.preparesThroughPooler : prepare
-  const connection = openConnection({ address, parameters, prepare: prepares, timeoutMs, pace })
-  dress(connection.sql)
-  return connection
-}
+/** Where statements run: at most `max` connections at once, each with a turn, or in a seat beside others. */
+const placesOf = (stock: Stock, max: number) => {
+  const { enter, wait, leave, offer, refuseAll, state } = turns<Seat>(max)
+  const seats = seatsOf({
+    offer,
+    release: ({ connection, isSound, unanswered: [late] }) => release(connection, isSound, late),
+  })
 
-/**
- * Cancels on the server first: a write that waits for a lock outlives its connection. Not by
- * `query.cancel()`: where the request finds nobody, that leaves a rejection unhandled, which ends the process.
- */
-const cancel = async (connection: Connection, query: Running<unknown>) => {
-  connection.cancelling()
-  const grace = Promise.withResolvers<void>()
-  const timer = setTimeout(grace.resolve, graceMs)
-  const ended = Promise.allSettled([query, query.canceller?.(query)])
-  await Promise.race([ended, grace.promise])
-  clearTimeout(timer)
-  connection.destroy()
+  /** `late`: what still runs on it; then the turn ends when it has been cut. */
+  const release = (connection: Connection, isSound: boolean, late?: Running<unknown>) => {
+    if (late !== undefined) return void cancel(connection, late).finally(leave)
+    if (isSound) stock.giveBack(connection)
+    else connection.destroy()
+    leave()
+  }
+
+  const alone = async <Rows>(connection: Connection, { send, deadline, patientMs }: Task<Rows>) => {
+    const isKept = patientMs === undefined
+    const query = send(connection.sql)
+    try {
+      const rows = await deadline.race(query)
+      release(connection, isKept)
+      return rows
+    } catch (error) {
+      const isLate = deadline.expired()
+      release(connection, isKept && survived(error), isLate ? query : undefined)
+      throw isLate ? new DatabaseUnavailable('deadline') : error
+    }
+  }
+
+  const seatOrTurn = async (deadline: Deadline, quickRead: string | undefined) => {
+    if (quickRead === undefined) return wait(deadline)
+    const seat = state().waiting === 0 ? seats.joinAny(quickRead) : undefined
+    return seat ?? wait(deadline, (offered) => seats.join(offered, quickRead))
+  }
+
+  const attempt = async <Rows>(task: Task<Rows>): Promise<Rows> => {
+    const { send, deadline, quickRead, patientMs } = task
+    const seat = enter() ? undefined : await seatOrTurn(deadline, quickRead)
+    if (seat) return seats.read(seat, send, deadline)
+    const connection = stock.take(patientMs)
+    if (quickRead === undefined) return alone(connection, task)
+    if (connection.prepared.has(quickRead))
+      return seats.read(seats.open(connection), send, deadline)
+    const rows = await alone(connection, task)
+    connection.prepared.add(quickRead)
+    return rows
+  }
+
+  return { attempt, state, refuseAll }
 }
 
 /** A statement's own error leaves its connection sound; anything else (FATAL, the network) does not. */
 const survived = (error: unknown) =>
   error instanceof postgres.PostgresError && error.severity === 'ERROR'
-
-const refusedAtStartup = (error: unknown) =>
-  error instanceof postgres.PostgresError &&
-  error.code === '08P01' &&
-  error.message.includes('startup parameter')

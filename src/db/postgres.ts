@@ -42,10 +42,13 @@ export const openPostgres = (settings: PostgresSettings, observe?: Observe): Dat
     const allowed = allowance(timeoutMs)
     // Sent a microtask later, when the caller has said whether it wants arrays.
     const rows = Promise.resolve().then(() =>
-      pool.run((sql) => {
-        const query = sql.unsafe(text, params, { ...options, ...extended })
-        return inArrays ? query.values() : query
-      }, allowed),
+      pool.run(
+        (sql) => {
+          const query = sql.unsafe(text, params, { ...options, ...extended })
+          return inArrays ? query.values() : query
+        },
+        { allowed },
+      ),
     )
     const values = () => {
       inArrays = true
@@ -56,10 +59,11 @@ export const openPostgres = (settings: PostgresSettings, observe?: Observe): Dat
   const begin = () => {
     throw new Error('one statement a request: there are no transactions on the pool')
   }
-  const arrays = (text: string, values: unknown[]): Promise<unknown[][]> => {
+  const arrays = (text: string, values: unknown[], isQuickRead = false): Promise<unknown[][]> => {
     observe?.(text, values)
     const given = values as ParameterOrJSON<never>[]
-    return pool.run((sql) => sql.unsafe(text, given, prepared).values())
+    const quickRead = isQuickRead && prepare !== false ? text : undefined
+    return pool.run((sql) => sql.unsafe(text, given, prepared).values(), { quickRead })
   }
   const client = Object.assign(model, { unsafe, begin, arrays })
   const logger = observe && { logQuery: observe }

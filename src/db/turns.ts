@@ -4,52 +4,34 @@ import { DatabaseUnavailable } from './faults.ts'
 /** More statements than this do not wait, they are refused: a queue without end only hides an outage. */
 const waitingMax = 10_000
 
-type Waiting = { deadline: Deadline; enter: () => void; refuse: (error: Error) => void }
+type Waiting<Seat> = {
+  deadline: Deadline
+  enter: (seat?: Seat) => void
+  refuse: (error: Error) => void
+  accepts?: ((seat: Seat) => boolean) | undefined
+}
 
 /**
  * At most `max` at a time, first come, first served. Who is still waiting at his
  * deadline never gets his turn: a write must not run after its 503.
+ *
+ * Who has a turn may offer a seat beside him, which whoever is first in the queue may accept.
  */
-export const turns = (max: number) => {
-  const waiting = new Set<Waiting>()
+export const turns = <Seat = never>(max: number) => {
+  const waiting = new Set<Waiting<Seat>>()
   let taken = 0
 
-  const leave = () => {
-    taken--
-    for (const next of waiting) {
-      waiting.delete(next)
+  const first = () => {
+    for (const one of waiting) {
       // Asked again here: where statements block the loop, the timer comes too late.
-      if (next.deadline.expired()) next.refuse(new DatabaseUnavailable('deadline'))
-      else return next.enter()
+      if (!one.deadline.expired()) return one
+      waiting.delete(one)
+      one.refuse(new DatabaseUnavailable('deadline'))
     }
-  }
-
-  const wait = async (deadline: Deadline) => {
-    if (waiting.size >= waitingMax) throw new DatabaseUnavailable('queue')
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const mine: Waiting = {
-      deadline,
-      enter: () => {
-        taken++
-        resolve()
-      },
-      refuse: reject,
-    }
-    waiting.add(mine)
-    try {
-      await deadline.race(promise)
-    } catch (error) {
-      waiting.delete(mine)
-      throw error
-    }
+    return undefined
   }
 
   return {
-    leave,
-
-    /** How many have a turn, and how many wait for one. */
-    state: () => ({ max, used: taken, waiting: waiting.size }),
-
     /** Whether a turn was free, and is taken now; who finds none has to `wait`. */
     enter: (): boolean => {
       if (taken >= max) return false
@@ -57,7 +39,41 @@ export const turns = (max: number) => {
       return true
     },
 
-    wait,
+    /** Ends with a turn of one's own, or with the seat of another that was accepted. */
+    async wait(deadline: Deadline, accepts?: (seat: Seat) => boolean): Promise<Seat | undefined> {
+      if (waiting.size >= waitingMax) throw new DatabaseUnavailable('queue')
+      const { promise, resolve, reject } = Promise.withResolvers<Seat | undefined>()
+      const mine: Waiting<Seat> = { deadline, enter: resolve, refuse: reject, accepts }
+      waiting.add(mine)
+      try {
+        return await deadline.race(promise)
+      } catch (error) {
+        waiting.delete(mine)
+        throw error
+      }
+    },
+
+    leave() {
+      const next = first()
+      if (!next) {
+        taken--
+        return
+      }
+      waiting.delete(next)
+      next.enter()
+    },
+
+    /** Whether the first who waits has taken the seat; nobody is let past him. */
+    offer(seat: Seat): boolean {
+      const next = first()
+      if (!next?.accepts?.(seat)) return false
+      waiting.delete(next)
+      next.enter(seat)
+      return true
+    },
+
+    /** How many have a turn, and how many wait for one. */
+    state: () => ({ max, used: taken, waiting: waiting.size }),
 
     /** Whoever waits is refused; who has a turn keeps it. */
     refuseAll() {

@@ -90,7 +90,7 @@ const statementOf = (db: Db) => {
 
 /** What has happened to the tasks of whoever asks; nothing where their session has ended. */
 export const changesRepository = (db: Db) => {
-  const statement = prepared(db, statementOf(db))
+  const statement = prepared(db, statementOf(db), { isQuickRead: true })
 
   return (caller: Caller) =>
     /** `since` nothing: a snapshot of what is not deleted, as the first of the changes. */

@@ -82,7 +82,7 @@ type PageValues = {
 const preparedOf = (db: Db) => {
   const { placeholder } = sql
   const values = { key: placeholder('key'), last: placeholder('last'), rows: placeholder('rows') }
-  const page = (sort: Sort) => prepared(db, pageOf(db, anyone, sort, values))
+  const page = (sort: Sort) => prepared(db, pageOf(db, anyone, sort, values), { isQuickRead: true })
   return Object.fromEntries(
     Object.keys(sortKeys).map((sort) => [sort, page(sort as Sort)]),
   ) as Record<Sort, ReturnType<typeof page>>
@@ -107,7 +107,7 @@ const trashOf = (db: Db) => {
 /** The lists of whoever asks; nothing where their session has ended. */
 export const listingRepository = (db: Db) => {
   const pages = preparedOf(db)
-  const trash = prepared(db, trashOf(db))
+  const trash = prepared(db, trashOf(db), { isQuickRead: true })
 
   return (caller: Caller) => {
     const who = () => whoOf(caller)

@@ -15,7 +15,9 @@ export const statementsOf = (db: Db) => {
   const inTrash = and(mineTrashed, byId)
 
   return {
-    find: prepared(db, db.with(live, found).select().from(live).leftJoin(found, always)),
+    find: prepared(db, db.with(live, found).select().from(live).leftJoin(found, always), {
+      isQuickRead: true,
+    }),
     add: prepared(db, db.with(live, numbered, added).select().from(added)),
     addOnce: prepared(db, addingOnce(db)),
     replace: prepared(

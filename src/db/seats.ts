@@ -1,0 +1,112 @@
+import type { Connection, Running, Send } from './connection.ts'
+import type { Deadline } from './deadline.ts'
+import { DatabaseUnavailable } from './faults.ts'
+
+/** How many reads a connection carries at once (docs/performance.md). */
+export const readsMax = 4
+/** Where nothing has come for so long, something slow is in front: nobody else is sent behind it. */
+const stillMsMax = 20
+
+/** A connection that carries quick reads: those that run or are about to be sent. */
+export type Seat = {
+  readonly connection: Connection
+  reads: number
+  /** When the last answer came. */
+  movedAt: number
+  isSound: boolean
+  /** What was sent and has not come, in order: when nobody waits for it any more, the first of it may still run. */
+  readonly unanswered: Set<Running<unknown>>
+}
+
+type Turns = {
+  /** Whether who waits first has taken the seat. */
+  offer(seat: Seat): boolean
+  /** The last read has gone. */
+  release(seat: Seat): void
+}
+
+/**
+ * Sends prepared, quick reads side by side on one connection, where none is free.
+ *
+ * Most of what one of them costs is a write to a socket, a backend that wakes and a read from the
+ * socket; several share these. It is for reads alone: what was sent cannot be called back, and a
+ * write must not run after its 503.
+ */
+export const seatsOf = ({ offer, release }: Turns) => {
+  const seats = new Set<Seat>()
+
+  const hasRoom = ({ connection, reads, movedAt, isSound }: Seat, text: string) => {
+    if (!isSound || reads >= readsMax || !connection.prepared.has(text)) return false
+    const now = performance.now()
+    return now - movedAt < stillMsMax && now < connection.retireAt
+  }
+
+  /** Whoever waits and may sit here is let in, up to the first who may not. */
+  const fill = (seat: Seat) => {
+    while (seat.isSound && offer(seat));
+  }
+
+  return {
+    /** For the first read of a connection. */
+    open(connection: Connection): Seat {
+      const movedAt = performance.now()
+      const seat = { connection, reads: 1, movedAt, isSound: true, unanswered: new Set<never>() }
+      seats.add(seat)
+      return seat
+    },
+
+    /** Whether there was room for this statement, and is taken now. */
+    join(seat: Seat, text: string): boolean {
+      if (!hasRoom(seat, text)) return false
+      seat.reads++
+      return true
+    },
+
+    /** Joins the one that carries least, if any has room. */
+    joinAny(text: string): Seat | undefined {
+      let least: Seat | undefined
+      for (const seat of seats)
+        if (seat.reads < (least?.reads ?? readsMax) && hasRoom(seat, text)) least = seat
+      if (least) least.reads++
+      return least
+    },
+
+    /** `FailedBeside` whatever went wrong but its deadline: it may be sent again, alone. */
+    async read<Rows>(seat: Seat, send: Send<Rows>, deadline: Deadline): Promise<Rows> {
+      const query = Object.assign(send(seat.connection.sql), { retried: failedBeside })
+      seat.unanswered.add(query)
+      fill(seat)
+      try {
+        const rows = await deadline.race(query)
+        seat.unanswered.delete(query)
+        seat.movedAt = performance.now()
+        return rows
+      } catch {
+        seat.isSound = false
+        if (deadline.expired()) throw new DatabaseUnavailable('deadline')
+        seat.unanswered.delete(query)
+        throw failedBeside
+      } finally {
+        seat.reads--
+        if (seat.reads > 0) fill(seat)
+        else {
+          seats.delete(seat)
+          release(seat)
+        }
+      }
+    },
+  }
+}
+
+/**
+ * What postgres.js is told to reject such a read with, as if it had sent it again already.
+ *
+ * A statement whose plan became stale it sends again by itself, in two steps, between which others are sent; from then on
+ * answers went to the wrong statements: rows were missing, and some never came (test/db/seats.test.ts).
+ */
+export class FailedBeside extends Error {
+  /** Where it is there, postgres.js does not write its own into it. */
+  readonly query = undefined
+}
+
+const failedBeside = new FailedBeside('a read failed beside others')

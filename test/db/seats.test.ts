@@ -1,0 +1,279 @@
+import { describe, expect, test } from 'bun:test'
+import { addressOf } from '../../src/db/address.ts'
+import { openConnection } from '../../src/db/connection.ts'
+import { poolOf } from '../../src/db/pool.ts'
+import { seatsOf } from '../../src/db/seats.ts'
+import { onPostgres, serverUrl, until } from './databases.ts'
+
+const options = { prepare: true, simple: false }
+type Values = (number | string)[]
+
+/** A pool on a database of its own, with a table of 100 rows, and a way to ask for one of them. */
+const pooled = async ({ max = 1, timeoutMs = 20_000, query = '' } = {}) => {
+  const one = await onPostgres()
+  const { database, url, open, ...rest } = one
+  const address = addressOf(`${url}${query}`)
+  const pool = poolOf({ address, max, timeoutMs, prepare: 'auto', dress: () => {} })
+  const alone = (text: string, ...values: Values) =>
+    pool.run<unknown[][]>((sql) => sql.unsafe(text, values, options).values())
+  const quick = (text: string, ...values: Values) =>
+    pool.run<unknown[][]>((sql) => sql.unsafe(text, values, options).values(), { quickRead: text })
+  await alone('create table rows as select n, n as v from generate_series(1, 100) as n')
+
+  return {
+    ...rest,
+    pool,
+    alone,
+    quick,
+    find: async (n: number) => (await quick('select v from rows where n = $1', n))[0]?.[0],
+    /** Asleep for so many seconds, for a text of its own. */
+    sleep: (seconds: number) => quick('select pg_sleep($1)', seconds),
+    /** Has each connection prepare these. */
+    warm: async (...reads: (() => Promise<unknown>)[]) => {
+      for (const read of reads) await Promise.all(Array.from({ length: max }, read))
+    },
+    async [Symbol.asyncDispose]() {
+      await pool.close()
+      await one[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** What became of each, in the order in which it was known. */
+const inOrder = async (works: Record<string, Promise<unknown>>, order: string[] = []) => {
+  await Promise.all(
+    Object.entries(works).map(([name, work]) =>
+      work.then(
+        () => order.push(name),
+        (error) => order.push(`${name}: ${error.code}`),
+      ),
+    ),
+  )
+  return order
+}
+
+const codeOf = (work: Promise<unknown>) => work.catch((error) => error.code)
+
+test('a connection that is to be renewed is let run empty', () => {
+  const { open, join, joinAny } = seatsOf({ offer: () => false, release: () => {} })
+  const connection = openConnection({
+    address: addressOf('postgres://a@127.0.0.1:1/a'),
+    parameters: {},
+    prepare: true,
+    timeoutMs: 1,
+    pace: async () => {},
+  })
+  connection.prepared.add('select 1')
+  const seat = open(connection)
+  expect(join(seat, 'select 1')).toBe(true)
+
+  connection.retireAt = performance.now()
+
+  expect([join(seat, 'select 1'), joinAny('select 1')]).toEqual([false, undefined])
+})
+
+describe.skipIf(!serverUrl)('reads side by side', () => {
+  test('four are sent to a connection that none is free of, and the fifth waits', async () => {
+    await using one = await pooled()
+    await one.warm(() => one.find(1))
+
+    const found = [1, 2, 3, 4, 5].map(one.find)
+
+    expect(one.pool.state()).toEqual({ max: 1, used: 1, waiting: 1 })
+    expect(await Promise.all(found)).toEqual([1, 2, 3, 4, 5])
+    expect(one.pool.state()).toEqual({ max: 1, used: 0, waiting: 0 })
+  })
+
+  test('each has a connection of its own while there are some', async () => {
+    await using one = await pooled({ max: 4 })
+    const pid = () => one.quick('select pg_backend_pid()')
+    await one.warm(() => one.sleep(0.2), pid)
+
+    expect(new Set((await Promise.all([pid(), pid(), pid(), pid()])).flat(2)).size).toBe(4)
+  })
+
+  test('a statement is sent alone the first time on a connection, when it is prepared', async () => {
+    await using one = await pooled()
+
+    const found = [one.find(1), one.find(2)]
+
+    expect(one.pool.state().waiting).toBe(1)
+    expect(await Promise.all(found)).toEqual([1, 2])
+    const others = [one.find(3), one.sleep(0)]
+    expect(one.pool.state().waiting).toBe(1)
+    await Promise.all(others)
+  })
+
+  test('a write is alone, and nobody comes before it who came after it', async () => {
+    await using one = await pooled()
+    await one.warm(() => one.find(1))
+
+    const works = {
+      'first read': one.find(1),
+      write: one.alone('update rows set v = v + 1 where n = 2'),
+      'second read': one.find(2),
+      'third read': one.find(2),
+    }
+
+    expect(one.pool.state().waiting).toBe(3)
+    expect(await inOrder(works)).toEqual(['first read', 'write', 'second read', 'third read'])
+    expect(await works['third read']).toBe(3)
+  })
+
+  test('who waits behind a write is let in with those behind him, up to the next write', async () => {
+    await using one = await pooled()
+    await one.warm(() => one.sleep(0))
+
+    const works = {
+      write: one.alone('select pg_sleep(0.1)'),
+      read: one.sleep(0.3),
+      beside: one.sleep(0.3),
+      'next write': one.alone('select 1'),
+      'last read': one.sleep(0),
+    }
+    const order: string[] = []
+    const ended = inOrder(works, order)
+    expect(one.pool.state().waiting).toBe(4)
+    await until(async () => one.pool.state().waiting === 2)
+    expect(order).toEqual(['write'])
+
+    expect(await ended).toEqual(Object.keys(works))
+  })
+
+  test('who waits is let in as soon as one has its answer', async () => {
+    await using one = await pooled()
+    await one.warm(() => one.sleep(0))
+
+    const works = Object.fromEntries(
+      [0.1, 0.5, 0, 0, 0, 0].map((seconds, at) => [at, one.sleep(seconds)]),
+    )
+    const order: string[] = []
+    const ended = inOrder(works, order)
+    expect(one.pool.state().waiting).toBe(2)
+    await until(async () => one.pool.state().waiting === 1)
+    expect(order).toEqual(['0'])
+
+    expect(await ended).toEqual(Object.keys(works))
+  })
+
+  test('nobody is sent behind one that is slow', async () => {
+    await using one = await pooled()
+    await one.warm(
+      () => one.sleep(0),
+      () => one.find(1),
+    )
+
+    const slow = one.sleep(0.5)
+    await Bun.sleep(100)
+    const found = one.find(1)
+
+    expect(one.pool.state().waiting).toBe(1)
+    expect(await inOrder({ slow, found })).toEqual(['slow', 'found'])
+  })
+
+  test('one that fails is told its own error, and the others have their rows', async () => {
+    await using one = await pooled()
+    const divide = (by: number) => one.quick('select 100 / $1::int', by)
+    await one.warm(
+      () => one.find(1),
+      () => divide(1),
+    )
+
+    const works = [one.find(1), divide(0), one.find(2), divide(5)]
+
+    expect(one.pool.state().waiting).toBe(0)
+    expect(await Promise.all(works.map(codeOf))).toEqual([1, '22012', 2, [[20]]])
+  })
+
+  test('nobody is given the rows of another, while plans become stale', async () => {
+    await using one = await pooled({ max: 2 })
+    let over = false
+    let wrong = 0
+    let found = 0
+    const reader = async (n: number) => {
+      for (; !over; found++) if (Number(await one.find(n)) !== n) wrong++
+    }
+
+    const readers = Array.from({ length: 12 }, (_, at) => reader(at + 1))
+    for (let round = 0; round < 40; round++) {
+      const before = found
+      const type = round % 2 ? 'int' : 'bigint'
+      await one.admin.unsafe('select 1')
+      await one.alone(`alter table rows alter v type ${type}`)
+      await until(async () => found > before + 50)
+    }
+    over = true
+    await Promise.all(readers)
+
+    expect(wrong).toBe(0)
+  }, 60_000)
+
+  test('backends killed under load leave no read behind, and no slot', async () => {
+    await using one = await pooled({ max: 2 })
+    let over = false
+    let wrong = 0
+    let found = 0
+    const reader = async (n: number) => {
+      while (!over)
+        try {
+          if ((await one.find(n)) !== n) wrong++
+          found++
+        } catch (error) {
+          expect((error as { code: string }).code).toMatch(/^(57P01|CONNECTION_\w+|E[A-Z]+)$/)
+        }
+    }
+
+    const readers = Array.from({ length: 12 }, (_, at) => reader(at + 1))
+    for (let round = 0; round < 30; round++) {
+      const before = found
+      await until(async () => found > before + 20)
+      await one.admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${one.name}`
+    }
+    over = true
+    await Promise.all(readers)
+
+    expect(wrong).toBe(0)
+    expect(one.pool.state()).toEqual({ max: 2, used: 0, waiting: 0 })
+    expect(await Promise.all([1, 2, 3].map(one.find))).toEqual([1, 2, 3])
+  }, 60_000)
+
+  test('those behind one that never ends are refused at their deadlines, and nothing goes on', async () => {
+    await using one = await pooled({ timeoutMs: 2_000 })
+    await one.warm(
+      () => one.sleep(0),
+      () => one.find(1),
+    )
+    // What stops it must be our cancel request.
+    await one.alone('set statement_timeout = 0')
+
+    const works = [one.sleep(60), one.find(1), one.find(2)]
+    expect(one.pool.state().waiting).toBe(0)
+
+    expect(await Promise.all(works.map(codeOf))).toEqual(['deadline', 'deadline', 'deadline'])
+    await until(async () => one.pool.state().used === 0)
+    const asleep = () =>
+      one.admin`select from pg_stat_activity where datname = ${one.name} and query like '%pg_sleep%'`
+    await until(async () => (await asleep()).length === 0)
+    expect(await one.find(3)).toBe(3)
+  }, 60_000)
+
+  test('through a pooler each is alone', async () => {
+    await using one = await pooled({ query: '?pgbouncer=true' })
+    await one.warm(() => one.find(1))
+
+    const found = [one.find(1), one.find(2)]
+
+    expect(one.pool.state().waiting).toBe(1)
+    expect(await Promise.all(found)).toEqual([1, 2])
+  })
+
+  test('who waits when the pool is closed is refused, and who runs is answered', async () => {
+    await using one = await pooled()
+    await one.warm(() => one.find(1))
+
+    const works = [1, 2, 3, 4, 5].map((n) => codeOf(one.find(n)))
+    await one.pool.close()
+
+    expect(await Promise.all(works)).toEqual([1, 2, 3, 4, 'closed'])
+  })
+})
