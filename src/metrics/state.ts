@@ -58,7 +58,11 @@ export const stateMetrics = (registry: Registry, { vitals, passwordLoad, isReady
     'Statements that may run at once.',
     () => vitals.pool().max,
   )
-  now('taskwarden_database_connections_used', 'Connections that carry statements.', () => vitals.pool().used)
+  now(
+    'taskwarden_database_connections_used',
+    'Connections that carry statements.',
+    () => vitals.pool().used,
+  )
   now(
     'taskwarden_database_waiting',
     'Statements that wait for a connection.',
