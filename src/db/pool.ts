@@ -105,15 +105,22 @@ const placesOf = (stock: Stock, max: number) => {
     }
   }
 
-  const seatOrTurn = async (deadline: Deadline, quickRead: string | undefined) => {
-    if (quickRead === undefined) return wait(deadline)
-    const seat = state().waiting === 0 ? seats.joinAny(quickRead) : undefined
-    return seat ?? wait(deadline, (offered) => seats.join(offered, quickRead))
+  /** A seat, or nothing for a turn. */
+  const admitted = ({ deadline, quickRead }: Task<unknown>) => {
+    if (quickRead === undefined) return enter() ? undefined : wait(deadline)
+    const mayJoin = state().waiting === 0
+    const seat = mayJoin ? seats.joinUnwritten(quickRead) : undefined
+    if (seat || enter()) return seat
+    return (
+      (mayJoin ? seats.joinAny(quickRead) : undefined) ??
+      wait(deadline, (offered) => seats.join(offered, quickRead))
+    )
   }
 
   const attempt = async <Rows>(task: Task<Rows>): Promise<Rows> => {
     const { send, deadline, quickRead, patientMs } = task
-    const seat = enter() ? undefined : await seatOrTurn(deadline, quickRead)
+    const admission = admitted(task)
+    const seat = admission instanceof Promise ? await admission : admission
     if (seat) return seats.read(seat, send, deadline)
     const connection = stock.take(patientMs)
     if (quickRead === undefined) return alone(connection, task)

@@ -16,7 +16,6 @@ export const stockOf = (settings: StockSettings) => {
   const idle: Connection[] = []
   const pace = paceOf()
   let { pooled } = address
-  let closed = false
 
   const open = (timeoutMs: number) => {
     // A pooler refuses `statement_timeout` as a startup parameter (08P01); the zone it does pass on.
@@ -47,7 +46,7 @@ export const stockOf = (settings: StockSettings) => {
     },
 
     giveBack(connection: Connection) {
-      if (closed || connection.closed) connection.destroy()
+      if (connection.closed) connection.destroy()
       else idle.push(connection)
     },
 
@@ -62,7 +61,6 @@ export const stockOf = (settings: StockSettings) => {
     },
 
     close() {
-      closed = true
       for (const connection of idle.splice(0)) connection.destroy()
     },
   }

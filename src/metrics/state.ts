@@ -58,11 +58,7 @@ export const stateMetrics = (registry: Registry, { vitals, passwordLoad, isReady
     'Statements that may run at once.',
     () => vitals.pool().max,
   )
-  now(
-    'taskwarden_database_connections_used',
-    'Connections that carry statements.',
-    () => vitals.pool().used,
-  )
+  now('taskwarden_database_connections_used', 'Connections in use.', () => vitals.pool().used)
   now(
     'taskwarden_database_waiting',
     'Statements that wait for a connection.',
