@@ -4,7 +4,7 @@ import postgres from 'postgres'
 import { taskTombstones } from '../src/db/schema.ts'
 import { eraseOld } from '../src/tasks/trash-repository.ts'
 import { upkeep } from '../src/tasks/upkeep.ts'
-import { serverUrl } from './locks.ts'
+import { locks, serverUrl } from './locks.ts'
 import { at, database, faceless, pass, realTime, rowsOf, type Someone, service } from './service.ts'
 import { importAll, type Task, walk } from './walks.ts'
 
@@ -337,6 +337,28 @@ describe('the upkeep', () => {
       await eraseOld(db, before)
 
       expect((await rowsOf(ada.id)).tasks).toEqual([])
+    },
+  )
+
+  test.skipIf(!process.env.TEST_DATABASE_URL)(
+    'erases no task that is restored while it is at work',
+    async () => {
+      at('2008-01-01T00:00:00.000Z')
+      const { ada, call, ids } = await owner(['restored', 'old'])
+      await deleted({ call }, ids)
+      const { db } = await database()
+      const { transaction, waiting, end } = locks()
+
+      const restoring = await transaction()
+      await restoring`update tasks set deleted_at = null where user_id = ${ada.id} and id = ${ids[0] ?? ''}`
+      const erasing = eraseOld(db, '2008-01-02T00:00:00.000Z')
+      await waiting(1, erasing)
+      await restoring`commit`
+      await erasing
+      await end()
+
+      expect((await rowsOf(ada.id)).tasks.map(({ id }) => id)).toEqual(ids.slice(0, 1))
+      expect((await tombstonesOf(ada.id)).map(({ id }) => id)).toEqual(ids.slice(1))
     },
   )
 

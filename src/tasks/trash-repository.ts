@@ -107,6 +107,8 @@ export const eraseOld = async (db: Db, before: string, rowsMax = erasedMax): Pro
     const where = and(
       eq(tasks.user_id, user_id),
       sql`${tasks.id} in ${some}`,
+      // Said again of the row itself: one that was restored meanwhile is seen anew, the list of ids is not.
+      isOld,
       sql`exists (select from ${locked})`,
     )
     const { gone, buried, erased } = erasing(db, where, sql`${now()}::timestamptz`)
