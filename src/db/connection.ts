@@ -17,9 +17,11 @@ export type Connection = {
   destroy(): void
 }
 
-/** `canceller`: postgres.js's own, which gives the promise that its `cancel()` drops. */
+/** What postgres.js keeps of a statement. `canceller` gives the promise that its `cancel()` drops. */
 export type Running<Rows> = Promise<Rows> & {
   canceller?: ((query: unknown) => Promise<unknown>) | null
+  resolve?(rows: Rows): void
+  reject?(error: unknown): void
 }
 export type Send<Rows> = (sql: Sql) => Running<Rows>
 

@@ -80,7 +80,7 @@ const placesOf = (stock: Stock, max: number) => {
   const { enter, wait, leave, offer, refuseAll, state } = turns<Seat>(max)
   const seats = seatsOf({
     offer,
-    release: ({ connection, isSound, unanswered: [late] }) => release(connection, isSound, late),
+    release: ({ connection, isClosed, unanswered: [late] }) => release(connection, !isClosed, late),
   })
 
   /** `late`: what still runs on it; then the turn ends when it has been cut. */
@@ -134,6 +134,9 @@ const placesOf = (stock: Stock, max: number) => {
   return { attempt, state, refuseAll }
 }
 
-/** A statement's own error leaves its connection sound; anything else (FATAL, the network) does not. */
+/**
+ * Whether a connection is as good as before. It is where a constraint was broken, before any row was sent; amid its rows,
+ * a statement that ends leaves postgres.js counting: the next one's rows have holes before them.
+ */
 const survived = (error: unknown) =>
-  error instanceof postgres.PostgresError && error.severity === 'ERROR'
+  error instanceof postgres.PostgresError && error.code.startsWith('23')

@@ -13,7 +13,10 @@ export type Seat = {
   reads: number
   /** When the last answer came. */
   movedAt: number
-  isSound: boolean
+  /** No more are to be sent on it. */
+  isClosed: boolean
+  /** Nothing that comes on it is believed any more. */
+  hasFailed: boolean
   /** What was sent and has not come, in order: when nobody waits for it any more, the first of it may still run. */
   readonly unanswered: Set<Running<unknown>>
 }
@@ -44,8 +47,8 @@ export const seatsOf = ({ offer, release }: Turns) => {
     unwritten = seat
   }
 
-  const hasRoom = ({ connection, reads, movedAt, isSound }: Seat, text: string) => {
-    if (!isSound || reads === 0 || reads >= readsMax || !connection.prepared.has(text)) return false
+  const hasRoom = ({ connection, reads, movedAt, isClosed }: Seat, text: string) => {
+    if (isClosed || reads === 0 || reads >= readsMax || !connection.prepared.has(text)) return false
     const now = performance.now()
     return now - movedAt < stillMsMax && now < connection.retireAt
   }
@@ -59,14 +62,16 @@ export const seatsOf = ({ offer, release }: Turns) => {
 
   /** Whoever waits and may sit here is let in, up to the first who may not. */
   const fill = (seat: Seat) => {
-    while (seat.isSound && offer(seat));
+    while (!seat.isClosed && offer(seat));
   }
 
   return {
     /** For the first read of a connection. */
     open(connection: Connection): Seat {
-      const movedAt = performance.now()
-      const seat = { connection, reads: 1, movedAt, isSound: true, unanswered: new Set<never>() }
+      const seat = {
+        ...{ connection, reads: 1, movedAt: performance.now(), isClosed: false, hasFailed: false },
+        unanswered: new Set<never>(),
+      }
       seats.add(seat)
       untilWritten(seat)
       return seat
@@ -92,19 +97,15 @@ export const seatsOf = ({ offer, release }: Turns) => {
 
     /** `FailedBeside` whatever went wrong but its deadline: it may be sent again, alone. */
     async read<Rows>(seat: Seat, send: Send<Rows>, deadline: Deadline): Promise<Rows> {
-      const query = Object.assign(send(seat.connection.sql), { retried: failedBeside })
-      seat.unanswered.add(query)
-      fill(seat)
       try {
+        const query = watched(seat, send(seat.connection.sql))
+        fill(seat)
         const rows = await deadline.race(query)
-        seat.unanswered.delete(query)
         seat.movedAt = performance.now()
         return rows
       } catch {
-        seat.isSound = false
-        if (deadline.expired()) throw new DatabaseUnavailable('deadline')
-        seat.unanswered.delete(query)
-        throw failedBeside
+        seat.isClosed = true
+        throw deadline.expired() ? new DatabaseUnavailable('deadline') : failedBeside
       } finally {
         seat.reads--
         if (seat.reads > 0) fill(seat)
@@ -118,10 +119,39 @@ export const seatsOf = ({ offer, release }: Turns) => {
 }
 
 /**
- * What postgres.js is told to reject such a read with, as if it had sent it again already.
+ * Told at once what becomes of a statement, which its promise tells some microtasks later.
  *
- * A statement whose plan became stale it sends again by itself, in two steps, between which others are sent; from then on
- * answers went to the wrong statements: rows were missing, and some never came (test/db/seats.test.ts).
+ * Behind one that failed, postgres.js counts answers off against the wrong statements: one that it could not write
+ * is left among those that were sent, and one that was ended amid its rows leaves the next with holes. So nothing that comes behind it is
+ * believed, the connection is cut, and whoever was on it is sent again, alone.
+ */
+const watched = <Rows>(seat: Seat, query: Running<Rows>): Running<Rows> => {
+  const { resolve, reject } = query
+  const fail = (error: unknown) => {
+    seat.isClosed = true
+    seat.hasFailed = true
+    seat.unanswered.delete(query)
+    seat.connection.destroy()
+    reject?.(error)
+  }
+  seat.unanswered.add(query)
+  return Object.assign(query, {
+    retried: failedBeside,
+    reject: fail,
+    resolve: (rows: Rows) => {
+      if (seat.hasFailed) return fail(failedBeside)
+      seat.unanswered.delete(query)
+      resolve?.(rows)
+    },
+  })
+}
+
+/**
+ * Whatever became of a read beside others; it may be sent again, alone.
+ *
+ * postgres.js is told that it has sent the read again already (`retried`), and rejects it with this. A statement whose plan became
+ * stale it would send again by itself, in two steps between which others are sent; from then on answers went to
+ * the wrong statements: rows were missing, and some never came (test/db/seats.test.ts).
  */
 export class FailedBeside extends Error {
   /** Where it is there, postgres.js does not write its own into it. */

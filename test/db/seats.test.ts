@@ -65,7 +65,7 @@ const inOneInstant = <Result>(work: () => Result): Result => {
   }
 }
 
-const codeOf = (work: Promise<unknown>) => work.catch((error) => error.code)
+const codeOf = (work?: Promise<unknown>) => work?.catch((error) => error.code)
 
 /** A connection that was never opened, and has prepared this. */
 const preparedFor = (text: string) => {
@@ -234,6 +234,61 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
 
     expect(one.pool.state().waiting).toBe(0)
     expect(await Promise.all(works.map(codeOf))).toEqual([1, '22012', 2, [[20]]])
+  })
+
+  test('behind one that cannot be written nobody is given the rows of another', async () => {
+    await using one = await pooled()
+    const text = 'select $1::text, $2::timestamptz'
+    const at = '2026-01-02T03:04:05Z'
+    const named = async (name: string, time = at) => (await one.quick(text, name, time))[0]?.[0]
+    await one.warm(() => named('Ada'))
+
+    const names = ['Ada', 'Bob', 'Eve', 'Joe']
+    const works = inOneInstant(() => names.map((name) => named(name, name === 'Bob' ? 'x' : at)))
+
+    expect(one.pool.state().waiting).toBe(0)
+    const [bob, ...others] = await Promise.all([1, 0, 2, 3].map((n) => codeOf(works[n])))
+    expect(others).toEqual(['Ada', 'Eve', 'Joe'])
+    expect(bob).not.toBe('Eve')
+  })
+
+  test('behind one that is ended amid its rows, rows are whole: beside it, and after it', async () => {
+    await using one = await pooled()
+    const ending = 'select 10 / ($1::int - n) from generate_series(1, 5) as n'
+    await one.warm(
+      () => one.find(1),
+      () => one.quick(ending, 9),
+    )
+
+    expect(await codeOf(one.alone(ending, 3))).toBe('22012')
+    expect(await one.alone('select 7')).toEqual([[7]])
+
+    await one.warm(
+      () => one.find(1),
+      () => one.quick(ending, 9),
+    )
+    const works = inOneInstant(() => [one.find(1), one.quick(ending, 3), one.find(2), one.find(3)])
+    expect(one.pool.state().waiting).toBe(0)
+    expect(await Promise.all(works.map(codeOf))).toEqual([1, '22012', 2, 3])
+  })
+
+  test('one that was answered after its deadline keeps nobody waiting', async () => {
+    await using one = await pooled()
+    await one.warm(() => one.sleep(0))
+    const allowed = { isPatient: false, wholeMs: 100, leftMs: 100 }
+    const text = 'select pg_sleep($1)'
+
+    const works = inOneInstant(() => [
+      one.pool.run((sql) => sql.unsafe(text, [0.3], options).values(), {
+        quickRead: text,
+        allowed,
+      }),
+      one.sleep(0.3),
+    ])
+    expect(await codeOf(works[0])).toBe('deadline')
+    await works[1]
+
+    expect(one.pool.state()).toEqual({ max: 1, used: 0, waiting: 0 })
   })
 
   test('nobody is given the rows of another, while plans become stale', async () => {
