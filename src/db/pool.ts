@@ -80,7 +80,8 @@ const placesOf = (stock: Stock, max: number) => {
   const { enter, wait, leave, offer, refuseAll, state } = turns<Seat>(max)
   const seats = seatsOf({
     offer,
-    release: ({ connection, isClosed, unanswered: [late] }) => release(connection, !isClosed, late),
+    release: ({ connection, hasFailed, unanswered: [late] }) =>
+      release(connection, !hasFailed, late),
   })
 
   /** `late`: what still runs on it; then the turn ends when it has been cut. */

@@ -13,9 +13,7 @@ export type Seat = {
   reads: number
   /** When the last answer came. */
   movedAt: number
-  /** No more are to be sent on it. */
-  isClosed: boolean
-  /** Nothing that comes on it is believed any more. */
+  /** Nothing that comes on it is believed any more, and no more are sent. */
   hasFailed: boolean
   /** What was sent and has not come, in order: when nobody waits for it any more, the first of it may still run. */
   readonly unanswered: Set<Running<unknown>>
@@ -47,8 +45,9 @@ export const seatsOf = ({ offer, release }: Turns) => {
     unwritten = seat
   }
 
-  const hasRoom = ({ connection, reads, movedAt, isClosed }: Seat, text: string) => {
-    if (isClosed || reads === 0 || reads >= readsMax || !connection.prepared.has(text)) return false
+  const hasRoom = ({ connection, reads, movedAt, hasFailed }: Seat, text: string) => {
+    if (hasFailed || reads === 0 || reads >= readsMax || !connection.prepared.has(text))
+      return false
     const now = performance.now()
     return now - movedAt < stillMsMax && now < connection.retireAt
   }
@@ -62,16 +61,14 @@ export const seatsOf = ({ offer, release }: Turns) => {
 
   /** Whoever waits and may sit here is let in, up to the first who may not. */
   const fill = (seat: Seat) => {
-    while (!seat.isClosed && offer(seat));
+    while (!seat.hasFailed && offer(seat));
   }
 
   return {
     /** For the first read of a connection. */
     open(connection: Connection): Seat {
-      const seat = {
-        ...{ connection, reads: 1, movedAt: performance.now(), isClosed: false, hasFailed: false },
-        unanswered: new Set<never>(),
-      }
+      const movedAt = performance.now()
+      const seat = { connection, reads: 1, movedAt, hasFailed: false, unanswered: new Set<never>() }
       seats.add(seat)
       untilWritten(seat)
       return seat
@@ -104,7 +101,6 @@ export const seatsOf = ({ offer, release }: Turns) => {
         seat.movedAt = performance.now()
         return rows
       } catch {
-        seat.isClosed = true
         throw deadline.expired() ? new DatabaseUnavailable('deadline') : failedBeside
       } finally {
         seat.reads--
@@ -128,7 +124,6 @@ export const seatsOf = ({ offer, release }: Turns) => {
 const watched = <Rows>(seat: Seat, query: Running<Rows>): Running<Rows> => {
   const { resolve, reject } = query
   const fail = (error: unknown) => {
-    seat.isClosed = true
     seat.hasFailed = true
     seat.unanswered.delete(query)
     seat.connection.destroy()

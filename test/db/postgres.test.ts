@@ -153,6 +153,24 @@ describe.skipIf(!serverUrl)('on a server', () => {
     await one.database.ping()
   })
 
+  test('a broken constraint costs no connection', async () => {
+    await using one = await onPostgres({ poolMax: 1 })
+    const { db } = one.database
+    await one.database.migrate()
+    const pid = async () => {
+      const asked = db.select({ pid: sql`pg_backend_pid()` }).from(sql`(select) t`)
+      return (await asked)[0]?.pid
+    }
+    const row = person()
+    const add = () => writing(() => db.insert(users).values(row))
+    await add()
+    const before = await pid()
+
+    await expect(add()).rejects.toThrow()
+
+    expect(await pid()).toBe(before)
+  })
+
   test('a prepared query is a named statement, and only that', async () => {
     await using one = await onPostgres({ poolMax: 1 })
     const { db } = one.database
