@@ -131,7 +131,7 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
     await one.warm(() => one.sleep(0.2))
     const works: Promise<unknown>[] = []
     const send = async (count: number) => {
-      works.push(...inOneInstant(() => Array.from({ length: count }, () => one.sleep(0.2))))
+      works.push(...inOneInstant(() => Array.from({ length: count }, () => one.sleep(0.5))))
       await new Promise(setImmediate)
       return one.pool.state()
     }
@@ -176,8 +176,8 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
 
     const works = {
       write: one.alone('select pg_sleep(0.1)'),
-      read: one.sleep(0.3),
-      beside: one.sleep(0.3),
+      read: one.sleep(1.5),
+      beside: one.sleep(0.1),
       'next write': one.alone('select 1'),
       'last read': one.sleep(0),
     }
@@ -194,7 +194,7 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
     await using one = await pooled()
     await one.warm(() => one.sleep(0))
 
-    const seconds = [0.1, 0.5, 0, 0, 0, 0, 0, 0, 0, 0]
+    const seconds = [0.1, 2, 0, 0, 0, 0, 0, 0, 0, 0]
     const works = Object.fromEntries(
       inOneInstant(() => seconds.map((each, at) => [at, one.sleep(each)])),
     )
@@ -214,7 +214,7 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
       () => one.find(1),
     )
 
-    const slow = one.sleep(0.5)
+    const slow = one.sleep(2)
     await Bun.sleep(100)
     const found = one.find(1)
 
@@ -279,11 +279,11 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
     const text = 'select pg_sleep($1)'
 
     const works = inOneInstant(() => [
-      one.pool.run((sql) => sql.unsafe(text, [0.3], options).values(), {
+      one.pool.run((sql) => sql.unsafe(text, [2], options).values(), {
         quickRead: text,
         allowed,
       }),
-      one.sleep(0.3),
+      one.sleep(0.1),
     ])
     expect(await codeOf(works[0])).toBe('deadline')
     await works[1]
@@ -344,7 +344,7 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
   }, 60_000)
 
   test('those behind one that never ends are refused at their deadlines, and nothing goes on', async () => {
-    await using one = await pooled({ timeoutMs: 2_000 })
+    await using one = await pooled({ timeoutMs: 4_000 })
     await one.warm(
       () => one.sleep(0),
       () => one.find(1),
