@@ -55,7 +55,7 @@ export const stateMetrics = (registry: Registry, { vitals, passwordLoad, isReady
 
   now(
     'taskwarden_database_connections_max',
-    'Statements that may run at once.',
+    'Connections that there may be.',
     () => vitals.pool().max,
   )
   now('taskwarden_database_connections_used', 'Connections in use.', () => vitals.pool().used)
