@@ -25,6 +25,8 @@ export const prepared = <Q extends Query>(db: Db, query: Q, { isQuickRead = fals
   const statement: object = query.prepare('')
   const insides = statement as Insides
   const { sql, params } = insides.getQuery()
+  if (isQuickRead && /\b(insert|update|delete)\b/.test(sql))
+    throw new Error('what writes or locks is no quick read: it may be sent after its 503')
   const parameters = params.map(valueFrom)
   const rowOf = rowFrom(insides)
 

@@ -109,3 +109,15 @@ test('a statement that is not given one of its values is not sent', async () => 
 
   await expect(statement.execute({})).rejects.toThrow('was not given its user')
 })
+
+test('what writes or locks is no quick read', async () => {
+  const { db } = await database()
+  const gone = db
+    .delete(users)
+    .where(eq(users.id, sql.placeholder('user')))
+    .returning()
+  const locked = db.select().from(users).for('update')
+
+  for (const query of [gone, locked])
+    expect(() => prepared(db, query, { isQuickRead: true })).toThrow('no quick read')
+})
