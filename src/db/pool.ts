@@ -46,7 +46,7 @@ export const poolOf = (settings: StockSettings & { max: number }) => {
     if (leftMs <= 0) throw new DatabaseUnavailable('deadline')
     const deadline = deadlineAfter(leftMs)
     const task = { send, deadline, patientMs: isPatient ? wholeMs : undefined }
-    const mayShare = stock.isDirect() && !isPatient
+    const mayShare = stock.keepsPrepared() && !isPatient
     running++
     try {
       return await attempt({ ...task, quickRead: mayShare ? quickRead : undefined })

@@ -62,7 +62,7 @@ export const openPostgres = (settings: PostgresSettings, observe?: Observe): Dat
   const arrays = (text: string, values: unknown[], isQuickRead = false): Promise<unknown[][]> => {
     observe?.(text, values)
     const given = values as ParameterOrJSON<never>[]
-    const quickRead = isQuickRead && prepare !== false ? text : undefined
+    const quickRead = isQuickRead ? text : undefined
     return pool.run((sql) => sql.unsafe(text, given, prepared).values(), { quickRead })
   }
   const client = Object.assign(model, { unsafe, begin, arrays })

@@ -50,8 +50,8 @@ export const stockOf = (settings: StockSettings) => {
       else idle.push(connection)
     },
 
-    /** Whether there is no pooler in between, as far as is known. */
-    isDirect: () => !pooled,
+    /** Whether its connections keep what they prepare: no pooler is in between, as far as is known. */
+    keepsPrepared: () => prepare !== false && !pooled,
 
     /** Whether that tells of a PgBouncer that its URL did not betray: nothing was sent yet, so writes may go again too. */
     isRefused(error: unknown): boolean {

@@ -10,11 +10,16 @@ const options = { prepare: true, simple: false }
 type Values = (number | string)[]
 
 /** A pool on a database of its own, with a table of 100 rows, and a way to ask for one of them. */
-const pooled = async ({ max = 1, timeoutMs = 20_000, query = '' } = {}) => {
+const pooled = async ({
+  max = 1,
+  timeoutMs = 20_000,
+  query = '',
+  prepare = 'auto' as 'auto' | boolean,
+} = {}) => {
   const one = await onPostgres()
   const { database, url, open, ...rest } = one
   const address = addressOf(`${url}${query}`)
-  const pool = poolOf({ address, max, timeoutMs, prepare: 'auto', dress: () => {} })
+  const pool = poolOf({ address, max, timeoutMs, prepare, dress: () => {} })
   const alone = (text: string, ...values: Values) =>
     pool.run<unknown[][]>((sql) => sql.unsafe(text, values, options).values())
   const quick = (text: string, ...values: Values) =>
@@ -51,6 +56,20 @@ const inOrder = async (works: Record<string, Promise<unknown>>, order: string[] 
     ),
   )
   return order
+}
+
+/** In which order they ended, and which of them had, when of so many that wait so many were left. */
+const whileWaiting = async (
+  { state }: Pick<ReturnType<typeof poolOf>, 'state'>,
+  works: Record<string, Promise<unknown>>,
+  [before, left]: [number, number],
+) => {
+  const order: string[] = []
+  const ended = inOrder(works, order)
+  expect(state().waiting).toBe(before)
+  await until(async () => state().waiting === left)
+  const first = [...order]
+  return { first, all: await ended }
 }
 
 /** A machine that has other things to do in between would be taken for a slow database. */
@@ -181,13 +200,8 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
       'next write': one.alone('select 1'),
       'last read': one.sleep(0),
     }
-    const order: string[] = []
-    const ended = inOrder(works, order)
-    expect(one.pool.state().waiting).toBe(4)
-    await until(async () => one.pool.state().waiting === 2)
-    expect(order).toEqual(['write'])
-
-    expect(await ended).toEqual(Object.keys(works))
+    const all = Object.keys(works)
+    expect(await whileWaiting(one.pool, works, [4, 2])).toEqual({ first: ['write'], all })
   })
 
   test('who waits is let in as soon as one has its answer', async () => {
@@ -198,13 +212,8 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
     const works = Object.fromEntries(
       inOneInstant(() => seconds.map((each, at) => [at, one.sleep(each)])),
     )
-    const order: string[] = []
-    const ended = inOrder(works, order)
-    expect(one.pool.state().waiting).toBe(2)
-    await until(async () => one.pool.state().waiting === 1)
-    expect(order).toEqual(['0'])
-
-    expect(await ended).toEqual(Object.keys(works))
+    const all = Object.keys(works)
+    expect(await whileWaiting(one.pool, works, [2, 1])).toEqual({ first: ['0'], all })
   })
 
   test('nobody is sent behind one that is slow', async () => {
@@ -363,8 +372,11 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
     expect(await one.find(3)).toBe(3)
   }, 60_000)
 
-  test('through a pooler each is alone', async () => {
-    await using one = await pooled({ query: '?pgbouncer=true' })
+  test.each([
+    ['through a pooler', { query: '?pgbouncer=true' }],
+    ['without prepared statements', { prepare: false }],
+  ])('%s each is alone', async (_, settings) => {
+    await using one = await pooled(settings)
     await one.warm(() => one.find(1))
 
     const found = [one.find(1), one.find(2)]
