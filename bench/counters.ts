@@ -2,15 +2,15 @@
  * What counting one request costs, by store. `bun run bench:counters`; PostgreSQL is measured where
  * `TEST_DATABASE_URL` names one, Redis where redis-server is installed.
  */
-import type { CounterStore } from '../src/counters/counters.ts'
-import { stores } from '../test/stores.ts'
+import type { RateLimitStore } from '../src/rate-limit/store.ts'
+import { stores } from '../test/support/rate-limit-stores.ts'
 
 const hourMs = 3_600_000
 const users = 1000
 const secondsMin = 3
 
 /** Microseconds of each add, for as long as it takes to be sure. */
-const timesOf = async (store: CounterStore, atOnce: number, keyOf: (n: number) => string) => {
+const timesOf = async (store: RateLimitStore, atOnce: number, keyOf: (n: number) => string) => {
   const times: number[] = []
   const endsAt = performance.now() + secondsMin * 1000
   let n = 0

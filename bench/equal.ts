@@ -9,7 +9,7 @@ type Request = {
   headers?: Record<string, string>
   body?: unknown
 }
-type Answer = { status: number; body: unknown; headers: Record<string, string | null> }
+type ResponseBody = { status: number; body: unknown; headers: Record<string, string | null> }
 
 /** Headers that a client of each route works with; the rest differs as frameworks do. */
 const headersOfInterest = ['etag', 'cache-control', 'content-type', 'x-content-type-options']
@@ -155,7 +155,7 @@ const converse = async (
   tokens: string[],
   conversation: Record<string, Request>,
 ) => {
-  const answers: Record<string, Answer> = {}
+  const answers: Record<string, ResponseBody> = {}
   for (const [name, request] of Object.entries(conversation)) {
     const { method, path, user, headers, body } = request
     const token = request.token ?? (user === undefined ? undefined : tokens[user - 1])

@@ -77,7 +77,7 @@ export const restore = async (sql: Sql) => {
 }
 
 /** A token of each user's session, as the service signs them. */
-export const tokensOf = (secret: string, users: number) => {
+export const createAccessTokens = (secret: string, users: number) => {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const head = part({ alg: 'HS256', typ: 'at+jwt' })
   const iat = Math.floor(Date.now() / 1000)

@@ -1,11 +1,11 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { barplot, bench, group, run, summary } from 'mitata'
-import { Answer } from '../src/answer.ts'
-import { tokensOf } from '../src/auth/tokens.ts'
-import { memoryCounters } from '../src/counters/memory.ts'
-import { toUtc } from '../src/instants.ts'
-import { NewTask, Task, TaskPage } from '../src/tasks/model.ts'
-import { sealsOf } from '../src/tasks/seals.ts'
+import { createAccessTokens } from '../src/auth/access-tokens/jwt.ts'
+import { createCursorCodec } from '../src/http/cursor-codec.ts'
+import { createMemoryStore } from '../src/rate-limit/memory.ts'
+import { ResponseBody } from '../src/schema/response.ts'
+import { toUtc } from '../src/schema/timestamp.ts'
+import { NewTask, Task, TaskPage } from '../src/tasks/task/schema.ts'
 
 /*
  * `bun run bench:micro`: what the parts of a request cost by themselves, with their spread. The
@@ -14,7 +14,7 @@ import { sealsOf } from '../src/tasks/seals.ts'
 
 const secrets = ['a secret that is long enough for the tests']
 const settings = { secrets, issuer: 'taskwarden', audience: 'taskwarden-api', ttlSeconds: 86_400 }
-const tokens = tokensOf(settings)
+const tokens = createAccessTokens(settings)
 const inAnHour = new Date(Date.now() + 3_600_000).toISOString()
 const token = await tokens.sign(Bun.randomUUIDv7(), Bun.randomUUIDv7(), inAnHour)
 const forged = token.replace(
@@ -49,14 +49,14 @@ const draft = {
   tags: task.tags,
 }
 const page = { tasks: Array.from({ length: 20 }, () => task), next_cursor: null }
-const answers = [Answer(Task), Answer(TaskPage)]
+const answers = [ResponseBody(Task), ResponseBody(TaskPage)]
 const [newTask, oneTask, taskPage] = [NewTask, ...answers].map((schema) =>
   TypeCompiler.Compile(schema),
 )
 const pageText = JSON.stringify(page)
-const seals = sealsOf(secrets)
+const seals = createCursorCodec(secrets)
 const position = [task.created_at, task.id] as const
-const sealed = seals.seal([...position], 'a user and a query')
+const sealed = seals.encode([...position], 'a user and a query')
 
 const times = Array.from({ length: 1000 }, (_, n) => new Date(1.8e12 + n * 1e8).toISOString())
 const timesElsewhere = times.map((time) => time.replace('Z', '+02:00'))
@@ -85,20 +85,22 @@ group('serialisation', () => {
   bench('a task to JSON', () => JSON.stringify(task))
   bench('a page of 20 to JSON', () => JSON.stringify(page))
   bench('a page of 20 from JSON', () => JSON.parse(pageText))
-  bench('sealing a cursor', () => seals.seal([...position], 'a user and a query'))
-  bench('opening a cursor', () => seals.open(sealed, 'a user and a query'))
+  bench('sealing a cursor', () => seals.encode([...position], 'a user and a query'))
+  bench('opening a cursor', () => seals.decode(sealed, 'a user and a query'))
 })
 
-const counters = memoryCounters()
+const rateLimitStore = createMemoryStore()
 const keys = Array.from({ length: 10_000 }, (_, user) => `user:${user}`)
 const crowd = Array.from({ length: 200_000 }, (_, user) => `crowd:${user}`)
 
 barplot(() => {
   summary(() => {
-    bench('limiter in memory: one user', () => counters.add('user:one', 3_600_000, 1_000_000))
-    bench('limiter in memory: 10 000 users', () => counters.add(turn(keys), 3_600_000, 1_000_000))
+    bench('limiter in memory: one user', () => rateLimitStore.add('user:one', 3_600_000, 1_000_000))
+    bench('limiter in memory: 10 000 users', () =>
+      rateLimitStore.add(turn(keys), 3_600_000, 1_000_000),
+    )
     // Twice as many as there is room for: each newcomer takes the place of another.
-    bench('limiter in memory: full', () => counters.add(turn(crowd), 3_600_000, 1_000_000))
+    bench('limiter in memory: full', () => rateLimitStore.add(turn(crowd), 3_600_000, 1_000_000))
   })
 })
 

@@ -5,11 +5,11 @@ import { parseArgs } from 'node:util'
 import type { Sql } from 'postgres'
 import { chartOf } from './chart.ts'
 import { checkEqual } from './equal.ts'
-import { bcryptCost, load, restore, type Size, tokensOf } from './fixture.ts'
+import { bcryptCost, createAccessTokens, load, restore, type Size } from './fixture.ts'
 import { type Cell, drive, hasPgbench, pgbench, type Target, workloads } from './load.ts'
 import { type Postgres, startPostgres } from './postgres.ts'
 import { summaryOf, tablesOf } from './report.ts'
-import { type Statement, statementsOf } from './statements.ts'
+import { createTaskStatements, type Statement } from './statements.ts'
 import { kinds, start } from './systems.ts'
 
 /*
@@ -103,10 +103,10 @@ const main = async (folder: string) => {
   const postgres = await startPostgres(folder)
   undo.push(postgres.stop)
   const sql = await loaded(postgres.url, folder, small)
-  const statements = await statementsOf(postgres.url)
+  const statements = await createTaskStatements(postgres.url)
   await Bun.write(join(folder, 'statements.json'), JSON.stringify(statements))
   // One more than there are users: a good signature, and no session behind it.
-  const tokens = tokensOf(secret, users + 1)
+  const tokens = createAccessTokens(secret, users + 1)
   const tokensFile = join(folder, 'tokens')
   await Bun.write(tokensFile, `${tokens.join('\n')}\n`)
 

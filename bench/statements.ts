@@ -1,7 +1,7 @@
-import { accountsOf } from '../src/auth/sign-in-repository.ts'
-import { connect } from '../src/db/client.ts'
-import { listingRepository } from '../src/tasks/listing-repository.ts'
-import { taskRepository } from '../src/tasks/repository.ts'
+import { createSignInRepository } from '../src/auth/sign-in/repository.ts'
+import { openDatabase } from '../src/db/client.ts'
+import { createListingRepository } from '../src/tasks/listing/repository.ts'
+import { createTaskRepository } from '../src/tasks/task/repository.ts'
 import { bcryptCost, sessionId, taskId, userId } from './fixture.ts'
 
 /** A statement as it is sent, and what each of its parameters is, in order. */
@@ -11,9 +11,9 @@ export type Statement = { text: string; parameters: string[] }
  * The service's own statements, seen as its repositories send them. All that they are given
  * differs, so that a parameter is known by its value.
  */
-export const statementsOf = async (url: string): Promise<Record<string, Statement>> => {
+export const createTaskStatements = async (url: string): Promise<Record<string, Statement>> => {
   const sent: { text: string; values: unknown[] }[] = []
-  const database = await connect(
+  const database = await openDatabase(
     { kind: 'postgres', url, migrationUrl: url, poolMax: 1, timeoutMs: 5000, prepare: 'auto' },
     (text, values) => sent.push({ text, values }),
   )
@@ -21,9 +21,9 @@ export const statementsOf = async (url: string): Promise<Record<string, Statemen
     ...{ userId: userId(1), sessionId: sessionId(1) },
     ...{ scope: undefined, address: '', requestId: '' },
   }
-  const tasks = taskRepository(database.db)(caller)
-  const lists = listingRepository(database.db)(caller)
-  const accounts = accountsOf(database.db, 86_400)
+  const tasks = createTaskRepository(database.db)(caller)
+  const lists = createListingRepository(database.db)(caller)
+  const accounts = createSignInRepository(database.db, 86_400)
   const given = {
     user: userId(1),
     session: sessionId(1),

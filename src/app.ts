@@ -1,62 +1,62 @@
 import { Elysia } from 'elysia'
-import { atFirstUse } from './at-first-use.ts'
-import { accountOf } from './auth/account-repository.ts'
-import { accountRoutes } from './auth/account-routes.ts'
-import { attemptsOf } from './auth/attempts.ts'
-import { callersOf } from './auth/callers.ts'
-import { signedIn as signedInOf } from './auth/guard.ts'
-import { identityRepository } from './auth/identity-repository.ts'
-import { type Passwords, passwordsOf } from './auth/passwords.ts'
-import { sessionsOf } from './auth/session-repository.ts'
-import { sessionRoutes } from './auth/session-routes.ts'
-import { accountsOf } from './auth/sign-in-repository.ts'
-import { signInRoutes } from './auth/sign-in-routes.ts'
-import { tokenRepository } from './auth/token-repository.ts'
-import { tokenRoutes } from './auth/token-routes.ts'
-import { type Tokens, tokensOf } from './auth/tokens.ts'
-import { trustedIssuers } from './auth/trusted-issuers.ts'
-import type { Config } from './config.ts'
-import type { Counters } from './counters/counters.ts'
+import { type AccessTokens, createAccessTokens } from './auth/access-tokens/jwt.ts'
+import { createAccountRepository } from './auth/accounts/repository.ts'
+import { accountRoutes } from './auth/accounts/routes.ts'
+import { createAuthenticator } from './auth/authenticator.ts'
+import { createFederatedUserRepository } from './auth/issuers/repository.ts'
+import { createIssuerVerifiers } from './auth/issuers/verifier.ts'
+import { createLoginThrottle } from './auth/login-throttle.ts'
+import { createPasswordHasher, type PasswordHasher } from './auth/passwords/hasher.ts'
+import { createPersonalTokenRepository } from './auth/personal-tokens/repository.ts'
+import { tokenRoutes } from './auth/personal-tokens/routes.ts'
+import { createSessionRepository } from './auth/sessions/repository.ts'
+import { sessionRoutes } from './auth/sessions/routes.ts'
+import { createSignInRepository } from './auth/sign-in/repository.ts'
+import { signInRoutes } from './auth/sign-in/routes.ts'
+import type { Config } from './config/config.ts'
 import type { Db } from './db/client.ts'
 import { healthRoutes } from './health/routes.ts'
-import { clientAddress } from './http/client-address.ts'
-import { cors } from './http/cors.ts'
-import { docs } from './http/docs.ts'
-import { door } from './http/door.ts'
-import { headersOf } from './http/headers.ts'
-import { intake } from './http/intake.ts'
-import { landing } from './http/landing.ts'
-import { type Log, requestLog } from './http/log.ts'
-import { problemPages } from './http/problem-pages.ts'
-import { problems } from './http/problems.ts'
-import { rateLimit } from './http/rate-limit.ts'
-import { type Visits, visitsOf } from './http/visits.ts'
-import type { Instruments } from './metrics/instruments.ts'
-import type { Vitals } from './metrics/state.ts'
-import { batchRepository } from './tasks/batch-repository.ts'
+import { accessLog, type Log } from './http/access-log.ts'
+import { authenticated as createAuthenticated } from './http/authenticated.ts'
+import { createBodyParser } from './http/body-parser.ts'
+import { createClientAddress } from './http/client-address.ts'
+import { createCors } from './http/cors.ts'
+import { createCursorCodec } from './http/cursor-codec.ts'
+import { createErrorHandler } from './http/error-handler.ts'
+import { homePage } from './http/pages/home.ts'
+import { problemPages } from './http/pages/problems.ts'
+import { swaggerUi } from './http/pages/swagger-ui.ts'
+import { createRateLimit } from './http/rate-limit.ts'
+import { createRequestContexts, type RequestContexts } from './http/request-context.ts'
+import { createRouteGuard } from './http/route-guard.ts'
+import { createResponseHeaders } from './http/security-headers.ts'
+import { lazy } from './lazy.ts'
+import type { ProcessState } from './metrics/gauges.ts'
+import type { CreateMetrics } from './metrics/load-metrics.ts'
+import type { RateLimitCounters } from './rate-limit/store.ts'
+import { createBatchRepository } from './tasks/batch/repository.ts'
 import { bulkRoutes } from './tasks/bulk-routes.ts'
-import { changesRepository } from './tasks/changes-repository.ts'
-import { listingRepository } from './tasks/listing-repository.ts'
-import { listingRoutes } from './tasks/listing-routes.ts'
-import { taskRepository } from './tasks/repository.ts'
-import { taskRoutes } from './tasks/routes.ts'
-import { sealsOf } from './tasks/seals.ts'
-import { transferRepository } from './tasks/transfer-repository.ts'
-import { trashRepository } from './tasks/trash-repository.ts'
-import { trashRoutes } from './tasks/trash-routes.ts'
+import { createChangesRepository } from './tasks/changes/repository.ts'
+import { createListingRepository } from './tasks/listing/repository.ts'
+import { listingRoutes } from './tasks/listing/routes.ts'
+import { createTaskRepository } from './tasks/task/repository.ts'
+import { taskRoutes } from './tasks/task/routes.ts'
+import { createTransferRepository } from './tasks/transfer/repository.ts'
+import { createTrashRepository } from './tasks/trash/repository.ts'
+import { trashRoutes } from './tasks/trash/routes.ts'
 
 export type Needs = {
   config: Config
   db: Db
-  counters: Counters
+  rateLimitStore: RateLimitCounters
   log: Log
   /** Whether the schema is there: before that, all that needs it is 503. */
   isUp: () => boolean
   isReady: () => Promise<boolean>
   /** The socket's peer, as the server knows it. */
   peerOf: (request: Request) => string | undefined
-  vitals: Vitals
-  instruments: Instruments
+  processState: ProcessState
+  createMetrics: CreateMetrics
 }
 
 /**
@@ -67,22 +67,30 @@ export type Needs = {
  * Nothing is read, opened or started here: `main.ts` and every test hand in what the
  * service needs, so that two services can live in one process.
  */
-export const createApp = ({ config, db, isUp, isReady, peerOf, instruments, ...needs }: Needs) => {
-  const visits = visitsOf()
-  const tokens = tokensOf(config.jwt)
-  const passwords = passwordsOf(config.passwords)
-  const { log, counters, plugin } = instruments({
+export const createApp = ({
+  config,
+  db,
+  isUp,
+  isReady,
+  peerOf,
+  createMetrics,
+  ...needs
+}: Needs) => {
+  const contexts = createRequestContexts()
+  const tokens = createAccessTokens(config.jwt)
+  const passwords = createPasswordHasher(config.passwords)
+  const { log, rateLimitStore, plugin } = createMetrics({
     ...needs,
-    visits,
+    contexts,
     isReady,
     passwordLoad: passwords.load,
     routes: () => root.routes,
   })
-  const identities = identityRepository(db)
-  const issuers = trustedIssuers(config.trustedIssuers, log)
-  const { identify } = callersOf({ tokens, issuers, identities, log, isUp })
-  const limit = rateLimit({ settings: config.rateLimit, counters, visits, log })
-  const addressOf = clientAddress(config.trustProxy)
+  const federatedUsers = createFederatedUserRepository(db)
+  const issuers = createIssuerVerifiers(config.trustedIssuers, log)
+  const { authenticate } = createAuthenticator({ tokens, issuers, federatedUsers, log, isUp })
+  const limit = createRateLimit({ settings: config.rateLimit, rateLimitStore, contexts, log })
+  const clientAddressOf = createClientAddress(config.trustProxy)
   const root = new Elysia({
     // An unknown member is refused, never silently dropped; and in what we answer, it is a bug.
     normalize: false,
@@ -91,69 +99,86 @@ export const createApp = ({ config, db, isUp, isReady, peerOf, instruments, ...n
   })
 
   return root
-    .use(problems({ visits, log, limit, isLive: (caller) => accountOf(db, caller).isLive() }))
-    .use(requestLog(log, visits))
     .use(
-      door({
+      createErrorHandler({
+        contexts,
+        log,
+        limit,
+        isLive: (principal) => createAccountRepository(db, principal).isLive(),
+      }),
+    )
+    .use(accessLog(log, contexts))
+    .use(
+      createRouteGuard({
         settings: config,
-        visits,
-        identify,
-        headersOf: headersOf({
+        contexts,
+        authenticate,
+        createResponseHeaders: createResponseHeaders({
           behindProxy: config.trustProxy !== 'none',
-          cors: cors(config.corsOrigins),
+          cors: createCors(config.corsOrigins),
         }),
-        addressOf: (request) => addressOf(request, peerOf(request)),
+        clientAddressOf: (request) => clientAddressOf(request, peerOf(request)),
         isUp,
         routes: () => root.routes,
       }),
     )
-    .use(intake(visits))
+    .use(createBodyParser(contexts))
     .use(limit.counting)
     .use(plugin)
     .use(healthRoutes({ isReady }))
-    .use(landing(config))
+    .use(homePage(config))
     .use(problemPages())
-    .use(docs({ routes: () => root.routes }))
+    .use(swaggerUi({ routes: () => root.routes }))
     .group('/api', (api) =>
       api
-        .use(accounts({ config, db, counters, log, visits, tokens, passwords }))
-        .use(tasks({ config, db, visits })),
+        .use(accounts({ config, db, rateLimitStore, log, contexts, tokens, passwords }))
+        .use(tasks({ config, db, contexts })),
     )
 }
 
 /** Everything about tasks: one, lists of them, many at once. */
-const tasks = ({ config, db, visits }: Pick<Needs, 'config' | 'db'> & { visits: Visits }) => {
-  const signedIn = signedInOf(visits)
-  const seals = sealsOf(config.jwt.secrets)
+const tasks = ({
+  config,
+  db,
+  contexts,
+}: Pick<Needs, 'config' | 'db'> & { contexts: RequestContexts }) => {
+  const authenticated = createAuthenticated(contexts)
+  const cursorCodec = createCursorCodec(config.jwt.secrets)
 
   return new Elysia({ prefix: '/tasks' })
-    .use(listingRoutes({ listsOf: atFirstUse(() => listingRepository(db)), seals, signedIn }))
+    .use(
+      listingRoutes({
+        listingRepository: lazy(() => createListingRepository(db)),
+        cursorCodec,
+        authenticated,
+      }),
+    )
     .use(
       bulkRoutes({
-        batchOf: atFirstUse(() => batchRepository(db)),
-        changesOf: atFirstUse(() => changesRepository(db)),
-        transfersOf: atFirstUse(() => transferRepository(db)),
-        seals,
-        signedIn,
+        batchRepository: lazy(() => createBatchRepository(db)),
+        changesRepository: lazy(() => createChangesRepository(db)),
+        transferRepository: lazy(() => createTransferRepository(db)),
+        cursorCodec,
+        authenticated,
         trashDays: config.trashDays,
         importRowsMax: config.importing.rowsMax,
       }),
     )
-    .use(trashRoutes({ trashOf: atFirstUse(() => trashRepository(db)), signedIn }))
-    .use(taskRoutes({ tasksOf: atFirstUse(() => taskRepository(db)), signedIn }))
+    .use(trashRoutes({ trashRepository: lazy(() => createTrashRepository(db)), authenticated }))
+    .use(taskRoutes({ taskRepository: lazy(() => createTaskRepository(db)), authenticated }))
 }
 
-type AccountNeeds = Pick<Needs, 'config' | 'db' | 'counters' | 'log'> & {
-  visits: Visits
-  tokens: Tokens
-  passwords: Passwords
+type AccountNeeds = Pick<Needs, 'config' | 'db' | 'rateLimitStore' | 'log'> & {
+  contexts: RequestContexts
+  tokens: AccessTokens
+  passwords: PasswordHasher
 }
 
 /** Everything about who one is: signing in, the account, its sessions. */
 const accounts = (needs: AccountNeeds) => {
-  const { config, db, counters, log, visits, tokens, passwords } = needs
-  const attempts = attemptsOf(config.signIn, counters, log)
-  const signedIn = signedInOf(visits)
+  const { config, db, rateLimitStore, log, contexts, tokens, passwords } = needs
+  const loginThrottle = createLoginThrottle(config.signIn, rateLimitStore, log)
+  const authenticated = createAuthenticated(contexts)
   const { registration } = config
   const { ttlSeconds, sessionMaxDays } = config.jwt
 
@@ -161,34 +186,41 @@ const accounts = (needs: AccountNeeds) => {
     .use(
       signInRoutes({
         registration,
-        accounts: accountsOf(db, Math.min(ttlSeconds, sessionMaxDays * 86_400)),
-        attempts,
+        accounts: createSignInRepository(db, Math.min(ttlSeconds, sessionMaxDays * 86_400)),
+        loginThrottle,
         passwords,
         tokens,
-        visits,
+        contexts,
         log,
       }),
     )
     .use(
       accountRoutes({
-        accountOf: (caller) => accountOf(db, caller),
-        attempts,
+        createAccountRepository: (principal) => createAccountRepository(db, principal),
+        loginThrottle,
         passwords,
-        signedIn,
+        authenticated,
         log,
       }),
     )
     .use(
       sessionRoutes({
-        sessionsOf: (caller) => sessionsOf(db, caller),
+        createSessionRepository: (principal) => createSessionRepository(db, principal),
         tokens,
         ttlSeconds,
         sessionMaxDays,
-        signedIn,
+        authenticated,
         log,
       }),
     )
-    .use(tokenRoutes({ tokensOf: (caller) => tokenRepository(db, caller), tokens, signedIn, log }))
+    .use(
+      tokenRoutes({
+        tokensOf: (principal) => createPersonalTokenRepository(db, principal),
+        tokens,
+        authenticated,
+        log,
+      }),
+    )
 }
 
 /** For Eden: `treaty<App>(url)` is a client with these routes' types. */

@@ -1,5 +1,5 @@
-import { run } from './commands/run.ts'
-import type { Terminal } from './commands/terminal.ts'
+import type { CommandContext } from './cli/command-context.ts'
+import { run } from './cli/run.ts'
 
 /** How long a line may wait for others, to be written with them in one piece. */
 const lineMsMax = 20
@@ -10,17 +10,17 @@ const write = () => {
 }
 
 /** The edge of the process: arguments, environment, streams, signals. */
-const terminal: Terminal = {
+const context: CommandContext = {
   env: process.env,
-  isWatched: process.stdout.isTTY,
-  say: (line) => {
+  isTerminal: process.stdout.isTTY,
+  print: (line) => {
     if (lines === '') setTimeout(write, lineMsMax)
     lines += `${line}\n`
   },
-  complain: (line) => console.error(line),
-  input: () => Bun.stdin.text(),
+  printError: (line) => console.error(line),
+  readStdin: () => Bun.stdin.text(),
   onSignal: (handler) => void process.on('SIGTERM', handler).on('SIGINT', handler),
-  quit: (code) => process.exit(code),
+  exit: (code) => process.exit(code),
 }
 
 /** Longest wait for somebody who does not read what was said. */
@@ -29,7 +29,7 @@ const flushMsMax = 2000
 process.on('exit', write)
 // Whoever read the log has gone: that is no reason to go too.
 process.stdout.on('error', () => {})
-const code = await run(process.argv.slice(2), terminal)
+const code = await run(process.argv.slice(2), context)
 write()
 const flushed = new Promise<void>((resolve) => process.stdout.end(() => resolve()))
 await Promise.race([flushed, Bun.sleep(flushMsMax)])

@@ -1,6 +1,13 @@
 import { afterEach, expect, test } from 'bun:test'
-import { claimsOf, signed } from './forge.ts'
-import { bodies, closedRoutes } from './requests.ts'
+import { claimsOf, signed } from './support/forge.ts'
+import {
+  onBehalfOf,
+  recordStatement,
+  touchesOf,
+  whatWasWrong,
+} from './support/recorded-statements/log.ts'
+import { mentionsIn } from './support/recorded-statements/mentions.ts'
+import { bodies, closedRoutes } from './support/requests.ts'
 import {
   faceless,
   filled,
@@ -10,9 +17,7 @@ import {
   type Service,
   sentBy,
   service,
-} from './service.ts'
-import { onBehalfOf, touchesOf, whatWasWrong, witness } from './witness/log.ts'
-import { mentionsIn } from './witness/mentions.ts'
+} from './support/service.ts'
 
 afterEach(realTime)
 
@@ -297,7 +302,7 @@ test('a statement that is not bound to the user of the token fails the test that
       },
     })
   const noticed = (statement: string, params: unknown[], user = 'ada') => {
-    onBehalfOf(request(user), () => witness(statement, params))
+    onBehalfOf(request(user), () => recordStatement(statement, params))
     return whatWasWrong().map((why) => why.split('\n')[0])
   }
   const mine = 'select title from tasks where user_id = $1'
@@ -316,7 +321,7 @@ test('a statement that is not bound to the user of the token fails the test that
   expect(noticed('select 1 from secrets', [])).toEqual([
     'Error: not a table of the schema: secrets',
   ])
-  witness(mine, ['ada'])
+  recordStatement(mine, ['ada'])
   expect(whatWasWrong()).toEqual([`read tasks: sent outside of any request:\n${mine}`])
 })
 

@@ -1,9 +1,9 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { sql } from 'drizzle-orm'
-import { orAgain } from '../src/tasks/once.ts'
+import { retryOnConflict } from '../src/db/idempotency.ts'
 
-import { locks } from './locks.ts'
-import { database, service } from './service.ts'
+import { locks } from './support/locks.ts'
+import { database, service } from './support/service.ts'
 
 /* What happens at the same time; on PostgreSQL truly so. */
 
@@ -116,7 +116,7 @@ const twin = Object.assign(new Error('twin'), {
 test('a twin that breaks the key again and again is told that the other is under way', async () => {
   let runs = 0
 
-  const answer = await orAgain(async () => {
+  const answer = await retryOnConflict(async () => {
     runs += 1
     throw twin
   })
@@ -127,7 +127,7 @@ test('a twin that breaks the key again and again is told that the other is under
 test.each([1, 2])('what fails otherwise at run %i is no twin, but a bug', async (last) => {
   const failures = [twin, new Error('a bug')].slice(2 - last)
 
-  const answer = orAgain(() => Promise.reject(failures.shift()))
+  const answer = retryOnConflict(() => Promise.reject(failures.shift()))
 
   await expect(answer).rejects.toThrow('a bug')
 })

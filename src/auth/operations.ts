@@ -1,5 +1,5 @@
-import { refusals } from '../errors.ts'
-import { NoBody, NoContent } from '../shapes.ts'
+import { problemResponses } from '../http/problem.ts'
+import { NoBody, NoContent } from '../schema/types.ts'
 import {
   AccessToken,
   Confirmation,
@@ -17,7 +17,7 @@ import {
   SignedIn,
   TokenId,
   User,
-} from './model.ts'
+} from './schema.ts'
 
 /* What each route takes and answers, and what it is called: checked, typed and documented in one. */
 
@@ -28,7 +28,7 @@ export const register = {
   body: Registration,
   response: {
     201: SignedIn,
-    ...refusals(
+    ...problemResponses(
       'registration-closed',
       'email-taken',
       'invalid-request',
@@ -43,14 +43,14 @@ export const login = {
   body: Credentials,
   response: {
     200: SignedIn,
-    ...refusals('invalid-credentials', 'invalid-request', 'too-many-attempts'),
+    ...problemResponses('invalid-credentials', 'invalid-request', 'too-many-attempts'),
   },
   detail: { operationId: 'login', summary: 'Sign in' },
 }
 
 export const oauthToken = {
   body: PasswordGrant,
-  response: { 200: AccessToken, 400: GrantError, ...refusals('too-many-attempts') },
+  response: { 200: AccessToken, 400: GrantError, ...problemResponses('too-many-attempts') },
   detail: {
     operationId: 'oauthToken',
     summary: 'Sign in by the OAuth 2 password form',
@@ -68,7 +68,7 @@ export const changeMe = {
   body: ProfileChanges,
   response: {
     200: User,
-    ...refusals('wrong-password', 'email-taken', 'invalid-request', 'too-many-attempts'),
+    ...problemResponses('wrong-password', 'email-taken', 'invalid-request', 'too-many-attempts'),
   },
   detail: {
     operationId: 'changeMe',
@@ -81,7 +81,7 @@ export const changePassword = {
   body: PasswordChange,
   response: {
     204: NoContent,
-    ...refusals('wrong-password', 'weak-password', 'too-many-attempts'),
+    ...problemResponses('wrong-password', 'weak-password', 'too-many-attempts'),
   },
   detail: {
     operationId: 'changePassword',
@@ -95,7 +95,7 @@ export const deleteMe = {
   body: Confirmation,
   response: {
     204: NoContent,
-    ...refusals('wrong-password', 'invalid-request', 'too-many-attempts'),
+    ...problemResponses('wrong-password', 'invalid-request', 'too-many-attempts'),
   },
   detail: {
     operationId: 'deleteMe',
@@ -121,7 +121,7 @@ export const endSessions = {
 export const endSession = {
   params: SessionId,
   body: NoBody,
-  response: { 204: NoContent, ...refusals('session-not-found') },
+  response: { 204: NoContent, ...problemResponses('session-not-found') },
   detail: { operationId: 'endSession', summary: 'End one of my sessions', ...ending },
 }
 
@@ -143,7 +143,7 @@ export const refresh = {
 
 export const createToken = {
   body: NewToken,
-  response: { 201: IssuedToken, ...refusals('invalid-request') },
+  response: { 201: IssuedToken, ...problemResponses('invalid-request') },
   detail: {
     operationId: 'createToken',
     summary: 'Make a personal access token',
@@ -161,6 +161,6 @@ export const listTokens = {
 export const endToken = {
   params: TokenId,
   body: NoBody,
-  response: { 204: NoContent, ...refusals('token-not-found') },
+  response: { 204: NoContent, ...problemResponses('token-not-found') },
   detail: { operationId: 'endToken', summary: 'End one of my tokens', ...ending },
 }

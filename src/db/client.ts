@@ -1,19 +1,19 @@
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
 import type { EmbeddedSettings } from './embedded.ts'
-import type { Standing } from './migrate.ts'
+import type { MigrationStatus } from './migrations.ts'
 import { openPostgres, type PostgresSettings } from './postgres.ts'
 
 /**
  * What a repository works with: Drizzle over postgres.js or PGlite. `transaction` is not for
  * use: on postgres.js it throws, since every statement may run on another connection.
  */
-export type Db = PgDatabase<PgQueryResultHKT> & { $client: Sender }
+export type Db = PgDatabase<PgQueryResultHKT> & { $client: StatementSender }
 
 /**
  * Sends a statement under a name of the driver's, and gives its rows as the driver reads them.
  * `isQuickRead`: it writes nothing and takes a millisecond or so, and others may run beside it on its connection.
  */
-export type Sender = {
+export type StatementSender = {
   arrays(text: string, values: unknown[], isQuickRead?: boolean): Promise<unknown[][]>
 }
 
@@ -27,7 +27,7 @@ export type Database = {
   /** Brings the schema up to date and names what it applied; `MigrationRefused` if it must not, `DatabaseUnavailable` if it cannot. */
   migrate(): Promise<string[]>
   /** Which migrations the schema has, for where somebody else migrates. */
-  standing(): Promise<Standing>
+  migrationStatus(): Promise<MigrationStatus>
   /** Lets running statements end (until their deadline), refuses waiting ones. */
   close(): Promise<void>
 }
@@ -38,13 +38,16 @@ export type PoolState = { max: number; used: number; waiting: number }
 export type DatabaseSettings = PostgresSettings | EmbeddedSettings
 
 /** Sees every statement sent; for tests. */
-export type Observe = (statement: string, params: unknown[]) => void
+export type StatementObserver = (statement: string, params: unknown[]) => void
 
 /**
  * Opens the database. With PostgreSQL nothing is connected yet, so that the process starts
  * while the database is down; nor is PGlite loaded, which would cost memory and a slower start.
  */
-export const connect = async (settings: DatabaseSettings, observe?: Observe): Promise<Database> =>
+export const openDatabase = async (
+  settings: DatabaseSettings,
+  observe?: StatementObserver,
+): Promise<Database> =>
   settings.kind === 'postgres'
     ? openPostgres(settings, observe)
     : (await import('./embedded.ts')).openEmbedded(settings, observe)

@@ -6,7 +6,7 @@ import { customType } from 'drizzle-orm/pg-core'
  * The driver's own text is rewritten without a `Date` between: formatting forty
  * of them a page was measurable.
  */
-export const moment = customType<{ data: string; driverData: string }>({
+export const timestamp = customType<{ data: string; driverData: string }>({
   dataType: () => 'timestamp (3) with time zone',
   fromDriver: (text) => {
     if (text !== lastRead) {
@@ -28,7 +28,7 @@ const endings: Record<number, string> = { 22: '.000Z', 24: '00Z', 25: '0Z' }
  * An array of texts. Drizzle's own loses backslashes where the driver gives the
  * array as PostgreSQL writes it (postgres.js without its type look-up does).
  */
-export const texts = customType<{ data: string[]; driverData: string | string[] }>({
+export const textArray = customType<{ data: string[]; driverData: string | string[] }>({
   dataType: () => 'text[]',
   fromDriver: (array) => (typeof array === 'string' ? elementsOf(array) : array),
 })

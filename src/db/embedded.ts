@@ -1,10 +1,10 @@
 import { type PGlite, type QueryOptions, types } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
-import type { Database, Observe } from './client.ts'
+import type { Database, StatementObserver } from './client.ts'
 import { DataDirectoryDamaged, takeDataDirectory } from './data-directory.ts'
 import { deadlineAfter } from './deadline.ts'
-import { reading } from './faults.ts'
-import { applyMigrations, type SendInTransaction, standingOf } from './migrate.ts'
+import { runRead } from './faults.ts'
+import { applyMigrations, readMigrationStatus, type SendInTransaction } from './migrations.ts'
 import { allowance } from './patience.ts'
 import { openPGlite, template } from './template.ts'
 import { turns } from './turns.ts'
@@ -30,7 +30,7 @@ const firstAnalyzeMs = 60_000
 /** PGlite in this process, one statement at a time; `DataDirectoryInUse` where another process has it. */
 export const openEmbedded = async (
   { dataDir, timeoutMs }: EmbeddedSettings,
-  observe?: Observe,
+  observe?: StatementObserver,
 ): Promise<Database> => {
   const directory = dataDir === undefined ? undefined : await takeDataDirectory(dataDir)
   const release = async () => directory?.release()
@@ -75,10 +75,10 @@ export const openEmbedded = async (
     kind: 'embedded',
     pool: state,
     ping: async () => {
-      await reading(() => client.query('select 1'))
+      await runRead(() => client.query('select 1'))
     },
     migrate: () => migrate(pglite),
-    standing: () => standingOf(sendBy(pglite)),
+    migrationStatus: () => readMigrationStatus(sendBy(pglite)),
     close: async () => {
       refuseAll()
       await pglite.close()

@@ -32,18 +32,18 @@ const refused =
   /^(53...|58...|57014|57P03|55P03|25006|28...|3D000|55000|(CERT|UNABLE|SELF_SIGNED|DEPTH)_\w+)$/
 
 /** Runs a read: once more when the connection was lost, since a read can be repeated. */
-export const reading = <Result>(run: () => PromiseLike<Result>): Promise<Result> =>
+export const runRead = <Result>(run: () => PromiseLike<Result>): Promise<Result> =>
   onceMoreAfter(lost, run)
 
 /**
  * Runs a write: once more after a deadlock only. A write whose connection was
  * lost may have been committed, so it is never sent twice.
  */
-export const writing = <Result>(run: () => PromiseLike<Result>): Promise<Result> =>
+export const runWrite = <Result>(run: () => PromiseLike<Result>): Promise<Result> =>
   onceMoreAfter(undone, run)
 
 /** Whether a statement broke this unique or foreign key constraint; both drivers' shapes. */
-export const violates = (error: unknown, constraint: string): boolean =>
+export const violatesConstraint = (error: unknown, constraint: string): boolean =>
   causes(error).some(
     (cause) =>
       (cause.code === '23505' || cause.code === '23503') &&
@@ -51,7 +51,7 @@ export const violates = (error: unknown, constraint: string): boolean =>
   )
 
 /** What to throw for an error of a driver: itself if it is a bug, without its SQL if it is not. */
-export const translated = (error: unknown): unknown => {
+export const toDatabaseError = (error: unknown): unknown => {
   const own = causes(error).find((cause) => cause instanceof DatabaseUnavailable)
   const code = codeOf(error)
   if (own) return own
@@ -65,12 +65,12 @@ const onceMoreAfter = async <Result>(kind: RegExp, run: () => PromiseLike<Result
   try {
     return await send(run)
   } catch (error) {
-    if (!kind.test(codeOf(error))) throw translated(error)
+    if (!kind.test(codeOf(error))) throw toDatabaseError(error)
   }
   try {
     return await send(run)
   } catch (error) {
-    throw translated(error)
+    throw toDatabaseError(error)
   }
 }
 

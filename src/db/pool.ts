@@ -87,7 +87,7 @@ const placesOf = (stock: Stock, max: number) => {
   /** `late`: what still runs on it; then the turn ends when it has been cut. */
   const release = (connection: Connection, isSound: boolean, late?: Running<unknown>) => {
     if (late !== undefined) return void cancel(connection, late).finally(leave)
-    if (isSound) stock.giveBack(connection)
+    if (isSound) stock.decrement(connection)
     else connection.destroy()
     leave()
   }

@@ -1,9 +1,9 @@
 import { drizzle } from 'drizzle-orm/postgres-js'
 import postgres, { type ParameterOrJSON, type Sql } from 'postgres'
 import { addressOf } from './address.ts'
-import type { Database, Observe } from './client.ts'
-import { DatabaseUnavailable, reading, translated } from './faults.ts'
-import { applyMigrations, standingOf } from './migrate.ts'
+import type { Database, StatementObserver } from './client.ts'
+import { DatabaseUnavailable, runRead, toDatabaseError } from './faults.ts'
+import { applyMigrations, readMigrationStatus } from './migrations.ts'
 import { allowance } from './patience.ts'
 import { poolOf } from './pool.ts'
 
@@ -27,7 +27,7 @@ const extended = { simple: false }
 const prepared = { ...extended, prepare: true }
 
 /** PostgreSQL by our own pool of postgres.js connections; nothing is connected yet. */
-export const openPostgres = (settings: PostgresSettings, observe?: Observe): Database => {
+export const openPostgres = (settings: PostgresSettings, observe?: StatementObserver): Database => {
   const { url, poolMax: max, timeoutMs, prepare } = settings
   // Never connects: Drizzle writes its parsers into it, and they are copied from there.
   const model = postgres({ max: 1 })
@@ -74,10 +74,11 @@ export const openPostgres = (settings: PostgresSettings, observe?: Observe): Dat
     kind: 'postgres',
     pool: pool.state,
     ping: async () => {
-      await reading(() => pool.run((sql) => sql.unsafe('select 1')))
+      await runRead(() => pool.run((sql) => sql.unsafe('select 1')))
     },
     migrate: () => migrate(settings.migrationUrl),
-    standing: () => reading(() => standingOf((text) => pool.run((sql) => sql.unsafe<Row[]>(text)))),
+    migrationStatus: () =>
+      runRead(() => readMigrationStatus((text) => pool.run((sql) => sql.unsafe<Row[]>(text)))),
     close: () => pool.close(),
   }
 }
@@ -107,7 +108,7 @@ const migrate = async (url: string) => {
     )
     return await Promise.race([applied, late.promise])
   } catch (error) {
-    throw translated(error)
+    throw toDatabaseError(error)
   } finally {
     clearTimeout(timer)
     await sql.end({ timeout: 1 })

@@ -7,13 +7,13 @@ import {
   integer,
   pgEnum,
   pgTable,
+  timestamp as pgTimestamp,
   primaryKey,
   text,
-  timestamp,
   unique,
   uuid,
 } from 'drizzle-orm/pg-core'
-import { moment, texts } from './columns.ts'
+import { textArray, timestamp } from './columns.ts'
 
 export const priority = pgEnum('priority', ['low', 'normal', 'high', 'urgent'])
 export const sessionKind = pgEnum('session_kind', ['sign-in', 'personal'])
@@ -31,9 +31,9 @@ export const users = pgTable(
     email: text(),
     password_hash: text(),
     name: text(),
-    created_at: moment().notNull(),
+    created_at: timestamp().notNull(),
     /** Since when the operator lets nobody sign in; what the account has, stays. */
-    disabled_at: moment(),
+    disabled_at: timestamp(),
   },
   (user) => [
     unique('users_email').on(user.email),
@@ -82,9 +82,9 @@ export const sessions = pgTable(
     kind: sessionKind().notNull(),
     name: text(),
     scope: text().notNull(),
-    created_at: moment().notNull(),
-    expires_at: moment().notNull(),
-    last_seen_at: moment().notNull(),
+    created_at: timestamp().notNull(),
+    expires_at: timestamp().notNull(),
+    last_seen_at: timestamp().notNull(),
   },
   (session) => [primaryKey({ columns: [session.user_id, session.id] })],
 )
@@ -100,14 +100,14 @@ export const tasks = pgTable(
     title: text().notNull(),
     description: text(),
     completed: boolean().notNull().default(false),
-    completed_at: moment(),
+    completed_at: timestamp(),
     priority: priority().notNull().default('normal'),
-    due_at: moment(),
-    tags: texts().notNull().default(sql`'{}'`),
+    due_at: timestamp(),
+    tags: textArray().notNull().default(sql`'{}'`),
     version: integer().notNull().default(1),
-    created_at: moment().notNull(),
-    updated_at: moment().notNull(),
-    deleted_at: moment(),
+    created_at: timestamp().notNull(),
+    updated_at: timestamp().notNull(),
+    deleted_at: timestamp(),
     /** The number in `user_changes` of the write that left the row as it is. */
     change: bigint({ mode: 'number' }).notNull(),
   },
@@ -145,8 +145,8 @@ export const taskTombstones = pgTable(
   {
     user_id: ownerId(),
     id: uuid().notNull(),
-    deleted_at: moment().notNull(),
-    erased_at: moment().notNull(),
+    deleted_at: timestamp().notNull(),
+    erased_at: timestamp().notNull(),
     change: bigint({ mode: 'number' }).notNull(),
   },
   (tombstone) => [
@@ -167,7 +167,7 @@ export const idempotencyKeys = pgTable(
     fingerprint: text().notNull(),
     body: text().notNull(),
     etag: text(),
-    expires_at: moment().notNull(),
+    expires_at: timestamp().notNull(),
   },
   (kept) => [primaryKey({ columns: [kept.user_id, kept.route, kept.key] })],
 )
@@ -182,7 +182,7 @@ export const counters = pgTable(
   {
     key: text().primaryKey(),
     count: bigint({ mode: 'number' }).notNull(),
-    resets_at: timestamp({ withTimezone: true }).notNull(),
+    resets_at: pgTimestamp({ withTimezone: true }).notNull(),
   },
   (counter) => [index('counters_by_resets_at').on(counter.resets_at)],
 )

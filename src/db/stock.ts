@@ -45,7 +45,7 @@ export const stockOf = (settings: StockSettings) => {
       }
     },
 
-    giveBack(connection: Connection) {
+    decrement(connection: Connection) {
       if (connection.closed) connection.destroy()
       else idle.push(connection)
     },

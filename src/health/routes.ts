@@ -1,5 +1,5 @@
 import { Elysia, t } from 'elysia'
-import { Problem, refuse } from '../errors.ts'
+import { Problem, throwProblem } from '../http/problem.ts'
 
 type Needs = {
   /**
@@ -24,7 +24,7 @@ export const healthRoutes = ({ isReady }: Needs) =>
       async () =>
         (await isReady())
           ? { status: 'ok' as const }
-          : refuse('unavailable', { headers: { 'retry-after': '1' } }),
+          : throwProblem('unavailable', { headers: { 'retry-after': '1' } }),
       {
         response: { 200: Status, 503: Problem },
         detail: {

@@ -10,17 +10,17 @@ type TrustProxy = 'none' | 'fly' | 'railway' | number
  * A header is believed only if `trustProxy` names who writes it, and only if it holds
  * exactly an address; whatever else it holds, the socket's peer counts.
  */
-export const clientAddress =
+export const createClientAddress =
   (trustProxy: TrustProxy) =>
   (request: Request, peer: string | undefined): string =>
-    keyOf(saidBy(trustProxy, request.headers)) ?? keyOf(peer) ?? 'unknown'
+    toAddressKey(forwardedAddress(trustProxy, request.headers)) ?? toAddressKey(peer) ?? 'unknown'
 
 /**
  * Fly's proxy writes `Fly-Client-IP` itself. Railway's edge overwrites `X-Real-IP` with
  * the client's address, also behind Cloudflare; its `X-Forwarded-For` ends with an
  * address of the edge that changes from request to request, so hops are of no use there.
  */
-const saidBy = (trustProxy: TrustProxy, headers: Headers) => {
+const forwardedAddress = (trustProxy: TrustProxy, headers: Headers) => {
   if (trustProxy === 'none') return undefined
   if (trustProxy === 'fly') return headers.get('fly-client-ip')
   if (trustProxy === 'railway') return headers.get('x-real-ip')
@@ -29,7 +29,7 @@ const saidBy = (trustProxy: TrustProxy, headers: Headers) => {
   return headers.get('x-forwarded-for')?.split(',').at(-trustProxy)
 }
 
-const keyOf = (text: string | null | undefined) => {
+const toAddressKey = (text: string | null | undefined) => {
   if (!text) return undefined
   const address = bare(text)
   if (isIP(address) === 4) return address

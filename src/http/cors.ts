@@ -5,7 +5,7 @@
  * every OPTIONS ahead of the door, unknown paths too. Tokens travel in a header, never in a
  * cookie, so credentials are not allowed to anybody.
  */
-export const cors = (origins: readonly string[]) => {
+export const createCors = (origins: readonly string[]) => {
   const varies = origins.length > 0 ? { vary: 'Origin' } : {}
 
   return (request: Request, allow: string | undefined): Record<string, string> => {

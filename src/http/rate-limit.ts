@@ -1,15 +1,20 @@
 import { Elysia } from 'elysia'
 import { type Context, rateLimit as plugin } from 'elysia-rate-limit'
-import type { Count, Counters } from '../counters/counters.ts'
-import { Refusal } from '../errors.ts'
-import type { Log } from './log.ts'
-import type { Visit, Visits } from './visits.ts'
+import type { Count, RateLimitCounters } from '../rate-limit/store.ts'
+import type { Log } from './access-log.ts'
+import { ProblemError } from './problem.ts'
+import type { RequestContext, RequestContexts } from './request-context.ts'
 
 type Settings = { limit: number; windowSeconds: number }
-type Needs = { settings: Settings; counters: Counters; visits: Visits; log: Log }
+type Needs = {
+  settings: Settings
+  rateLimitStore: RateLimitCounters
+  contexts: RequestContexts
+  log: Log
+}
 
 /** How often a window a session may end sessions, log out and change its password. */
-const endingsMax = 20
+const revocationsMax = 20
 
 /**
  * 100 requests an hour for each user, over all of their tokens; before sign-in,
@@ -23,12 +28,12 @@ const endingsMax = 20
  * what was refused before. The plugin's own `onError` is left out: depending
  * on the order of registration it counts some refusals twice and others never.
  */
-export const rateLimit = ({ settings, counters, visits, log }: Needs) => {
+export const createRateLimit = ({ settings, rateLimitStore, contexts, log }: Needs) => {
   const windowMs = settings.windowSeconds * 1000
-  const limitOf = (key: string) => (key.startsWith('endings:') ? endingsMax : settings.limit)
+  const limitOf = (key: string) => (key.startsWith('endings:') ? revocationsMax : settings.limit)
 
   /** The fields that the plugin writes of what it has counted, and the draft's. */
-  const standing = (key: string, { count, resetsAt }: Count) => {
+  const rateLimitHeaders = (key: string, { count, resetsAt }: Count) => {
     const limit = limitOf(key)
     const headers = {
       'RateLimit-Limit': String(limit),
@@ -40,12 +45,12 @@ export const rateLimit = ({ settings, counters, visits, log }: Needs) => {
 
   const add = async (key: string) => {
     const limit = limitOf(key)
-    const added = await counters.add(key, windowMs, limit)
+    const added = await rateLimitStore.add(key, windowMs, limit)
     if (added.count === limit + 1) log.warn('limit reached', named(key))
     if (added.count > limit) {
-      const headers = standing(key, added)
+      const headers = rateLimitHeaders(key, added)
       const retryAfter = String(Math.max(1, Number(headers['RateLimit-Reset'])))
-      throw new Refusal('rate-limited', { headers: { ...headers, 'retry-after': retryAfter } })
+      throw new ProblemError('rate-limited', { headers: { ...headers, 'retry-after': retryAfter } })
     }
     return added
   }
@@ -56,18 +61,18 @@ export const rateLimit = ({ settings, counters, visits, log }: Needs) => {
       const { count, resetsAt } = await add(key)
       return { count, nextReset: new Date(resetsAt), start: resetsAt - windowMs }
     },
-    decrement: async (key) => counters.giveBack(key),
+    decrement: async (key) => rateLimitStore.decrement(key),
     reset: async () => {},
     kill: () => {},
   }
 
-  const counted = hookOf(
+  const counted = extractHook(
     plugin({
       duration: windowMs,
       max: limitOf,
       context,
-      skip: (request) => visits.of(request).budget === 'none',
-      generator: (request) => countedAs(visits.of(request)),
+      skip: (request) => contexts.of(request).budget === 'none',
+      generator: (request) => rateLimitKey(contexts.of(request)),
     }),
   )
 
@@ -75,9 +80,9 @@ export const rateLimit = ({ settings, counters, visits, log }: Needs) => {
     { as: 'global' },
     async ({ set, request }) => {
       await counted({ set, request })
-      const { countedAs } = visits.of(request)
-      if (countedAs !== undefined)
-        Object.assign(set.headers, draftHeaders(countedAs, set.headers, settings.windowSeconds))
+      const { rateLimitKey } = contexts.of(request)
+      if (rateLimitKey !== undefined)
+        Object.assign(set.headers, draftHeaders(rateLimitKey, set.headers, settings.windowSeconds))
     },
   )
 
@@ -85,22 +90,23 @@ export const rateLimit = ({ settings, counters, visits, log }: Needs) => {
     counting,
 
     /** Counts what the plugin has not, and gives the headers that say so; throws where that is one too many. */
-    count: async (visit: Visit): Promise<Record<string, string>> => {
-      if (visit.budget === 'none' || visit.countedAs !== undefined) return {}
-      const key = countedAs(visit)
-      return standing(key, await add(key))
+    count: async (requestContext: RequestContext): Promise<Record<string, string>> => {
+      if (requestContext.budget === 'none' || requestContext.rateLimitKey !== undefined) return {}
+      const key = rateLimitKey(requestContext)
+      return rateLimitHeaders(key, await add(key))
     },
 
     /** The token turned out to be of a dead session: its user is not to pay, and the next count is the address's. */
-    giveBack: async (visit: Visit): Promise<void> => {
-      if (visit.countedAs !== undefined) await counters.giveBack(visit.countedAs)
-      visit.countedAs = undefined
-      visit.caller = undefined
+    decrement: async (requestContext: RequestContext): Promise<void> => {
+      if (requestContext.rateLimitKey !== undefined)
+        await rateLimitStore.decrement(requestContext.rateLimitKey)
+      requestContext.rateLimitKey = undefined
+      requestContext.principal = undefined
     },
   }
 }
 
-export type RateLimit = ReturnType<typeof rateLimit>
+export type RateLimit = ReturnType<typeof createRateLimit>
 
 /** An address is nobody's business in a log. */
 const named = (key: string) => {
@@ -109,12 +115,13 @@ const named = (key: string) => {
   return budget === 'user' ? { budget: 'api', user_id: whose } : { budget }
 }
 
-const countedAs = (visit: Visit): string => {
-  const { caller, budget, address } = visit
-  if (caller === undefined) visit.countedAs = `address:${address}`
+const rateLimitKey = (requestContext: RequestContext): string => {
+  const { principal, budget, address } = requestContext
+  if (principal === undefined) requestContext.rateLimitKey = `address:${address}`
   else
-    visit.countedAs = budget === 'endings' ? `endings:${caller.sessionId}` : `user:${caller.userId}`
-  return visit.countedAs
+    requestContext.rateLimitKey =
+      budget === 'endings' ? `endings:${principal.sessionId}` : `user:${principal.userId}`
+  return requestContext.rateLimitKey
 }
 
 /** draft-ietf-httpapi-ratelimit-headers-10, from the older fields that the plugin has written. */
@@ -136,7 +143,7 @@ type Hook = (context: { set: { headers: object }; request: Request }) => unknown
  * The plugin's hook by itself. It takes its whole context, so that Elysia, where the plugin is used
  * as a plugin, parses the cookies and the query of each request for it.
  */
-const hookOf = (register: ReturnType<typeof plugin>): Hook => {
+const extractHook = (register: ReturnType<typeof plugin>): Hook => {
   const [hook] = register(new Elysia()).event.beforeHandle ?? []
   if (hook === undefined) throw new Error('elysia-rate-limit no longer counts before the handler')
   return (context) => hook.fn(context as Parameters<typeof hook.fn>[0])

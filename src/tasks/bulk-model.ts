@@ -1,7 +1,16 @@
 import { type Static, t } from 'elysia'
-import { AnyFormat, Flag, Id, Instant, OneOf, Text } from '../shapes.ts'
+import { BooleanParam, Enum, FileBody, Id, Text, Timestamp } from '../schema/types.ts'
 import * as examples from './examples.ts'
-import { closed, NewTask, optional, paging, Task, TaskChanges, Title, Version } from './model.ts'
+import {
+  closed,
+  NewTask,
+  optional,
+  paging,
+  Task,
+  TaskChanges,
+  Title,
+  Version,
+} from './task/schema.ts'
 
 export const ChangesQuery = t.Object(
   {
@@ -19,7 +28,7 @@ export const ChangesQuery = t.Object(
 )
 const Upsert = t.Object({ op: t.Literal('upsert'), task: Task }, { ...closed, $id: 'Upsert' })
 const Removal = t.Object(
-  { op: t.Literal('delete'), id: Id(), deleted_at: Instant({}) },
+  { op: t.Literal('delete'), id: Id(), deleted_at: Timestamp({}) },
   { ...closed, $id: 'Removal' },
 )
 export const Change = t.Union([Upsert, Removal])
@@ -81,8 +90,8 @@ export const ImportedTask = t.Object(
     title: Title,
     ...optional,
     completed: t.Optional(t.Boolean()),
-    completed_at: t.Optional(Instant({ nullable: true })),
-    created_at: t.Optional(Instant({})),
+    completed_at: t.Optional(Timestamp({ nullable: true })),
+    created_at: t.Optional(Timestamp({})),
     id: ignored,
     user_id: ignored,
     version: ignored,
@@ -90,14 +99,14 @@ export const ImportedTask = t.Object(
   },
   { ...closed, $id: 'ImportedTask' },
 )
-export const Import = AnyFormat(
+export const Import = FileBody(
   t.Object(
     { tasks: t.Array(ImportedTask) },
     { ...closed, $id: 'Import', examples: [examples.imports['application/json']] },
   ),
 )
 export const ImportQuery = t.Object(
-  { dry_run: t.Optional(Flag({ description: 'Only check', examples: [true] })) },
+  { dry_run: t.Optional(BooleanParam({ description: 'Only check', examples: [true] })) },
   closed,
 )
 export const Imported = t.Union([
@@ -112,7 +121,7 @@ export const Export = t.Union([
 export const ExportQuery = t.Object(
   {
     format: t.Optional(
-      OneOf(['json', 'ndjson', 'csv', 'ics'], {
+      Enum(['json', 'ndjson', 'csv', 'ics'], {
         description: 'Goes before `Accept`; JSON without either',
         examples: ['csv'],
       }),

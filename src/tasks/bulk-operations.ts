@@ -1,5 +1,6 @@
-import { Answer } from '../answer.ts'
-import { refusals } from '../errors.ts'
+import { idempotencyProblems } from '../http/idempotency.ts'
+import { problemResponses } from '../http/problem.ts'
+import { ResponseBody } from '../schema/response.ts'
 import {
   Batch,
   BatchDone,
@@ -12,8 +13,7 @@ import {
   ImportQuery,
 } from './bulk-model.ts'
 import * as examples from './examples.ts'
-import { formats } from './export.ts'
-import { unlessOnce } from './idempotency.ts'
+import { formats } from './transfer/export.ts'
 
 /* What each route of many tasks takes and answers: checked, typed and documented in one. */
 
@@ -22,8 +22,8 @@ const tags = ['Many at once']
 export const batch = {
   body: Batch,
   response: {
-    200: Answer(BatchDone),
-    ...refusals('task-not-found', 'version-mismatch', ...unlessOnce),
+    200: ResponseBody(BatchDone),
+    ...problemResponses('task-not-found', 'version-mismatch', ...idempotencyProblems),
   },
   detail: {
     tags,
@@ -40,8 +40,8 @@ export const batch = {
 export const changes = {
   query: ChangesQuery,
   response: {
-    200: Answer(ChangesPage),
-    ...refusals('malformed-request', 'sync-expired', 'invalid-request'),
+    200: ResponseBody(ChangesPage),
+    ...problemResponses('malformed-request', 'sync-expired', 'invalid-request'),
   },
   detail: {
     tags,
@@ -55,7 +55,7 @@ export const changes = {
 
 export const exportAll = {
   query: ExportQuery,
-  response: { 200: Export, ...refusals('invalid-request') },
+  response: { 200: Export, ...problemResponses('invalid-request') },
   detail: {
     tags,
     operationId: 'exportTasks',
@@ -81,7 +81,7 @@ export const importAll = {
   body: Import,
   response: {
     200: Imported,
-    ...refusals('malformed-request', 'body-too-large', ...unlessOnce),
+    ...problemResponses('malformed-request', 'body-too-large', ...idempotencyProblems),
   },
   detail: {
     tags,

@@ -1,23 +1,23 @@
 import { Elysia } from 'elysia'
-import { alive, type SignedIn } from '../auth/guard.ts'
-import { later, now } from '../db/now.ts'
-import { refuse } from '../errors.ts'
-import { runBatch } from './batch.ts'
-import type { BatchOf } from './batch-repository.ts'
+import { addSeconds, now } from '../db/clock.ts'
+import { type Authenticated, requireSession } from '../http/authenticated.ts'
+import type { CursorCodec } from '../http/cursor-codec.ts'
+import { parseIdempotencyKey, replayResponse } from '../http/idempotency.ts'
+import { throwProblem } from '../http/problem.ts'
+import { runBatch } from './batch/operations.ts'
+import type { BatchRepository } from './batch/repository.ts'
 import * as operations from './bulk-operations.ts'
-import type { ChangesOf, Progress } from './changes-repository.ts'
-import { exported, exportRows, formatOf } from './export.ts'
-import { onceOf, replayed } from './idempotency.ts'
-import { rowsOf } from './import.ts'
-import type { Seals } from './seals.ts'
-import type { TransfersOf } from './transfer-repository.ts'
+import type { ChangesRepository, Progress } from './changes/repository.ts'
+import { exportResponse, exportRows, negotiateFormat } from './transfer/export.ts'
+import { toImportRows } from './transfer/import.ts'
+import type { TransferRepository } from './transfer/repository.ts'
 
 type Needs = {
-  batchOf: BatchOf
-  changesOf: ChangesOf
-  transfersOf: TransfersOf
-  seals: Seals
-  signedIn: SignedIn
+  batchRepository: BatchRepository
+  changesRepository: ChangesRepository
+  transferRepository: TransferRepository
+  cursorCodec: CursorCodec
+  authenticated: Authenticated
   trashDays: number
   importRowsMax: number
 }
@@ -27,35 +27,44 @@ type Token = Progress & { at: string }
 
 /** Many tasks at once. */
 export const bulkRoutes = (needs: Needs) => {
-  const { batchOf, changesOf, transfersOf, seals, signedIn, trashDays } = needs
+  const {
+    batchRepository,
+    changesRepository,
+    transferRepository,
+    cursorCodec,
+    authenticated,
+    trashDays,
+  } = needs
 
-  const progress = (since: string, bound: string): Token => {
-    const token = seals.open<Token>(since, bound) ?? refuse('malformed-request')
+  const progress = (since: string, binding: string): Token => {
+    const token = cursorCodec.decode<Token>(since, binding) ?? throwProblem('malformed-request')
     // What was erased since may have left no tombstone any more.
-    if (token.at < later(now(), -trashDays * 86_400)) refuse('sync-expired')
+    if (token.at < addSeconds(now(), -trashDays * 86_400)) throwProblem('sync-expired')
     return token
   }
 
   return new Elysia()
-    .use(signedIn)
+    .use(authenticated)
 
     .post(
       '/batch',
-      ({ caller, body, request, set }) =>
-        runBatch(batchOf(caller), body, onceOf(request, body), set),
+      ({ principal, body, request, set }) =>
+        runBatch(batchRepository(principal), body, parseIdempotencyKey(request, body), set),
       operations.batch,
     )
 
     .get(
       '/changes',
-      async ({ caller, query }) => {
-        const bound = JSON.stringify([caller.userId, 'changes'])
+      async ({ principal, query }) => {
+        const binding = JSON.stringify([principal.userId, 'changes'])
         const at = now()
-        const since = query.since === undefined ? undefined : progress(query.since, bound)
-        const found = alive(await changesOf(caller)(Number(query.limit ?? 50), since))
+        const since = query.since === undefined ? undefined : progress(query.since, binding)
+        const found = requireSession(
+          await changesRepository(principal)(Number(query.limit ?? 50), since),
+        )
         // As long as there is more, the copy has not seen everything since it last had.
         const seenAt = found.has_more ? (since?.at ?? at) : at
-        const next = seals.seal({ ...found.progress, at: seenAt }, bound)
+        const next = cursorCodec.encode({ ...found.progress, at: seenAt }, binding)
         return { changes: found.changes, next, has_more: found.has_more }
       },
       operations.changes,
@@ -63,30 +72,33 @@ export const bulkRoutes = (needs: Needs) => {
 
     .get(
       '/export',
-      async ({ caller, query, request }) => {
-        const transfers = transfersOf(caller)
+      async ({ principal, query, request }) => {
+        const transfers = transferRepository(principal)
         const read = (last?: string) => transfers.page(exportRows, last)
-        const name = formatOf(query.format, request.headers.get('accept'))
-        return exported(alive(await read()), read, name)
+        const name = negotiateFormat(query.format, request.headers.get('accept'))
+        return exportResponse(requireSession(await read()), read, name)
       },
       operations.exportAll,
     )
 
     .post(
       '/import',
-      async ({ caller, body, query, request, set }) => {
-        const rows = await rowsOf(body, needs.importRowsMax, now())
-        const transfers = transfersOf(caller)
+      async ({ principal, body, query, request, set }) => {
+        const rows = await toImportRows(body, needs.importRowsMax, now())
+        const transfers = transferRepository(principal)
         if (query.dry_run === 'true') {
-          alive(await transfers.page(0))
+          requireSession(await transfers.page(0))
           return { valid: rows.length }
         }
-        const once = onceOf(request, body)
-        const found = alive(await transfers.add(rows, once))
+        const idempotencyKey = parseIdempotencyKey(request, body)
+        const found = requireSession(await transfers.add(rows, idempotencyKey))
         if ('count' in found) return { imported: found.count }
-        if ('inFlight' in found) return refuse('idempotency-in-flight')
-        if (once === undefined) throw new Error('a kept answer to a request without a key')
-        return replayed(found.kept, once, set.headers) as { imported: number }
+        if ('inFlight' in found) return throwProblem('idempotency-in-flight')
+        if (idempotencyKey === undefined)
+          throw new Error('a kept answer to a request without a key')
+        return replayResponse(found.storedResponse, idempotencyKey, set.headers) as {
+          imported: number
+        }
       },
       operations.importAll,
     )

@@ -1,13 +1,13 @@
 import { expect, test } from 'bun:test'
-import { type Answer, rowsOf, service } from '../service.ts'
-import type { Random } from '../walks.ts'
-import { statements } from '../witness/log.ts'
+import type { Random } from '../support/browser-session.ts'
+import { statements } from '../support/recorded-statements/log.ts'
+import { type Answer, rowsOf, service } from '../support/service.ts'
 import { budget, eachCase } from './budget.ts'
 import { texts } from './corpus.ts'
 import { type Operation, readDocument } from './document.ts'
 import { bentBytes, bentJson, mediaTypes } from './mutations.ts'
-import { leaksIn, secretsOf, wrongsOf } from './oracle.ts'
-import { type Tally, tally } from './tally.ts'
+import { leaksIn, readJwtSecrets, wrongsOf } from './oracle.ts'
+import { type Totals, totals } from './totals.ts'
 
 const settings = {
   RATE_LIMIT: '1000000',
@@ -27,7 +27,7 @@ const settled = async ({ someone }: Awaited<ReturnType<typeof service>>) => {
   const { body: task } = await ada.call('POST', '/api/tasks', { title: 'one' })
   const { body: gone } = await ada.call('POST', '/api/tasks', { title: 'two' })
   await ada.call('DELETE', `/api/tasks/${gone.id}`)
-  return { ...ada, ids: [task.id, task.id, gone.id], secrets: await secretsOf(ada) }
+  return { ...ada, ids: [task.id, task.id, gone.id], secrets: await readJwtSecrets(ada) }
 }
 
 const here = await service(settings)
@@ -68,7 +68,7 @@ const asked = (
   `${method} ${path} ${JSON.stringify(headers)} ${typeof body === 'string' ? body : Buffer.from((body as Uint8Array) ?? '').toString('base64')}`
 
 const judge = (
-  count: Tally,
+  count: Totals,
   answer: Answer,
   ada: { secrets: string[] },
   what: string,
@@ -104,7 +104,7 @@ const formOf = (value: Record<string, unknown>) =>
   `${new URLSearchParams(Object.entries(value).map(([name, one]): [string, string] => [name, String(one).toWellFormed()]))}`
 
 test('what fits the document is never refused as not fitting', async () => {
-  const count = tally('bodies', 'bodies: as the document has them')
+  const count = totals('bodies', 'bodies: as the document has them')
   const person = people()
 
   await eachCase('fitting', budget(1500, 15_000), lanes, async (random, at, lane) => {
@@ -135,7 +135,7 @@ test('what fits the document is never refused as not fitting', async () => {
     if (answer.status === 401) await person(lane, true)
   })
 
-  count.holds()
+  count.matches()
 })
 
 /** What is kept is what was sent, character by character. */
@@ -151,7 +151,7 @@ const notVerbatim = ({ status, body }: Answer, value: unknown): string[] => {
 }
 
 test('no bent body is an error of ours, nor taken where the document forbids it', async () => {
-  const count = tally('bodies', 'bodies: bent')
+  const count = totals('bodies', 'bodies: bent')
   const person = people()
   const outsider = await here.someone()
   const before = await rowsOf(outsider.id)
@@ -187,7 +187,7 @@ test('no bent body is an error of ours, nor taken where the document forbids it'
     if (answer.status === 401) await person(lane, true)
   })
 
-  count.holds()
+  count.matches()
   expect(await rowsOf(outsider.id)).toEqual(before)
 })
 
@@ -267,7 +267,7 @@ const csvOf = (random: Random): string => {
 }
 
 test('no query or header is an error of ours, nor taken where the document has none', async () => {
-  const count = tally('bodies', 'queries and headers: bent')
+  const count = totals('bodies', 'queries and headers: bent')
   const person = people()
 
   await eachCase('queries', budget(2000, 30_000), lanes, async (random, at, lane) => {
@@ -318,7 +318,7 @@ test('no query or header is an error of ours, nor taken where the document has n
     if (answer.status === 401 || answer.status === 429) await person(lane, true)
   })
 
-  count.holds()
+  count.matches()
 })
 
 const headersOf = (random: Random, { headers }: Operation): Record<string, string> => {

@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
-import { type Answer, faceless, service } from '../service.ts'
+import { type Answer, faceless, service } from '../support/service.ts'
 import { budget, eachCase, isLarge } from './budget.ts'
 import { leaksIn, wrongsOf } from './oracle.ts'
-import { notes, tally } from './tally.ts'
+import { notes, totals } from './totals.ts'
 import { listening } from './wire.ts'
 
 const unlimited = {
@@ -13,7 +13,7 @@ const unlimited = {
 }
 
 test('of 1 000 sign-ins at once those that are let in are answered, the rest is 503, and tasks are served', async () => {
-  const count = tally('credentials', 'credentials: 1 000 sign-ins at once')
+  const count = totals('credentials', 'credentials: 1 000 sign-ins at once')
   const here = await service({ ...unlimited, BCRYPT_COST: isLarge ? '12' : '9' })
   const { origin, stop } = listening(here)
   const ada = await here.someone()
@@ -65,11 +65,11 @@ test('of 1 000 sign-ins at once those that are let in are answered, the rest is 
   expect(admitted.length).toBeGreaterThanOrEqual(33)
   expect(admitted.length).toBeLessThan(900)
   expect(took.length).toBeGreaterThan(10)
-  count.holds()
+  count.matches()
 })
 
 test('whoever guesses gets one answer, whatever is wrong, and no e-mail tells more than another', async () => {
-  const count = tally('credentials', 'credentials: e-mails and passwords of any kind')
+  const count = totals('credentials', 'credentials: e-mails and passwords of any kind')
   const here = await service(unlimited)
   const people = await Promise.all([1, 2, 3].map(() => here.someone()))
   const gone = await here.someone()
@@ -125,7 +125,7 @@ test('whoever guesses gets one answer, whatever is wrong, and no e-mail tells mo
     else faces.add(JSON.stringify(faceless(answer)))
   })
 
-  count.holds()
+  count.matches()
   expect(faces.size).toBe(1)
   expect(signedIn).toBeGreaterThan(10)
 })

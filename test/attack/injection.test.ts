@@ -1,12 +1,12 @@
 import { expect, test } from 'bun:test'
-import { sentBy, service } from '../service.ts'
-import { randomOf } from '../walks.ts'
-import { statements } from '../witness/log.ts'
+import { randomOf } from '../support/browser-session.ts'
+import { statements } from '../support/recorded-statements/log.ts'
+import { sentBy, service } from '../support/service.ts'
 import { budget, isLarge, seed } from './budget.ts'
 import { texts } from './corpus.ts'
 import { type Operation, readDocument } from './document.ts'
-import { leaksIn, secretsOf, wrongsOf } from './oracle.ts'
-import { type Tally, tally } from './tally.ts'
+import { leaksIn, readJwtSecrets, wrongsOf } from './oracle.ts'
+import { type Totals, totals } from './totals.ts'
 
 const here = await service({
   RATE_LIMIT: '1000000',
@@ -50,7 +50,7 @@ const placesOf = (schema: Json, text: string): Json[] => {
 }
 
 const judged = async (
-  count: Tally,
+  count: Totals,
   secrets: readonly string[],
   what: string,
   ask: () => ReturnType<typeof here.call>,
@@ -66,9 +66,9 @@ const judged = async (
 }
 
 test('text of a request is never part of a statement, and is kept as it is or refused', async () => {
-  const count = tally('injection', 'injection: each text in each place of each body')
+  const count = totals('injection', 'injection: each text in each place of each body')
   let ada = await here.someone()
-  let secrets = await secretsOf(ada)
+  let secrets = await readJwtSecrets(ada)
   const operations = document.operations.filter(({ bodies }) => bodies.length > 0)
 
   for (const operation of operations)
@@ -79,7 +79,7 @@ test('text of a request is never part of a statement, and is kept as it is or re
         operation.id === 'changeMe'
       ) {
         ada = await here.someone()
-        secrets = await secretsOf(ada)
+        secrets = await readJwtSecrets(ada)
       }
       const { body: task } = await ada.call('POST', '/api/tasks', { title: 'x' })
       for (const body of bodiesOf(operation, text)) {
@@ -94,7 +94,7 @@ test('text of a request is never part of a statement, and is kept as it is or re
       }
     }
 
-  count.holds()
+  count.matches()
 })
 
 const bodiesOf = ({ bodies: [media] }: Operation, text: string): string[] => {
@@ -119,9 +119,9 @@ const verbatim = (answered: Json, text: string, sent: string): boolean => {
 }
 
 test('text in an id, a query or a header is never part of a statement', async () => {
-  const count = tally('injection', 'injection: each text in ids, queries, headers')
+  const count = totals('injection', 'injection: each text in ids, queries, headers')
   const ada = await here.someone()
-  const secrets = await secretsOf(ada)
+  const secrets = await readJwtSecrets(ada)
 
   for (const operation of document.operations)
     for (const text of some(operation.path)) {
@@ -151,11 +151,11 @@ test('text in an id, a query or a header is never part of a statement', async ()
         )
     }
 
-  count.holds()
+  count.matches()
 })
 
 test('a search finds its text literally, whatever it means to LIKE or to SQL', async () => {
-  const count = tally('injection', 'injection: each text searched for among all')
+  const count = totals('injection', 'injection: each text searched for among all')
   const ada = await here.someone()
   // Where lower case is not what it seems, a database and JavaScript differ.
   const titles = [...new Set(texts)].filter(
@@ -179,7 +179,7 @@ test('a search finds its text literally, whatever it means to LIKE or to SQL', a
       )
   }
 
-  count.holds()
+  count.matches()
 })
 
 test('an ordinary request shows up in the witness: statements are seen at all', async () => {

@@ -1,14 +1,14 @@
 import { expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
 import { idempotencyKeys, taskTombstones } from '../../src/db/schema.ts'
-import { closedRoutes } from '../requests.ts'
-import { type Answer, database, faceless, rowsOf, service } from '../service.ts'
-import type { Random } from '../walks.ts'
-import { statements } from '../witness/log.ts'
+import type { Random } from '../support/browser-session.ts'
+import { statements } from '../support/recorded-statements/log.ts'
+import { closedRoutes } from '../support/requests.ts'
+import { type Answer, database, faceless, rowsOf, service } from '../support/service.ts'
 import { budget, eachCase } from './budget.ts'
 import { type Operation, readDocument } from './document.ts'
-import { leaksIn, secretsOf, wrongsOf } from './oracle.ts'
-import { tally } from './tally.ts'
+import { leaksIn, readJwtSecrets, wrongsOf } from './oracle.ts'
+import { totals } from './totals.ts'
 
 const here = await service({
   RATE_LIMIT: '1000000',
@@ -63,7 +63,7 @@ const victim = async () => {
     texts,
     sealed: [list.next_cursor, trash.next_cursor, changes.next] as string[],
     tokens: [bob.token, personal.access_token] as string[],
-    canaries: [...texts, bob.email, personal.access_token, ...(await secretsOf(bob))].filter(
+    canaries: [...texts, bob.email, personal.access_token, ...(await readJwtSecrets(bob))].filter(
       (text) => text !== bob.password,
     ),
   }
@@ -158,7 +158,7 @@ test('nothing that is somebody else’s is reached by any route, verb or place o
   const bob = await victim()
   const before = await everythingOf(bob.id)
   const routes = closedRoutes(here.app)
-  const count = tally('isolation', 'isolation: A’s token × what is B’s')
+  const count = totals('isolation', 'isolation: A’s token × what is B’s')
   const operationOf = new Map<string, Operation>(
     document.operations.map((one) => [`${one.method} ${one.path}`, one]),
   )
@@ -225,7 +225,7 @@ test('nothing that is somebody else’s is reached by any route, verb or place o
     if (answer.status === 401 || answer.status === 429) ada.used = 1000
   })
 
-  count.holds()
+  count.matches()
   expect(await everythingOf(bob.id)).toEqual(before)
   expect((await bob.call('GET', '/api/tasks')).body.tasks).toHaveLength(2)
 })

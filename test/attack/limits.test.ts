@@ -1,10 +1,10 @@
 import { afterEach, expect, test } from 'bun:test'
-import { claimsOf, signed } from '../forge.ts'
-import { type Answer, pass, realTime, service, at as setTime } from '../service.ts'
-import type { Random } from '../walks.ts'
+import type { Random } from '../support/browser-session.ts'
+import { claimsOf, signed } from '../support/forge.ts'
+import { type Answer, pass, realTime, service, at as setTime } from '../support/service.ts'
 import { budget, eachCase } from './budget.ts'
 import { leaksIn, wrongsOf } from './oracle.ts'
-import { tally } from './tally.ts'
+import { totals } from './totals.ts'
 
 afterEach(realTime)
 
@@ -24,7 +24,7 @@ const windows = (limit: number) => {
   return {
     /** What is left after one more; below zero it is one too many. */
     take: (key: string) => limit - ++of(key).count,
-    giveBack: (key: string) => void of(key).count--,
+    decrement: (key: string) => void of(key).count--,
     forget: (key: string) => void open.delete(key),
   }
 }
@@ -104,7 +104,7 @@ test('each answer is counted once, against whom it is due, as a model of the con
   const settings = { RATE_LIMIT: String(limit), RATE_WINDOW_SECONDS: String(windowSeconds) }
   const here = await service(settings)
   const elsewhere = await service({ RATE_LIMIT: '100000' })
-  const count = tally('limits', 'limits: any requests, tokens, addresses, times')
+  const count = totals('limits', 'limits: any requests, tokens, addresses, times')
   const model = windows(limit)
   setTime(Date.now())
   const people = await Promise.all([1, 2, 3].map(() => elsewhere.someone()))
@@ -150,7 +150,7 @@ test('each answer is counted once, against whom it is due, as a model of the con
       count.wrong(`a stranger is let in: ${what}`, at)
   })
 
-  count.holds()
+  count.matches()
 })
 
 const expectedOf = (
@@ -163,7 +163,7 @@ const expectedOf = (
   const left = model.take(`user:${user}`)
   // Over the limit nobody looks whether the session still lives.
   if (!isDead || left < 0) return left
-  model.giveBack(`user:${user}`)
+  model.decrement(`user:${user}`)
   return model.take(`address:${address}`)
 }
 
@@ -178,7 +178,7 @@ test('guesses of passwords have budgets, as a model of the contract counts them'
     JWT_TTL_SECONDS: '2592000',
   })
   const { someone } = await service()
-  const count = tally('limits', 'limits: guesses of passwords, any accounts and addresses')
+  const count = totals('limits', 'limits: guesses of passwords, any accounts and addresses')
   const [address, anywhere, here] = [perAddress, perAccount, attempts].map(windows)
   if (!address || !anywhere || !here) throw new Error('three windows')
   setTime(Date.now())
@@ -217,7 +217,7 @@ test('guesses of passwords have budgets, as a model of the contract counts them'
     const isKnown = isIn && isRight && known !== undefined
     if (isKnown) {
       here.forget(`${email} ${from}`)
-      anywhere.giveBack(email)
+      anywhere.decrement(email)
       signedIn++
     }
     const wanted = isKnown ? 200 : !isIn ? 429 : isForm ? 400 : 401
@@ -225,7 +225,7 @@ test('guesses of passwords have budgets, as a model of the contract counts them'
     if (wanted === 401) faces.add(faceOf(answer))
   })
 
-  count.holds()
+  count.matches()
   // Wrong, unknown and no e-mail at all look the same.
   expect(faces.size).toBe(1)
   expect(signedIn).toBeGreaterThan(20)
@@ -240,7 +240,7 @@ const faceOf = ({ status, headers, text }: Answer) =>
 
 test('whoever is over the limit stays there, however many others come by', async () => {
   const here = await service({ RATE_LIMIT: '3' })
-  const count = tally('limits', 'limits: a flood of addresses against who is over the limit')
+  const count = totals('limits', 'limits: a flood of addresses against who is over the limit')
   setTime(Date.now())
   const ask = async (peer: string) => {
     here.peer.address = peer
@@ -259,5 +259,5 @@ test('whoever is over the limit stays there, however many others come by', async
   })
 
   expect((await ask('192.0.2.200')).status).toBe(429)
-  count.holds()
+  count.matches()
 })

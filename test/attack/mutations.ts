@@ -1,4 +1,4 @@
-import type { Random } from '../walks.ts'
+import type { Random } from '../support/browser-session.ts'
 import { texts } from './corpus.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: whatever a client may send

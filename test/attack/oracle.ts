@@ -1,6 +1,6 @@
-import { catalogue } from '../../src/catalogue.ts'
-import type { Facts } from '../../src/http/log.ts'
-import { type Answer, rowsOf, type Someone } from '../service.ts'
+import type { LogFields } from '../../src/http/access-log.ts'
+import { problemCatalogue } from '../../src/http/problem-catalogue.ts'
+import { type Answer, rowsOf, type Someone } from '../support/service.ts'
 
 type Expected = {
   /** What must be neither in an answer nor in the log. */
@@ -11,7 +11,7 @@ type Expected = {
   mayBeBusy?: boolean
 }
 
-const codes: Record<string, { status: number; title: string }> = catalogue
+const codes: Record<string, { status: number; title: string }> = problemCatalogue
 const members = new Set(['type', 'title', 'status', 'code', 'request_id', 'errors'])
 const grantErrors = new Set(['invalid_request', 'invalid_grant', 'unsupported_grant_type'])
 
@@ -67,7 +67,7 @@ const problemWrongs = ({ status, headers, text, body }: Answer, { isForm }: Expe
 }
 
 /** What the log says that it must not; empties it. */
-export const leaksIn = (log: Facts[], canaries: readonly string[]): string[] => {
+export const leaksIn = (log: LogFields[], canaries: readonly string[]): string[] => {
   const lines = log.splice(0).map((line) => JSON.stringify(line))
   return lines.flatMap((line) =>
     canaries
@@ -77,7 +77,7 @@ export const leaksIn = (log: Facts[], canaries: readonly string[]): string[] => 
 }
 
 /** What of a person nobody else is to see, and no log. */
-export const secretsOf = async ({ id, password, token }: Someone): Promise<string[]> => {
+export const readJwtSecrets = async ({ id, password, token }: Someone): Promise<string[]> => {
   const { users } = await rowsOf(id)
   return [password, token, ...users.flatMap(({ password_hash }) => password_hash ?? [])]
 }

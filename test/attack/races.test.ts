@@ -1,11 +1,11 @@
 import { expect, test } from 'bun:test'
-import { closedRoutes } from '../requests.ts'
-import { faceless, filled, rowsOf, service } from '../service.ts'
-import type { Random } from '../walks.ts'
-import { statements } from '../witness/log.ts'
+import type { Random } from '../support/browser-session.ts'
+import { statements } from '../support/recorded-statements/log.ts'
+import { closedRoutes } from '../support/requests.ts'
+import { faceless, filled, rowsOf, service } from '../support/service.ts'
 import { budget, eachCase } from './budget.ts'
 import { leaksIn, wrongsOf } from './oracle.ts'
-import { tally } from './tally.ts'
+import { totals } from './totals.ts'
 
 type Write = [method: string, path: string, body?: unknown, headers?: Record<string, string>]
 
@@ -35,7 +35,7 @@ test('of writes at once each that is accepted is one version, and no other happe
     await service({ RATE_LIMIT: '1000000' }),
     await service({ RATE_LIMIT: '1000000' }),
   ]
-  const count = tally('races', 'races: any writes of one task at once')
+  const count = totals('races', 'races: any writes of one task at once')
 
   await eachCase('writes', budget(80, 3000), 2, async (random, at) => {
     const ada = await here.someone()
@@ -65,7 +65,7 @@ test('of writes at once each that is accepted is one version, and no other happe
     if (new Set(versions).size < versions.length) count.wrong(`one version twice: ${what}`, at)
   })
 
-  count.holds()
+  count.matches()
 })
 
 test('nothing succeeds with a session once its end is answered, whoever ended it and how', async () => {
@@ -73,7 +73,7 @@ test('nothing succeeds with a session once its end is answered, whoever ended it
     await service({ RATE_LIMIT: '1000000' }),
     await service({ RATE_LIMIT: '1000000' }),
   ]
-  const count = tally('races', 'races: a session that ends in the middle of its use')
+  const count = totals('races', 'races: a session that ends in the middle of its use')
 
   await eachCase('endings', budget(40, 1500), 2, async (random, at) => {
     const ada = await here.someone()
@@ -117,12 +117,12 @@ test('nothing succeeds with a session once its end is answered, whoever ended it
     statements.length = 0
   })
 
-  count.holds()
+  count.matches()
 })
 
 test('what is deleted is what never was, under any route and body, until it is restored', async () => {
   const here = await service({ RATE_LIMIT: '1000000' })
-  const count = tally('races', 'soft delete: any request of a deleted id')
+  const count = totals('races', 'soft delete: any request of a deleted id')
   const ada = await here.someone()
   const { body: gone } = await ada.call('POST', '/api/tasks', { title: 'gone', tags: ['t'] })
   await ada.call('POST', '/api/tasks', { title: 'here', tags: ['t'] })
@@ -171,5 +171,5 @@ test('what is deleted is what never was, under any route and body, until it is r
   expect(after).toEqual(before)
   const restored = await ada.call('POST', `/api/tasks/${gone.id}/restore`)
   expect(restored.body).toMatchObject({ title: 'gone', tags: ['t'], version: 3 })
-  count.holds()
+  count.matches()
 })

@@ -1,9 +1,9 @@
 import { afterAll, expect, test } from 'bun:test'
-import { rowsOf, service } from '../service.ts'
-import type { Random } from '../walks.ts'
+import type { Random } from '../support/browser-session.ts'
+import { rowsOf, service } from '../support/service.ts'
 import { budget, eachCase } from './budget.ts'
 import { wrongsOf } from './oracle.ts'
-import { notes, tally } from './tally.ts'
+import { notes, totals } from './totals.ts'
 import { answersIn, held, isBare, listening, sendInTurn, sendRaw } from './wire.ts'
 
 const here = await service({ RATE_LIMIT: '1000000' })
@@ -205,7 +205,7 @@ const isEncoding = (line: string) =>
   !/^( |X: |Transfer-Encoding(;| chunked))/.test(line) && !/[\0]/.test(line.split(':')[0] ?? '')
 
 test('no request that is hidden in another is carried out, and each gets one answer at most', async () => {
-  const count = tally('sockets', 'sockets: one request hidden in another')
+  const count = totals('sockets', 'sockets: one request hidden in another')
   const ada = await here.someone()
   let numbered = 0
   const names = new Map<string, string>()
@@ -233,7 +233,7 @@ test('no request that is hidden in another is carried out, and each gets one ans
   const { tasks } = await rowsOf(ada.id)
   for (const { title } of tasks) count.wrong(`carried out: ${names.get(title)}`)
   notes.push(`smuggling: ${accepted.size} of ${variants.length} variants were read as one request`)
-  count.holds()
+  count.matches()
   expect((await fetch(`${origin}/health`)).status).toBe(200)
 })
 
@@ -269,7 +269,7 @@ const plainRequest = (token: string, random: Random, isLast: boolean) => {
 }
 
 test('requests of one connection are answered one by one, in order; those in one go so, or cut off', async () => {
-  const count = tally('sockets', 'sockets: many requests of one connection')
+  const count = totals('sockets', 'sockets: many requests of one connection')
   const ada = await here.someone()
   const wanted: string[] = []
   const told: string[] = []
@@ -314,7 +314,7 @@ test('requests of one connection are answered one by one, in order; those in one
 
   const kept = (await rowsOf(ada.id)).tasks.map(({ title }) => title)
   notes.push(`requests in one go: ${cutOff} of ${count.row.tried} connections were cut off`)
-  count.holds()
+  count.matches()
   expect(new Set(kept).size).toBe(kept.length)
   expect(kept.filter((title) => !wanted.includes(title))).toEqual([])
   expect(told.filter((title) => !kept.includes(title))).toEqual([])
@@ -471,7 +471,7 @@ const oddHead = (token: string, random: Random): string => {
 }
 
 test('an odd head gets one answer of ours, one of the parser’s, or none; and nothing happens', async () => {
-  const count = tally('sockets', 'sockets: odd methods, targets, hosts and headers')
+  const count = totals('sockets', 'sockets: odd methods, targets, hosts and headers')
   const ada = await here.someone()
   await ada.call('POST', '/api/tasks', { title: 'one' })
   const before = await rowsOf(ada.id)
@@ -495,12 +495,12 @@ test('an odd head gets one answer of ours, one of the parser’s, or none; and n
   })
 
   expect(await rowsOf(ada.id)).toEqual(before)
-  count.holds()
+  count.matches()
   expect((await fetch(`${origin}/health`)).status).toBe(200)
 })
 
 test('a body of 64 KiB and a byte is 413, and of 64 KiB is read, however it is sent', async () => {
-  const count = tally('sockets', 'sockets: bodies at the limit')
+  const count = totals('sockets', 'sockets: bodies at the limit')
   const ada = await here.someone()
   const bodyOf = (bytes: number) => `{"title":"x"}${' '.repeat(bytes - 13)}`
   const head = `POST /api/tasks HTTP/1.1\r\nHost: x\r\n${bearer(ada.token)}\r\n${json}\r\nConnection: close\r\n`
@@ -533,11 +533,11 @@ test('a body of 64 KiB and a byte is 413, and of 64 KiB is read, however it is s
     }
 
   expect((await rowsOf(ada.id)).tasks).toHaveLength(10)
-  count.holds()
+  count.matches()
 })
 
 test('1 000 slow senders hold nobody else up', async () => {
-  const count = tally('sockets', 'sockets: a normal client beside slow ones')
+  const count = totals('sockets', 'sockets: a normal client beside slow ones')
   const ada = await here.someone()
   const starts = [
     'GET /api/tasks HTTP/1.1\r\nHost: x\r\nX: ',
@@ -572,6 +572,6 @@ test('1 000 slow senders hold nobody else up', async () => {
   notes.push(`beside 1 000 slow senders: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms`)
   // Whoever waits for the slow ones waits until they are hung up on: for half a minute and more.
   if ((sorted.at(-1) ?? 0) > 20_000) count.wrong(`held up for ${sorted.at(-1)} ms`)
-  count.holds()
+  count.matches()
   expect((await rowsOf(ada.id)).tasks).toEqual([])
 })

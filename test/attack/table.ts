@@ -1,6 +1,6 @@
 import { afterAll } from 'bun:test'
 import { againAll, seed } from './budget.ts'
-import { notes, rows } from './tally.ts'
+import { notes, rows } from './totals.ts'
 
 /** Loaded ahead of the families: what it says at the end is of all of them. */
 const startedAtMs = performance.now()

@@ -1,12 +1,12 @@
 import { expect, test } from 'bun:test'
-import { claimsOf, head, signed } from '../forge.ts'
-import { closedRoutes } from '../requests.ts'
-import { filled, service } from '../service.ts'
-import type { Random } from '../walks.ts'
-import { statements } from '../witness/log.ts'
+import type { Random } from '../support/browser-session.ts'
+import { claimsOf, head, signed } from '../support/forge.ts'
+import { statements } from '../support/recorded-statements/log.ts'
+import { closedRoutes } from '../support/requests.ts'
+import { filled, service } from '../support/service.ts'
 import { budget, eachCase } from './budget.ts'
 import { leaksIn, wrongsOf } from './oracle.ts'
-import { tally } from './tally.ts'
+import { totals } from './totals.ts'
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ ,"\t%é\u00a0'
 
@@ -113,7 +113,7 @@ test('no bent token is taken on any route, nor costs a statement', async () => {
   const tokens = [...people.map(({ token }) => token), made?.body.access_token as string]
   const known = new Set(tokens)
   const routes = targets(app)
-  const count = tally('tokens', 'tokens: bent texts and bits')
+  const count = totals('tokens', 'tokens: bent texts and bits')
 
   await eachCase('bent', budget(20_000, 100_000), 1, async (random, at) => {
     const token = random.of([
@@ -152,14 +152,14 @@ test('no bent token is taken on any route, nor costs a statement', async () => {
     count.allWrong(leaksIn(log, tokens), what, at)
   })
 
-  count.holds()
+  count.matches()
 })
 
 test('of tokens signed with the secret, those are taken whose claims are ours, and no other', async () => {
   const { call, someone, log } = await service({ RATE_LIMIT: '1000000' })
   const ada = await someone()
   const claims = claimsOf(ada.token)
-  const count = tally('tokens', 'tokens: truly signed, claims and header bent')
+  const count = totals('tokens', 'tokens: truly signed, claims and header bent')
   let taken = 0
 
   await eachCase('signed', budget(10_000, 50_000), 1, async (random, at) => {
@@ -190,7 +190,7 @@ test('of tokens signed with the secret, those are taken whose claims are ours, a
     count.allWrong(leaksIn(log, [token]), what, at)
   })
 
-  count.holds()
+  count.matches()
   // The oracle says yes as well: else a service that refuses everything would pass.
   if (count.row.tried > 1000) expect(taken).toBeGreaterThan(10)
 })

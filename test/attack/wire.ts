@@ -1,12 +1,12 @@
 import { connect, type Socket } from 'node:net'
-import { listen } from '../../src/http/listen.ts'
-import { logTo } from '../../src/http/log.ts'
-import type { Answer, Service } from '../service.ts'
+import { createLog } from '../../src/http/access-log.ts'
+import { createServer } from '../../src/http/server.ts'
+import type { Answer, Service } from '../support/service.ts'
 
 /** A service behind the listener that the process has, on a port of loopback. */
 export const listening = ({ app }: Service) => {
-  const silent = logTo(() => {}, 'silent')
-  const server = listen(
+  const silent = createLog(() => {}, 'silent')
+  const server = createServer(
     { host: '127.0.0.1', port: 0, drainMs: 0 },
     (request) => app.fetch(request),
     silent,

@@ -143,12 +143,12 @@ test(
 
     const from = performance.now()
     const healthy = await invoke(['healthcheck'], settings)
-    const tookMs = performance.now() - from
+    const durationMs = performance.now() - from
     await service.stop()
     const gone = await invoke(['healthcheck'], settings)
 
     expect(healthy).toEqual({ code: 0, out: '', err: '' })
-    expect(tookMs).toBeLessThan(3000)
+    expect(durationMs).toBeLessThan(3000)
     expect(gone).toEqual({
       code: 1,
       out: '',

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { scrape, withMetrics } from '../scrape.ts'
+import { scrape, withMetrics } from '../support/scrape.ts'
 import { cleanUp, embedded, folder, kinds, patience, type Running, run, start } from './process.ts'
 
 /*

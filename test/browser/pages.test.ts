@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { listening } from '../listening.ts'
+import { listening } from '../support/listening.ts'
 import { browse, missing, operationOf } from './chromium.ts'
 
 /*

@@ -1,7 +1,7 @@
 import { type Balancer, balance } from './balancer.ts'
 import { type Instance, launch, type Settings } from './instance.ts'
-import { register } from './person.ts'
 import { until } from './processes.ts'
+import { register } from './user.ts'
 
 export type Cluster = Awaited<ReturnType<typeof startCluster>>
 
@@ -52,9 +52,9 @@ export const startCluster = async (settings: Settings, size = 3) => {
     recovers: async () => {
       const from = performance.now()
       await Promise.all(instances.map(writes))
-      const tookMs = performance.now() - from
+      const durationMs = performance.now() - from
       await allReady()
-      return tookMs
+      return durationMs
     },
     /** Puts a new instance into the place of one that has gone, or goes. */
     replace: async (gone: Instance) => {

@@ -1,5 +1,5 @@
-import { type Person, signUp } from './person.ts'
-import type { Tally } from './report.ts'
+import type { Totals } from './report.ts'
+import { type Person, signUp } from './user.ts'
 
 export type Load = Awaited<ReturnType<typeof startLoad>>
 
@@ -7,7 +7,7 @@ type Settings = { port: number; people?: number; thinkMs?: number }
 
 /** People who write and read all the time, each one request after the other. */
 export const startLoad = async (
-  tally: Tally,
+  tally: Totals,
   { port, people: count = 24, thinkMs = 15 }: Settings,
 ) => {
   const people: Person[] = []

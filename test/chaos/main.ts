@@ -5,7 +5,7 @@ import { networkFaults } from './faults/network.ts'
 import { processFaults } from './faults/processes.ts'
 import { startFaults } from './faults/starts.ts'
 import { stopAll } from './processes.ts'
-import { isRight, type Tally, tableOf, tallyOf } from './report.ts'
+import { isRight, type Totals, tableOf, tallyOf } from './report.ts'
 import { startPgBouncer, startPostgres, startRedis } from './servers.ts'
 import type { Fault, Stage } from './stage.ts'
 
@@ -26,7 +26,7 @@ const faults: Fault[] = [
 const full = process.env.CHAOS !== 'short'
 const only = process.env.CHAOS_ONLY ?? ''
 const from = performance.now()
-const tallies: Tally[] = []
+const tallies: Totals[] = []
 
 const tryAll = async () => {
   const postgres = await startPostgres()

@@ -3,7 +3,7 @@ import { type Answer, Cut, Hung } from './http.ts'
 
 const notesMax = 8
 
-export type Tally = ReturnType<typeof tallyOf>
+export type Totals = ReturnType<typeof tallyOf>
 
 /** What one fault did to those who used the service meanwhile. */
 export const tallyOf = (name: string) => {
@@ -36,8 +36,8 @@ export const tallyOf = (name: string) => {
       note(what)
     },
     /** A condition of the fault's own; its failure counts as one. */
-    hold: (what: string, holds: boolean) => {
-      if (!holds) {
+    hold: (what: string, matches: boolean) => {
+      if (!matches) {
         tally.failed++
         note(what)
       }
@@ -79,7 +79,7 @@ const isRefusal = ({ status, body, header }: Answer): boolean => {
   return code !== undefined && body?.code === code && header('retry-after') !== undefined
 }
 
-export const isRight = ({ failed, hung, lost }: Tally) => failed + hung + lost === 0
+export const isRight = ({ failed, hung, lost }: Totals) => failed + hung + lost === 0
 
 export const median = (values: number[]): number => quantile(values, 0.5)
 
@@ -88,7 +88,7 @@ export const quantile = (values: number[], part: number): number => {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN
 }
 
-export const tableOf = (tallies: Tally[]): string => {
+export const tableOf = (tallies: Totals[]): string => {
   const head = [
     ...['fault', 'rounds', 'requests', 'refused', 'cut', 'failed', 'hung'],
     ...['acknowledged lost', 'recovery ms (median/max)'],

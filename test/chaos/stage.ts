@@ -1,4 +1,4 @@
-import type { Tally } from './report.ts'
+import type { Totals } from './report.ts'
 import type { PgBouncer, Postgres, Redis } from './servers.ts'
 
 /** What the faults are tried on. */
@@ -15,5 +15,5 @@ export type Fault = {
   name: string
   /** It mostly waits, and leaves the shared servers alone: the short form does all such at once. */
   waits?: true
-  run(stage: Stage, tally: Tally): Promise<void>
+  run(stage: Stage, tally: Totals): Promise<void>
 }

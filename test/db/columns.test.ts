@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { tasks } from '../../src/db/schema.ts'
-import { arrayOf } from '../../src/tasks/statements.ts'
+import { arrayLiteral } from '../../src/tasks/task/sql.ts'
 
 const { tags, created_at } = tasks
 
@@ -24,7 +24,7 @@ test('an array of any texts is read as it was written', () => {
   for (let round = 0; round < 2000; round++) {
     const text = () => Array.from({ length: Math.random() * 5 }, () => marks.at(Math.random() * 10))
     const elements = Array.from({ length: Math.random() * 4 }, () => text().join(''))
-    expect(tags.mapFromDriverValue(arrayOf(elements))).toEqual(elements)
+    expect(tags.mapFromDriverValue(arrayLiteral(elements))).toEqual(elements)
   }
 })
 

@@ -2,12 +2,12 @@ import { expect, test } from 'bun:test'
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { eq, sql } from 'drizzle-orm'
-import { connect, only } from '../../src/db/client.ts'
+import { only, openDatabase } from '../../src/db/client.ts'
 import { DataDirectoryInUse } from '../../src/db/data-directory.ts'
 import { users } from '../../src/db/schema.ts'
-import { directory, inMemory, person } from './databases.ts'
+import { directory, inMemory, person } from '../support/databases.ts'
 
-const at = (dataDir: string) => connect({ kind: 'embedded', dataDir, timeoutMs: 5_000 })
+const at = (dataDir: string) => openDatabase({ kind: 'embedded', dataDir, timeoutMs: 5_000 })
 test('what was written is there after close and reopen; nobody else may look in between', async () => {
   using folder = directory()
   const ada = person()
@@ -80,8 +80,8 @@ test('tables have statistics after a while, though PGlite has no autovacuum', as
   expect(await analyzed()).toBe(-1)
 
   const { now } = performance
-  const later = now.call(performance) + 61_000
-  performance.now = () => later
+  const addSeconds = now.call(performance) + 61_000
+  performance.now = () => addSeconds
   await database.ping()
   performance.now = now
 

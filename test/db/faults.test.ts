@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import { DrizzleQueryError, eq } from 'drizzle-orm'
 import { type Database, only } from '../../src/db/client.ts'
-import { DatabaseUnavailable, reading, violates, writing } from '../../src/db/faults.ts'
+import { DatabaseUnavailable, runRead, runWrite, violatesConstraint } from '../../src/db/faults.ts'
 import { sessions, users } from '../../src/db/schema.ts'
-import { inMemory, onPostgres, person, serverUrl } from './databases.ts'
+import { inMemory, onPostgres, person, serverUrl } from '../support/databases.ts'
 
 const failing = (code: string) => {
   let calls = 0
@@ -23,29 +23,29 @@ test.each(['57P01', 'CONNECTION_CLOSED', 'ECONNREFUSED', '08006'])(
   async (code) => {
     const read = failing(code)
     const write = failing(code)
-    await expect(reading(read.run)).rejects.toBeInstanceOf(DatabaseUnavailable)
-    await expect(writing(write.run)).rejects.toBeInstanceOf(DatabaseUnavailable)
+    await expect(runRead(read.run)).rejects.toBeInstanceOf(DatabaseUnavailable)
+    await expect(runWrite(write.run)).rejects.toBeInstanceOf(DatabaseUnavailable)
     expect([read.calls(), write.calls()]).toEqual([2, 1])
   },
 )
 
 test.each(['40P01', '40001'])('a write that was undone (%s) is run once more', async (code) => {
   const write = failing(code)
-  await expect(writing(write.run)).rejects.toBeInstanceOf(DatabaseUnavailable)
+  await expect(runWrite(write.run)).rejects.toBeInstanceOf(DatabaseUnavailable)
   expect(write.calls()).toBe(2)
 })
 
 test.each(['53300', '57P03', '57014', '55000'])('%s is unavailable at once', async (code) => {
   const read = failing(code)
-  await expect(reading(read.run)).rejects.toMatchObject({ code })
+  await expect(runRead(read.run)).rejects.toMatchObject({ code })
   expect(read.calls()).toBe(1)
 })
 
 test('a bug passes through unchanged; unavailable carries neither SQL nor parameters', async () => {
-  const bug = await reading(failing('42703').run).catch((error) => error)
+  const bug = await runRead(failing('42703').run).catch((error) => error)
   expect(bug).toBeInstanceOf(DrizzleQueryError)
 
-  const gone = await reading(failing('57P01').run).catch((error) => error)
+  const gone = await runRead(failing('57P01').run).catch((error) => error)
   expect(Bun.inspect(gone)).not.toContain('secret')
   expect(gone.cause).toBeUndefined()
 })
@@ -60,7 +60,7 @@ const drivers = {
 
 describe.each(Object.entries(drivers))('%s', (_name, open) => {
   const add = (database: Database, row: typeof users.$inferInsert) =>
-    writing(() => database.db.insert(users).values(row))
+    runWrite(() => database.db.insert(users).values(row))
 
   test('a violation is told by its constraint; moments come back as they went', async () => {
     await using one = await open()
@@ -70,16 +70,16 @@ describe.each(Object.entries(drivers))('%s', (_name, open) => {
     await add(database, ada)
 
     const twice = await add(database, { ...person(), email: ada.email }).catch((error) => error)
-    expect(violates(twice, 'users_email')).toBe(true)
-    expect(violates(twice, 'users_pkey')).toBe(false)
+    expect(violatesConstraint(twice, 'users_email')).toBe(true)
+    expect(violatesConstraint(twice, 'users_pkey')).toBe(false)
 
     const now = ada.created_at
     const orphan = { user_id: Bun.randomUUIDv7(), id: ada.id, kind: 'personal', scope: '' } as const
     const times = { created_at: now, expires_at: now, last_seen_at: now }
-    const nobody = await writing(() =>
+    const nobody = await runWrite(() =>
       database.db.insert(sessions).values({ ...orphan, ...times }),
     ).catch((error) => error)
-    expect(violates(nobody, 'sessions_user_id_users_id_fk')).toBe(true)
+    expect(violatesConstraint(nobody, 'sessions_user_id_users_id_fk')).toBe(true)
 
     for (const created_at of [
       '0001-01-01T00:00:00.000Z',

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test'
 import { sql } from 'drizzle-orm'
 import type { Database } from '../../src/db/client.ts'
-import { DatabaseUnavailable, reading, writing } from '../../src/db/faults.ts'
+import { DatabaseUnavailable, runRead, runWrite } from '../../src/db/faults.ts'
 import { users } from '../../src/db/schema.ts'
-import { proxyTo } from '../proxy.ts'
-import { onPostgres, person, serverPort, serverUrl, until, writers } from './databases.ts'
+import { onPostgres, person, serverPort, serverUrl, until, writers } from '../support/databases.ts'
+import { proxyTo } from '../support/proxy.ts'
 
 /** Longer than a machine that has other things to do pauses: what is asked in vain must not be late as well. */
 const timeoutMs = 1_000
@@ -24,7 +24,7 @@ const outcome = async (work: Promise<unknown>) => {
 /** Whether as many statements as there are slots are answered at once: one that is stuck would show. */
 const answers = ({ db }: Database, slots: number) =>
   Promise.all(
-    Array.from({ length: slots }, () => reading(() => db.execute(sql`select pg_sleep(0.05)`))),
+    Array.from({ length: slots }, () => runRead(() => db.execute(sql`select pg_sleep(0.05)`))),
   ).then(
     () => true,
     () => false,
@@ -44,7 +44,7 @@ describe.skipIf(!serverUrl)('between the service and its server', () => {
     ] as const
     for (const [begin, end] of manners) {
       const asleep = Array.from({ length: 2 }, () =>
-        reading(() => database.db.execute(sql`select pg_sleep(60)`)),
+        runRead(() => database.db.execute(sql`select pg_sleep(60)`)),
       )
       begin()
       const outcomes = await Promise.all(asleep.map((sleep) => outcome(sleep)))
@@ -118,7 +118,7 @@ describe.skipIf(!serverUrl)('between the service and its server', () => {
     const asleep = [person(), person(), person(), person()]
 
     const outcomes = await Promise.all(
-      asleep.map((row) => outcome(writing(() => database.db.insert(users).values(row)))),
+      asleep.map((row) => outcome(runWrite(() => database.db.insert(users).values(row)))),
     )
     expect(new Set(outcomes)).toEqual(new Set(['deadline']))
     proxy.way.delayMs = 0

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test'
 import { eq, sql } from 'drizzle-orm'
-import { connect } from '../../src/db/client.ts'
-import { DatabaseUnavailable, reading, writing } from '../../src/db/faults.ts'
+import { openDatabase } from '../../src/db/client.ts'
+import { DatabaseUnavailable, runRead, runWrite } from '../../src/db/faults.ts'
 import { patiently } from '../../src/db/patience.ts'
 import { users } from '../../src/db/schema.ts'
-import { onPostgres, person, serverUrl, until, writers } from './databases.ts'
+import { onPostgres, person, serverUrl, until, writers } from '../support/databases.ts'
 
 const nobody = '00000000-0000-7000-8000-000000000000'
 const settings = { kind: 'postgres', migrationUrl: '', poolMax: 2, prepare: 'auto' } as const
@@ -23,7 +23,7 @@ test('a peer that accepts and closes is unavailable at once, and is not called i
     },
   })
   const url = `postgres://a@127.0.0.1:${peer.port}/a`
-  const database = await connect({ ...settings, url, timeoutMs: 2_000 })
+  const database = await openDatabase({ ...settings, url, timeoutMs: 2_000 })
   await expect(database.ping()).rejects.toBeInstanceOf(DatabaseUnavailable)
   expect(calls).toBe(2)
   await database.close()
@@ -32,7 +32,7 @@ test('a peer that accepts and closes is unavailable at once, and is not called i
 test('a peer that never answers is unavailable at the deadline', async () => {
   using peer = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: () => {} } })
   const url = `postgres://a@127.0.0.1:${peer.port}/a`
-  const database = await connect({ ...settings, url, timeoutMs: 100 })
+  const database = await openDatabase({ ...settings, url, timeoutMs: 100 })
   const started = performance.now()
   await expect(database.ping()).rejects.toMatchObject({ code: 'deadline' })
   expect(performance.now() - started).toBeLessThan(3000)
@@ -54,7 +54,7 @@ test('a read that is sent again shares the deadline of the first time', async ()
     },
   })
   const url = `postgres://a@127.0.0.1:${peer.port}/a`
-  const database = await connect({ ...settings, url, timeoutMs: 4_000 })
+  const database = await openDatabase({ ...settings, url, timeoutMs: 4_000 })
 
   const started = performance.now()
   await expect(database.ping()).rejects.toMatchObject({ code: 'deadline' })
@@ -77,7 +77,7 @@ test('a server that offers no TLS where it is asked for is told nothing in plain
     },
   })
   const url = `postgres://canary:s3cret@127.0.0.1:${peer.port}/a?sslmode=verify-full`
-  const database = await connect({ ...settings, url, timeoutMs: 2_000 })
+  const database = await openDatabase({ ...settings, url, timeoutMs: 2_000 })
 
   await expect(database.ping()).rejects.toBeInstanceOf(DatabaseUnavailable)
 
@@ -91,7 +91,7 @@ describe.skipIf(!serverUrl)('on a server', () => {
     await using one = await onPostgres({ poolMax: 1, timeoutMs: 1_000 })
     const { db } = one.database
     const sleeping = (seconds: number) =>
-      reading(() => db.execute(sql`select pg_sleep(${seconds})`))
+      runRead(() => db.execute(sql`select pg_sleep(${seconds})`))
 
     await expect(sleeping(1.5)).rejects.toBeInstanceOf(DatabaseUnavailable)
     await patiently(() => sleeping(1.5))
@@ -110,8 +110,8 @@ describe.skipIf(!serverUrl)('on a server', () => {
     await one.database.ping()
     // statement_timeout off: what stops it must be our cancel request.
     await db.execute(sql`set statement_timeout = 0`)
-    const sleeping = reading(() => db.execute(sql`select pg_sleep(60)`))
-    const waiting = writing(() => db.insert(users).values(person()))
+    const sleeping = runRead(() => db.execute(sql`select pg_sleep(60)`))
+    const waiting = runWrite(() => db.insert(users).values(person()))
 
     const outcomes = await Promise.allSettled([sleeping, waiting])
     for (const outcome of outcomes) expect(outcome).toMatchObject({ reason: { code: 'deadline' } })
@@ -141,7 +141,7 @@ describe.skipIf(!serverUrl)('on a server', () => {
     expect(await load.lost()).toEqual([])
     // All at once, so that every slot has to answer.
     const answers = Array.from({ length: 4 }, () =>
-      reading(() => db.execute(sql`select pg_sleep(0.05)`)),
+      runRead(() => db.execute(sql`select pg_sleep(0.05)`)),
     )
     expect(await Promise.all(answers)).toHaveLength(4)
   }, 60_000)
@@ -162,7 +162,7 @@ describe.skipIf(!serverUrl)('on a server', () => {
       return (await asked)[0]?.pid
     }
     const row = person()
-    const add = () => writing(() => db.insert(users).values(row))
+    const add = () => runWrite(() => db.insert(users).values(row))
     await add()
     const before = await pid()
 

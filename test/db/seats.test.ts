@@ -4,7 +4,7 @@ import { openConnection } from '../../src/db/connection.ts'
 import { deadlineAfter } from '../../src/db/deadline.ts'
 import { poolOf } from '../../src/db/pool.ts'
 import { readsMax, seatsOf } from '../../src/db/seats.ts'
-import { onPostgres, serverUrl, until } from './databases.ts'
+import { onPostgres, serverUrl, until } from '../support/databases.ts'
 
 const options = { prepare: true, simple: false }
 type Values = (number | string)[]

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { sql } from 'drizzle-orm'
-import { connect } from '../../src/db/client.ts'
-import { DatabaseUnavailable, reading } from '../../src/db/faults.ts'
-import { serverOf } from '../../src/db/standing.ts'
-import { serverUrl, until } from './databases.ts'
-import { hasTlsServer, tlsServer } from './tls-server.ts'
+import { openDatabase } from '../../src/db/client.ts'
+import { DatabaseUnavailable, runRead } from '../../src/db/faults.ts'
+import { readServerInfo } from '../../src/db/server-info.ts'
+import { serverUrl, until } from '../support/databases.ts'
+import { hasTlsServer, tlsServer } from '../support/tls-server.ts'
 
 /**
  * A server that takes TLS only. Its certificate is good for `localhost` and for 0.0.0.0, which is not among the addresses that
@@ -21,7 +21,7 @@ describe.skipIf(!(serverUrl && hasTlsServer))('on a server with TLS', () => {
 
   const opened = (host: string, query: string, timeoutMs = 5_000) => {
     const url = `postgres://postgres@${host}:${server.port}/postgres${query}`
-    return connect({
+    return openDatabase({
       kind: 'postgres',
       url,
       migrationUrl: url,
@@ -37,7 +37,10 @@ describe.skipIf(!(serverUrl && hasTlsServer))('on a server with TLS', () => {
     const codeOf = (error: unknown) =>
       error instanceof DatabaseUnavailable ? error.code : String(error)
     try {
-      const asked = await serverOf(database.db).then(({ tls }) => (tls ? 'tls' : 'plain'), codeOf)
+      const asked = await readServerInfo(database.db).then(
+        ({ tls }) => (tls ? 'tls' : 'plain'),
+        codeOf,
+      )
       const migrated = await database.migrate().then(() => 'migrated', codeOf)
       expect(migrated).toBe(asked === 'tls' ? 'migrated' : asked)
       return asked
@@ -110,7 +113,7 @@ describe.skipIf(!(serverUrl && hasTlsServer))('on a server with TLS', () => {
 
     // statement_timeout off: what stops it must be the cancel request.
     await database.db.execute(sql`set statement_timeout = 0`)
-    const asleep = reading(() => database.db.execute(sql`select pg_sleep(60)`))
+    const asleep = runRead(() => database.db.execute(sql`select pg_sleep(60)`))
 
     await expect(asleep).rejects.toMatchObject({ code: 'deadline' })
     await until(async () => {

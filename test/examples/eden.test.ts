@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { listening } from '../listening.ts'
+import { listening } from '../support/listening.ts'
 import { running } from './running.ts'
 
 let here: Awaited<ReturnType<typeof listening>>

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { apiOf, Later, Offline, SignedOut } from '../../examples/offline/api.ts'
 import { openCopy, type Task } from '../../examples/offline/copy.ts'
 import { sync } from '../../examples/offline/sync.ts'
-import type { Task as Served } from '../../src/tasks/model.ts'
-import { listening } from '../listening.ts'
-import { pass, realTime, type Someone } from '../service.ts'
+import type { Task as Served } from '../../src/tasks/task/schema.ts'
+import { listening } from '../support/listening.ts'
+import { pass, realTime, type Someone } from '../support/service.ts'
 import { running } from './running.ts'
 
 let here: Awaited<ReturnType<typeof listening>>

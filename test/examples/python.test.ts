@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { listening } from '../listening.ts'
+import { listening } from '../support/listening.ts'
 import { running } from './running.ts'
 
 const named = process.env.PYTHON

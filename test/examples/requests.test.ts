@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { listening } from '../listening.ts'
+import { listening } from '../support/listening.ts'
 
 /*
  * examples/requests.http, read as the REST Client of VS Code reads it: requests between `###`,

@@ -2,10 +2,10 @@ import { cp, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import postgres from 'postgres'
-import { byHand, equivalent } from './by-hand.ts'
 import { derived, type Mutant } from './derive.ts'
-import { likely } from './likely.ts'
-import { isPromised } from './promised.ts'
+import { byHand, equivalent } from './hand-written.ts'
+import { relatedTests } from './related-tests.ts'
+import { isRequired } from './required.ts'
 
 /*
  * `bun run test:mutants`: takes one protection away at a time, in a copy, and has the tests
@@ -116,12 +116,16 @@ const ownDatabase = async () => {
 /** The one test that has every statement sent, for mutants of statements. */
 const witnessing = ['-t', 'what each route sends', 'test/isolation.test.ts']
 /** The one that holds every shape against the contract, for mutants of shapes. */
-const describing = ['-t', 'all that comes in and goes out has the bounds', 'test/bounds.test.ts']
+const describing = [
+  '-t',
+  'all that comes in and goes out has the bounds',
+  'test/http/limits-of-input.test.ts',
+]
 /** Whether a statement may lose its user by it. */
 const isWitnessed = ({ kind, before }: Mutant) =>
   kind === 'join' || (kind === 'condition' && /user_id|^me$|^mine|where|isOld/i.test(before))
 /** The field's test runs the linter: a mutant that it finds ugly would pass for one that tests have noticed. */
-const wholeSuite = ['test/binary/**', 'test/add-a-field.test.ts'].flatMap((left) => [
+const wholeSuite = ['test/binary/**', 'test/docs/add-a-field.test.ts'].flatMap((left) => [
   '--path-ignore-patterns',
   left,
 ])
@@ -178,7 +182,7 @@ const judged = async (copy: string, mutant: Mutant): Promise<Verdict> => {
   const { start, end, after, importing } = mutant
   const changed = `${source.slice(0, start)}${after}${source.slice(end)}`
   await Bun.write(path, importing ? `${importing}\n${changed}` : changed)
-  const likeliest = likely(mutant.file)
+  const likeliest = relatedTests(mutant.file)
   const files = likeliest.slice(0, QUICK ? Number(QUICK) : undefined)
   const killer = killers.get(nameOf(mutant).replace(/:\d+ /, ' '))
   const stages = [
@@ -207,7 +211,7 @@ const main = async (): Promise<number> => {
   const isDrawn = Boolean(MUTANTS) && MUTANTS !== 'all'
   const few = isDrawn
     ? drawn(all, Number(MUTANTS), seed)
-    : all.filter((mutant) => MUTANTS === 'all' || isPromised(mutant))
+    : all.filter((mutant) => MUTANTS === 'all' || isRequired(mutant))
   const log = SKIP ? await Bun.file(SKIP).text() : ''
   const known = new Set([...log.matchAll(/^killed [\d.]+ s {2}(.*)$/gm)].map(([, name]) => name))
   const wanted = few.filter((mutant) => {

@@ -2,7 +2,7 @@ import { burst } from '../burst.ts'
 import { type Cluster, startCluster } from '../cluster.ts'
 import { launch, type Settings } from '../instance.ts'
 import { type Load, startLoad } from '../load.ts'
-import type { Tally } from '../report.ts'
+import type { Totals } from '../report.ts'
 import type { Postgres } from '../servers.ts'
 import type { Fault, Stage } from '../stage.ts'
 
@@ -14,7 +14,7 @@ type Scene = { cluster: Cluster; load: Load; database: string }
 /** A cluster under load for `rounds` of something bad; after each, the ledger is checked. */
 export const underLoad = async (
   { postgres }: Stage,
-  tally: Tally,
+  tally: Totals,
   rounds: number,
   settings: (database: string) => Settings,
   befall: (scene: Scene, round: number) => Promise<void>,
@@ -43,7 +43,7 @@ export const underLoad = async (
 }
 
 /** More at once than there are connections, to each instance: with a slot gone for good, some would wait in vain. */
-const noStuckSlot = async (cluster: Cluster, tally: Tally) => {
+const noStuckSlot = async (cluster: Cluster, tally: Totals) => {
   const { token } = cluster.prober
   const ports = cluster.instances.map(({ port }) => port)
   const outcomes = await burst(ports, 40 * ports.length, () => ({
@@ -95,9 +95,9 @@ const downAtStart: Fault = {
       }
       via.close()
       await postgres.start()
-      const tookMs = await instance.ready()
-      tally.recovered(tookMs)
-      tally.hold(`ready only after ${tookMs.toFixed(0)} ms`, tookMs < 5000)
+      const durationMs = await instance.ready()
+      tally.recovered(durationMs)
+      tally.hold(`ready only after ${durationMs.toFixed(0)} ms`, durationMs < 5000)
       tally.hold('it exited', instance.isRunning())
       await instance.stop('SIGKILL')
     }

@@ -2,9 +2,9 @@ import { burst, openAll, sendAll } from '../burst.ts'
 import { startCluster } from '../cluster.ts'
 import { type Instance, launch } from '../instance.ts'
 import { startLoad } from '../load.ts'
-import { register } from '../person.ts'
-import { median, quantile, type Tally } from '../report.ts'
+import { median, quantile, type Totals } from '../report.ts'
 import type { Fault } from '../stage.ts'
+import { register } from '../user.ts'
 
 const megabyte = 1_000_000
 /** While it is under siege; a machine that runs it has 256 MB at least. */
@@ -73,7 +73,7 @@ const idleConnections: Fault = {
   },
 }
 
-const answersStill = async (instance: Instance, token: string, tally: Tally) => {
+const answersStill = async (instance: Instance, token: string, tally: Totals) => {
   const via = instance.client()
   for (let times = 0; times < 50; times++) {
     const sent = { method: 'GET', path: '/api/tasks', token }

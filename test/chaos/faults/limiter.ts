@@ -1,10 +1,10 @@
 import { burst } from '../burst.ts'
 import { type Cluster, startCluster } from '../cluster.ts'
 import { launch, type Settings } from '../instance.ts'
-import { register } from '../person.ts'
 import { faultProxy } from '../proxy.ts'
-import type { Tally } from '../report.ts'
+import type { Totals } from '../report.ts'
 import type { Fault, Stage } from '../stage.ts'
+import { register } from '../user.ts'
 
 const limit = 100
 
@@ -23,7 +23,7 @@ const reading = (token: string) => () => ({ method: 'GET', path: '/api/tasks?lim
  * So many requests of one user at once, over all instances: how many of them passed, and
  * how many were 503, which may have been counted.
  */
-const passing = async (cluster: Cluster, token: string, count: number, tally: Tally) => {
+const passing = async (cluster: Cluster, token: string, count: number, tally: Totals) => {
   const ports = cluster.instances.map(({ port }) => port)
   const outcomes = await burst(ports, count, reading(token))
   const passed = outcomes.filter((outcome) => tally.count('in a burst', outcome, [200])).length
@@ -34,7 +34,7 @@ const passing = async (cluster: Cluster, token: string, count: number, tally: Ta
 /** Exactly what is left of the limit; only where CI's machine made a store miss its deadline may it be less. */
 const holdExact = (
   { full }: Stage,
-  tally: Tally,
+  tally: Totals,
   { passed, unsure }: { passed: number; unsure: number },
   wanted: number,
 ) => {
@@ -100,7 +100,7 @@ type Outage = { go: () => Promise<void> | void; comeBack: () => Promise<void> | 
 const closedWithout = async (
   settings: Settings,
   rounds: number,
-  tally: Tally,
+  tally: Totals,
   { go, comeBack }: Outage,
 ) => {
   const instance = launch({ ...settings, RATE_LIMIT: '1000000' })

@@ -1,11 +1,11 @@
 import { burst } from '../burst.ts'
 import type { Client } from '../http.ts'
 import { type Instance, launch } from '../instance.ts'
-import { register } from '../person.ts'
 import { until } from '../processes.ts'
 import { type FaultProxy, faultProxy, type Mode } from '../proxy.ts'
-import { quantile, type Tally } from '../report.ts'
+import { quantile, type Totals } from '../report.ts'
 import type { Fault, Stage } from '../stage.ts'
+import { register } from '../user.ts'
 
 /** `DB_TIMEOUT_MS`, as it is by default. */
 const deadlineMs = 5000
@@ -56,7 +56,7 @@ const asked = (token: string) => (at: number) =>
 /** Every one has an answer by the deadline; `others` of them may be more than refusals. */
 const answersInTime = async (
   { instance, token, latestMs }: Scene,
-  tally: Tally,
+  tally: Totals,
   others: readonly number[],
   count = 40,
 ) => {
@@ -71,7 +71,7 @@ const answersInTime = async (
 }
 
 /** Milliseconds until it writes again. */
-const recovery = async ({ via, token, instance }: Scene, tally: Tally) => {
+const recovery = async ({ via, token, instance }: Scene, tally: Totals) => {
   const from = performance.now()
   const sent = { method: 'POST', path: '/api/tasks', token, body: { title: 'again' } }
   for (;;) {

@@ -2,9 +2,9 @@ import { openAll, sendAll } from '../burst.ts'
 import { startCluster } from '../cluster.ts'
 import { launch } from '../instance.ts'
 import { startLoad } from '../load.ts'
-import { register } from '../person.ts'
 import { until } from '../processes.ts'
 import type { Fault } from '../stage.ts'
+import { register } from '../user.ts'
 import { underLoad } from './database.ts'
 
 const killed: Fault = {
@@ -103,9 +103,12 @@ const secondSignal: Fault = {
       await Bun.sleep(600)
       const from = performance.now()
       const code = await instance.stop(signal)
-      const tookMs = performance.now() - from
-      tally.recovered(tookMs)
-      tally.hold(`exited with ${code} after ${tookMs.toFixed(0)} ms`, code === 130 && tookMs < 1000)
+      const durationMs = performance.now() - from
+      tally.recovered(durationMs)
+      tally.hold(
+        `exited with ${code} after ${durationMs.toFixed(0)} ms`,
+        code === 130 && durationMs < 1000,
+      )
     }
   },
 }

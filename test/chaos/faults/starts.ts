@@ -1,14 +1,14 @@
 import { type Instance, launch } from '../instance.ts'
-import { register } from '../person.ts'
 import { until } from '../processes.ts'
-import { median, type Tally } from '../report.ts'
+import { median, type Totals } from '../report.ts'
 import type { Postgres } from '../servers.ts'
 import type { Fault } from '../stage.ts'
+import { register } from '../user.ts'
 
 const coldStartMsMax = 150
 
 /** Every migration is there, and each but once. */
-const migratedOnce = async (postgres: Postgres, database: string, tally: Tally) => {
+const migratedOnce = async (postgres: Postgres, database: string, tally: Totals) => {
   const [row] = await postgres.tell(
     'select count(*)::int as n, count(distinct hash)::int as hashes from drizzle.__drizzle_migrations',
     database,
@@ -21,7 +21,7 @@ const migratedOnce = async (postgres: Postgres, database: string, tally: Tally) 
 }
 
 /** Asks for an account and a task, which touch most of what a migration makes. */
-const works = async (instance: Instance, tally: Tally) => {
+const works = async (instance: Instance, tally: Totals) => {
   const via = instance.client()
   try {
     const { token } = await register(via)

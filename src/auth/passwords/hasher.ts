@@ -1,0 +1,101 @@
+import { availableParallelism } from 'node:os'
+import { throwProblem } from '../../http/problem.ts'
+import { countCodePoints, normalizeEmail } from '../../schema/types.ts'
+
+type Settings = {
+  /** Code points. */
+  lengthMin: number
+  bcryptCost: number
+  /** How many may wait for a core; the next one is refused. */
+  queueMax: number
+}
+
+/**
+ * Passwords by bcrypt, behind a bounded queue.
+ *
+ * One hash keeps a core busy for ~235 ms at cost 12, so at most all cores but one
+ * hash at a time: task requests go on being answered while a thousand people sign in.
+ *
+ * `Bun.password` hashes passwords over 72 bytes with SHA-512 first, so that no byte
+ * is ignored; such hashes verify with Bun only.
+ */
+export const createPasswordHasher = ({ lengthMin, bcryptCost, queueMax }: Settings) => {
+  const queue = createQueue(Math.max(1, availableParallelism() - 1), queueMax)
+  const dummyHash = `$2b$${String(bcryptCost).padStart(2, '0')}$${'u'.repeat(21)}u${'e'.repeat(31)}`
+
+  return {
+    /** How busy the queue is, and how many it has refused. */
+    load: queue.load,
+
+    hash: (password: string): Promise<string> =>
+      queue.run(() =>
+        Bun.password.hash(password.normalize('NFC'), { algorithm: 'bcrypt', cost: bcryptCost }),
+      ),
+
+    /** Costs one verification with or without a hash, so that an unknown account takes as long as a wrong password. */
+    verify: (password: string, hash: string | undefined): Promise<boolean> =>
+      queue.run(async () => {
+        const matches = await Bun.password.verify(password.normalize('NFC'), hash ?? dummyHash)
+        return matches && hash !== undefined
+      }),
+
+    /** Whether the hash was made at a lower cost than today's. */
+    needsRehash: (hash: string): boolean => Number(hash.split('$')[2]) < bcryptCost,
+
+    /** Why nobody should use this password (NIST SP 800-63B: length and a blocklist, no composition rules). */
+    findWeakness: async (password: string, email: string): Promise<string | undefined> => {
+      const normal = password.normalize('NFC')
+      if (countCodePoints(normal) < lengthMin) return `must have at least ${lengthMin} characters`
+      // Loaded when first asked: a process without sign-ups need not hold it.
+      const { isCommon } = await import('./common-passwords.ts')
+      if (isCommon(normal)) return 'is one of the most used passwords'
+      return normalizeEmail(password) === normalizeEmail(email) ? 'is the e-mail itself' : undefined
+    },
+  }
+}
+
+export type PasswordHasher = ReturnType<typeof createPasswordHasher>
+
+const createQueue = (running: number, waitingMax: number) => {
+  let free = running
+  let refused = 0
+  const waiting: (() => void)[] = []
+
+  const run = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (free > 0) free--
+    else if (waiting.length < waitingMax)
+      await new Promise<void>((proceed) => waiting.push(proceed))
+    else {
+      refused++
+      throwProblem('unavailable', { headers: { 'retry-after': '1' } })
+    }
+
+    try {
+      return await work()
+    } finally {
+      const next = waiting.shift()
+      if (next) next()
+      else free++
+    }
+  }
+
+  const load = () => ({
+    hashing: running - free,
+    waiting: waiting.length,
+    waitingMax,
+    refused,
+  })
+  return { run, load }
+}
+
+/** Refuses a new password that is too easy to guess. */
+export const requireStrongPassword = async (
+  passwords: PasswordHasher,
+  password: string,
+  email: string,
+  pointer: string,
+): Promise<void> => {
+  const detail = await passwords.findWeakness(password, email)
+  if (detail !== undefined)
+    throwProblem('weak-password', { errors: [{ in: 'body', pointer, detail }] })
+}

@@ -1,0 +1,13 @@
+import { parseArguments } from './arguments.ts'
+import type { Command } from './command-context.ts'
+import { readCommandConfig, withDatabase } from './database.ts'
+import { exitCodes } from './exit-codes.ts'
+
+/** Brings the schema up to date, as a start would; for where instances start with `MIGRATE_ON_START=false`. */
+export const migrate: Command = async (args, context) => {
+  parseArguments(args)
+  const applied = await withDatabase(readCommandConfig(context), (database) => database.migrate())
+  for (const tag of applied) context.print(`applied ${tag}`)
+  context.print('the schema is up to date')
+  return exitCodes.done
+}

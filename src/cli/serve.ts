@@ -1,0 +1,125 @@
+import { createApp } from '../app.ts'
+import { type Config, readConfig } from '../config/config.ts'
+import { generateSecret, loadOrCreateSecret } from '../config/jwt-secret.ts'
+import { type Database, openDatabase } from '../db/client.ts'
+import { DatabaseUnavailable } from '../db/faults.ts'
+import { createLog, formatForTerminal, type Log } from '../http/access-log.ts'
+import { createServer } from '../http/server.ts'
+import { purgeExpired } from '../maintenance/purge.ts'
+import { schedule } from '../maintenance/scheduler.ts'
+import { watchEventLoopLag } from '../metrics/event-loop-lag.ts'
+import { loadMetrics } from '../metrics/load-metrics.ts'
+import { openRateLimitStore } from '../rate-limit/open-store.ts'
+import { parseArguments } from './arguments.ts'
+import type { Command, CommandContext } from './command-context.ts'
+import { databaseUrlSetting } from './database.ts'
+import { explainDatabaseError } from './diagnostics.ts'
+import { exitCodes } from './exit-codes.ts'
+import { createReadinessCheck } from './readiness.ts'
+
+/** The service: settings, database, listener, signals. Everything else is handed in. */
+export const serve: Command = async (args, context) => {
+  parseArguments(args)
+  const config = await withSecret(readConfig(context.env))
+  const write = (line: string) => context.print(context.isTerminal ? formatForTerminal(line) : line)
+  const log = createLog(write, config.log.level)
+  const database = await openDatabase(config.database)
+  const rateLimitStore = openRateLimitStore(config.rateLimitStore)
+  const createMetrics = await loadMetrics(config.metrics.token)
+
+  const isServed = createReadinessCheck({ database, rateLimitStore, log })
+
+  let migrated = false
+  const server = createServer(config, (request) => app.fetch(request), log)
+  const app = createApp({
+    config,
+    db: database.db,
+    rateLimitStore,
+    log,
+    peerOf: server.peerOf,
+    createMetrics,
+    processState: { inFlight: server.inFlight, pool: database.pool, watchEventLoopLag },
+    isUp: () => migrated,
+    isReady: async () => migrated && !server.isDraining() && (await isServed()),
+  })
+
+  const { url, stop } = server.start()
+  // Every address is nobody's name for it: what a person can open is.
+  if (url.hostname === '[::]' || url.hostname === '0.0.0.0') url.hostname = 'localhost'
+  log.info('listening', { url: url.href, docs: new URL('/docs', url).href })
+  const stopped = stopOnSignal(context, async () => {
+    await stop()
+    await Promise.all([database.close(), rateLimitStore.close()])
+    log.info('stopped')
+  })
+
+  const becomeReady = async () => {
+    // /ready will ask over the pool: its first connection is made while the migrations use theirs.
+    void database.ping().catch(() => {})
+    await migrateWhenPossible(config, database, log)
+    migrated = true
+    log.info('ready')
+    await isServed()
+    schedule(() => purgeExpired(database.db, config.trashDays), log)
+  }
+  await Promise.race([becomeReady(), stopped])
+  await stopped
+  return exitCodes.done
+}
+
+/** Settles when a signal has made `halt` come to its end; a second one does not wait for that. */
+const stopOnSignal = (context: CommandContext, stopService: () => Promise<void>): Promise<void> => {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  let haltedAtMs: number | undefined
+  context.onSignal(() => {
+    if (haltedAtMs === undefined) {
+      haltedAtMs = performance.now()
+      resolve(stopService())
+      // Runners pass on a Ctrl-C that the terminal has sent here already: that is one signal, not two.
+    } else if (performance.now() - haltedAtMs > 1000) context.exit(exitCodes.interrupted)
+  })
+  return promise
+}
+
+const withSecret = async (config: Config): Promise<Config> => {
+  if (config.jwt.secrets.length > 0 || config.database.kind === 'postgres') return config
+  const { dataDir } = config.database
+  const secret = dataDir === undefined ? generateSecret() : await loadOrCreateSecret(dataDir)
+  return { ...config, jwt: { ...config.jwt, secrets: [secret] } }
+}
+
+/** How often it is tried, and how often it is said that it still does not go. */
+const retryMs = 1000
+const reminderMs = 60_000
+
+/** A database that is down, or that somebody else migrates, is waited for: the process is up, and not ready. */
+const migrateWhenPossible = async (config: Config, database: Database, log: Log) => {
+  const said = { reason: '', atMs: 0 }
+  const wait = async (event: string, reason: string) => {
+    const now = performance.now()
+    if (said.reason !== reason || now - said.atMs >= reminderMs) {
+      log.warn(event, { reason })
+      Object.assign(said, { reason, atMs: now })
+    }
+    await Bun.sleep(retryMs)
+  }
+
+  for (;;) {
+    try {
+      if (config.migrateOnStart) {
+        await database.migrate()
+        return
+      }
+      const { missing } = await database.migrationStatus()
+      if (missing.length === 0) return
+      const what = `${missing.join(', ')} missing, and MIGRATE_ON_START is false`
+      await wait('waiting for the migrations', `${what}; run: taskwarden migrate`)
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailable)) throw error
+      await wait(
+        'waiting for the database',
+        explainDatabaseError(error, databaseUrlSetting(config)),
+      )
+    }
+  }
+}

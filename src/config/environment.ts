@@ -1,0 +1,65 @@
+export type Environment = Record<string, string | undefined>
+export type EnvReader = ReturnType<typeof createEnvReader>
+
+/** Every problem at once, a line each. No line has a variable's value in it: it may be a secret. */
+export class ConfigError extends Error {
+  readonly problems: string[]
+
+  constructor(problems: string[]) {
+    super(problems.join('\n'))
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+/** One reader for each kind of value. A bad one is noted, and its default stands in for it. */
+export const createEnvReader = (env: Environment) => {
+  const problems: string[] = []
+  const problem = (variable: string, what: string) => void problems.push(`${variable}: ${what}`)
+  const text = (variable: string) => env[variable] || undefined
+
+  return {
+    problems,
+    problem,
+    /** An empty variable is an unset one: that is how Compose files and CI pass nothing. */
+    text,
+
+    integer(variable: string, fallback: number, [min, max]: readonly [number, number]) {
+      const value = parseWholeNumber(text(variable) ?? String(fallback))
+      if (value >= min && value <= max) return value
+      problem(variable, `is not a whole number from ${min} to ${max}; unset it for ${fallback}`)
+      return fallback
+    },
+
+    choice<const Value extends string>(
+      variable: string,
+      fallback: NoInfer<Value>,
+      values: readonly Value[],
+    ): Value {
+      const given = text(variable)
+      const value = given === undefined ? fallback : values.find((value) => value === given)
+      if (value !== undefined) return value
+      problem(variable, `is not one of ${values.join(', ')}; unset it for ${fallback}`)
+      return fallback
+    },
+
+    /** As `matching`, where there is no default. */
+    optional(variable: string, pattern: RegExp, what: string) {
+      const value = text(variable)
+      if (value === undefined || pattern.test(value)) return value
+      problem(variable, `is not ${what}`)
+      return undefined
+    },
+
+    matching(variable: string, fallback: string, pattern: RegExp, what: string) {
+      const value = text(variable) ?? fallback
+      if (pattern.test(value)) return value
+      problem(variable, `is not ${what}; unset it for ${fallback}`)
+      return fallback
+    },
+  }
+}
+
+/** Digits only: `Number` would take `1e3`, `0x10` and ` 5`, and each is more likely a mistake. */
+export const parseWholeNumber = (text: string) =>
+  /^(0|[1-9]\d{0,14})$/.test(text) ? Number(text) : Number.NaN

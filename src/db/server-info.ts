@@ -1,0 +1,20 @@
+import { sql } from 'drizzle-orm'
+import { type Db, only } from './client.ts'
+import { runRead } from './faults.ts'
+
+/** What a server says of itself: its version (`15.4` and 150004), its clock, and whether the connection is TLS. */
+export const readServerInfo = async (db: Db) => {
+  const rows = await runRead(() =>
+    db
+      .select({
+        version: sql<string>`split_part(current_setting('server_version'), ' ', 1)`,
+        number: sql<number>`current_setting('server_version_num')::int`,
+        clockMs: sql<number>`(extract(epoch from clock_timestamp()) * 1000)::float8`,
+        // Of a pooler's connection, where one is between.
+        tls: sql<boolean | null>`(select ssl from pg_stat_ssl where pid = pg_backend_pid())`,
+      })
+      .from(sql`(select 1) one`),
+  )
+  const { version, number, clockMs, tls } = only(rows)
+  return { version, number: Number(number), clockMs: Number(clockMs), tls }
+}

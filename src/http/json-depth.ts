@@ -1,0 +1,19 @@
+/** No route takes more than 4. Validation recurses: 64 KiB of brackets kept it busy for 11 seconds. */
+const depthMax = 32
+
+export const depthDetail = `must not be nested deeper than ${depthMax}`
+
+/** Whether a text of JSON has arrays and objects within each other so deep that nothing here is to walk them. */
+export const exceedsDepth = (json: string): boolean => {
+  let depth = 0
+  let inText = false
+  for (let at = 0; at < json.length; at += 1) {
+    const mark = json[at]
+    if (mark === '"') inText = !inText
+    else if (inText) at += mark === '\\' ? 1 : 0
+    else if (mark === '[' || mark === '{') depth += 1
+    else if (mark === ']' || mark === '}') depth -= 1
+    if (depth > depthMax) return true
+  }
+  return false
+}

@@ -1,0 +1,120 @@
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import { Elysia } from 'elysia'
+import icon from 'swagger-ui-dist/favicon-32x32.png' with { type: 'file' }
+import { version } from 'swagger-ui-dist/package.json' with { type: 'json' }
+import styles from 'swagger-ui-dist/swagger-ui.css' with { type: 'file' }
+import bundle from 'swagger-ui-dist/swagger-ui-bundle.js' with { type: 'file' }
+import { assetBytes } from '../../asset.ts'
+import { createOpenApiDocument, type Routes } from '../openapi/document.ts'
+
+type Needs = {
+  /** Asked once, at the first request for the document, when all routes are there. */
+  routes: () => Routes
+}
+
+/** The version is in the path, so that a browser may keep them for good. */
+const assets = `/swagger-ui-${version}`
+
+const page = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Taskwarden API</title>
+<link rel="icon" href="/docs${assets}/favicon.png">
+<link rel="stylesheet" href="/docs${assets}/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="/docs${assets}/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+`
+
+const options = {
+  url: '/docs/json',
+  dom_id: '#swagger-ui',
+  deepLinking: true,
+  // A token in localStorage would outlive the tab, for any script to find.
+  persistAuthorization: false,
+  // It would send the document to a validator on another host.
+  validatorUrl: null,
+}
+
+/**
+ * A file of its own: the page's policy forbids scripts within it.
+ * The client id only fills a field that the dialog has.
+ */
+const start = `SwaggerUIBundle(${JSON.stringify(options)}).initOAuth({ clientId: 'swagger-ui' })\n`
+
+/** No other host, no frame, no inline script. Swagger UI draws its icons from `data:` URLs. */
+const policy = {
+  'content-security-policy': [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data:",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; '),
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+}
+
+/** The OpenAPI document, and Swagger UI with nothing from elsewhere: it works with no internet. */
+export const swaggerUi = ({ routes }: Needs) => {
+  let json: Promise<string> | undefined
+
+  return new Elysia({
+    prefix: '/docs',
+    detail: { hide: true, security: [], 'x-budget': 'none' as const },
+  })
+    .onBeforeHandle(({ set }) => void Object.assign(set.headers, policy))
+    .get('', ({ request, set }) => revalidatedText(page, 'text/html', request, set))
+    .get('/start.js', ({ request, set }) => revalidatedText(start, 'text/javascript', request, set))
+    .get('/json', async ({ request, set }) => {
+      json ??= createOpenApiDocument(routes()).then((document) => JSON.stringify(document))
+      return revalidatedText(await json, 'application/json', request, set)
+    })
+    .get(`${assets}/swagger-ui.css`, immutableFile(styles, 'text/css; charset=utf-8'))
+    .get(`${assets}/swagger-ui-bundle.js`, immutableFile(bundle, 'text/javascript; charset=utf-8'))
+    .get(`${assets}/favicon.png`, immutableFile(icon, 'image/png'))
+}
+
+type Set = { status?: number | string; headers: Record<string, string | number> }
+type Context = { request: Request; set: Set }
+
+/** Text that the next release may change: kept by a browser, and asked about each time. */
+const revalidatedText = (text: string, type: string, request: Request, set: Set) => {
+  const etag = `"${Bun.hash(text).toString(36)}"`
+  set.headers['cache-control'] = 'no-cache'
+  set.headers.etag = etag
+  if (request.headers.get('if-none-match')?.includes(etag)) {
+    set.status = 304
+    return
+  }
+  set.headers['content-type'] = type === 'application/json' ? type : `${type}; charset=utf-8`
+  return text
+}
+
+/** A file that a browser may keep. Compressed once, off the event loop: 1.9 MB become 0.5 MB. */
+const immutableFile = (path: string, type: string) => {
+  let compressed: Promise<Uint8Array<ArrayBuffer>> | undefined
+
+  return async ({ request, set }: Context) => {
+    set.headers['cache-control'] = 'public, max-age=31536000, immutable'
+    set.headers['content-type'] = type
+    set.headers.vary = ['Accept-Encoding', set.headers.vary].filter(Boolean).join(', ')
+    if (!/\bgzip\b/.test(request.headers.get('accept-encoding') ?? '')) return assetBytes(path)
+    set.headers['content-encoding'] = 'gzip'
+    compressed ??= assetBytes(path).then(gzipped)
+    return compressed
+  }
+}
+
+const gzipped = async (bytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>> =>
+  Uint8Array.from(await promisify(gzip)(bytes))

@@ -1,0 +1,89 @@
+import { t } from 'elysia'
+import { problemCatalogue } from './problem-catalogue.ts'
+
+type ProblemCatalogue = typeof problemCatalogue
+export type ProblemCode = keyof ProblemCatalogue
+
+/** What is wrong with one place of the request. `pointer` is a JSON Pointer (RFC 6901). */
+export type FieldError = {
+  in: 'body' | 'query' | 'header'
+  pointer: string
+  detail: string
+}
+type Extras = { errors?: FieldError[]; headers?: Record<string, string> }
+
+/** An exit from a request with an answer of the catalogue. Has no `status` member: elysia-rate-limit would count a 404 twice. */
+export class ProblemError extends Error {
+  readonly problem: ProblemCode
+  readonly errors: FieldError[] | undefined
+  readonly headers: Record<string, string>
+
+  constructor(code: ProblemCode, { errors, headers = {} }: Extras = {}) {
+    super(code)
+    this.problem = code
+    this.errors = errors
+    this.headers = headers
+  }
+}
+
+/** Leaves with a refusal. */
+export const throwProblem = (code: ProblemCode, extras?: Extras): never => {
+  throw new ProblemError(code, extras)
+}
+
+/** The refusal of a value that no schema can judge alone. */
+export const throwInvalidRequest = (
+  pointer: string,
+  detail: string,
+  where: FieldError['in'] = 'body',
+): never => throwProblem('invalid-request', { errors: [{ in: where, pointer, detail }] })
+
+/** The JSON Pointer of a member at the top, whatever its name; of a long one, the beginning. */
+export const toJsonPointer = (name: string): string =>
+  `/${name.slice(0, 200).replaceAll('~', '~0').replaceAll('/', '~1')}`
+
+/** The challenge of RFC 6750: `error` only where a token was sent, and never why. */
+export const bearerChallenge = (sent: boolean) => ({
+  'www-authenticate': `Bearer realm="taskwarden"${sent ? ', error="invalid_token"' : ''}`,
+})
+
+/** The same for a token that is good, but not for this (RFC 6750 §3.1). */
+export const insufficientScopeChallenge = {
+  'www-authenticate': 'Bearer realm="taskwarden", error="insufficient_scope"',
+}
+
+/** The wire form of a refusal (RFC 9457). */
+export const Problem = t.Object(
+  {
+    type: t.String({ examples: ['/problems/invalid-request'] }),
+    title: t.String(),
+    status: t.Number(),
+    code: t.String({ enum: Object.keys(problemCatalogue) }),
+    request_id: t.String(),
+    errors: t.Optional(
+      t.Array(
+        t.Object(
+          { in: t.String(), pointer: t.String(), detail: t.String() },
+          { additionalProperties: false },
+        ),
+      ),
+    ),
+  },
+  {
+    additionalProperties: false,
+    $id: 'Problem',
+    description: 'Why the request was refused (RFC 9457)',
+  },
+)
+
+/**
+ * The `response` entries of a route that may refuse in these ways; `x-codes` tells the
+ * document which of them share a status.
+ */
+export const problemResponses = <const Code extends ProblemCode>(...codes: Code[]) => {
+  const byStatus = Map.groupBy(codes, (code) => problemCatalogue[code].status)
+  const problemOf = (shared: Code[]): typeof Problem => ({ ...Problem, 'x-codes': shared })
+  return Object.fromEntries(
+    [...byStatus].map(([status, shared]) => [status, problemOf(shared)]),
+  ) as { [C in Code as ProblemCatalogue[C]['status']]: typeof Problem }
+}

@@ -1,0 +1,74 @@
+import type { TSchema } from '@sinclair/typebox'
+import { type ValueError, ValueErrorType } from '@sinclair/typebox/errors'
+import type { ValidationError } from 'elysia'
+import { explainMismatch } from '../schema/types.ts'
+import type { FieldError } from './problem.ts'
+
+/** What is wrong with a request, place by place; never what was sent there. */
+export const fieldErrorsOf = ({ validator, value, type }: ValidationError): FieldError[] =>
+  'Errors' in validator
+    ? toFieldErrors(validator.Errors(value), type === 'query' ? 'query' : 'body')
+    : []
+
+/** The same of any errors of TypeBox, one for each place, twenty at most. */
+export const toFieldErrors = (
+  errors: Iterable<ValueError>,
+  where: FieldError['in'],
+): FieldError[] => {
+  const found = new Map<string, FieldError>()
+  for (const { path, detail } of explained(errors, where)) {
+    if (!found.has(path)) found.set(path, { in: where, pointer: shortened(path), detail })
+    if (found.size >= fieldErrorsMax) break
+  }
+  return [...found.values()]
+}
+
+/** Of a query, on the routes that take one and those that take none. */
+export const unknownParameter = 'is not a known parameter'
+
+const fieldErrorsMax = 20
+const shortened = (path: string) => (path.length > 200 ? `${path.slice(0, 200)}…` : path)
+
+type Explained = { path: string; detail: string }
+
+/** One by one, so that whoever has enough of them looks no further. */
+function* explained(errors: Iterable<ValueError>, where: FieldError['in']): Generator<Explained> {
+  for (const error of errors) {
+    const nested = error.type === ValueErrorType.Union ? inObject(error) : undefined
+    if (nested) yield* explained(nested, where)
+    else {
+      const isMissing = error.type === ValueErrorType.ObjectRequiredProperty
+      const mismatch = isMissing ? undefined : explainMismatch(error.schema, error.value)
+      yield { path: error.path, detail: mismatch ?? phrase(error, where) }
+    }
+    // What follows is one look at each item, and there may be millions of them.
+    if (error.type === ValueErrorType.ArrayMaxItems) return
+  }
+}
+
+/** Of the variants of a union, what is wrong with the object: the others are there for no body at all. */
+const inObject = ({ schema, errors }: ValueError): Iterable<ValueError> | undefined =>
+  errors[schema.anyOf.findIndex((one: TSchema) => one.type === 'object')]
+
+const phrase = ({ type, schema }: ValueError, where: FieldError['in']): string => {
+  switch (type) {
+    case ValueErrorType.ObjectAdditionalProperties:
+      return where === 'query' ? unknownParameter : 'is not a known member'
+    case ValueErrorType.ObjectRequiredProperty:
+      return 'is required'
+    case ValueErrorType.ObjectMinProperties:
+      return 'must have at least one member'
+    case ValueErrorType.Object:
+      return 'must be an object'
+    case ValueErrorType.Boolean:
+      return 'must be true or false'
+    case ValueErrorType.Array:
+      return 'must be an array'
+    case ValueErrorType.ArrayMaxItems:
+      return `must have at most ${schema.maxItems} items`
+    case ValueErrorType.ArrayUniqueItems:
+      return 'must not repeat an item'
+    default:
+      return 'is not valid'
+  }
+}

@@ -1,0 +1,162 @@
+import { and, eq, type SQL, sql } from 'drizzle-orm'
+import type { Db } from '../../db/client.ts'
+import { createIdempotencyCtes } from '../../db/idempotency.ts'
+import { prepareStatement } from '../../db/prepared-statement.ts'
+import { tasks } from '../../db/schema.ts'
+import { createUserScope, placeholders, TRUE } from '../../db/user-scope.ts'
+import { insertColumns, newTaskRow, parameterOf, patchColumnsFrom } from './columns.ts'
+import {
+  byId,
+  completionColumns,
+  isActiveTask,
+  isTrashedTask,
+  nowParam,
+  param,
+  taskColumns,
+  taskJson,
+} from './sql.ts'
+
+/** Every statement on one task, prepared once: named statements took a list from 3 460 to 11 010 requests a second. */
+export const createTaskStatements = (db: Db) => {
+  const { sessionRow, nextChange } = createUserScope(db, placeholders)
+  const found = db
+    .$with('task')
+    .as(db.select(taskColumns).from(tasks).where(and(isActiveTask, byId)))
+  const added = insertTask(db)
+  const inTrash = and(isTrashedTask, byId)
+
+  return {
+    find: prepareStatement(
+      db,
+      db.with(sessionRow, found).select().from(sessionRow).leftJoin(found, TRUE),
+      {
+        isQuickRead: true,
+      },
+    ),
+    add: prepareStatement(db, db.with(sessionRow, nextChange, added).select().from(added)),
+    addIdempotent: prepareStatement(db, idempotentInsertStatement(db)),
+    replace: prepareStatement(
+      db,
+      updateStatement(db, {
+        ...insertColumns(parameterOf),
+        ...completionColumns(param('completed', 'boolean')),
+      }),
+    ),
+    change: prepareStatement(db, updateStatement(db, patchColumns)),
+    complete: prepareStatement(db, updateStatement(db, completionColumns(toggledCompleted))),
+    completeIdempotent: prepareStatement(
+      db,
+      idempotentUpdateStatement(db, completionColumns(toggledCompleted)),
+    ),
+    remove: prepareStatement(db, updateStatement(db, { deleted_at: nowParam })),
+    restore: prepareStatement(db, updateStatement(db, { deleted_at: sql`null` }, inTrash)),
+  }
+}
+
+/** Sets `completed`, or flips it in the row itself where it is not said. */
+const toggledCompleted = sql`coalesce(${param('completed', 'boolean')}, not ${tasks.completed})`
+
+const patchColumns = {
+  ...patchColumnsFrom(parameterOf, param('sets', 'text[]')),
+  ...completionColumns(sql`coalesce(${param('completed', 'boolean')}, ${tasks.completed})`),
+}
+
+const insertTask = (db: Db, condition?: SQL) => {
+  const { nextChange } = createUserScope(db, placeholders)
+  const row = newTaskRow(nextChange, { id: param('id', 'uuid'), ...insertColumns(parameterOf) })
+  const rows = sql`select ${row} from ${nextChange} where ${condition ?? TRUE}`
+  return db.$with('task').as(db.insert(tasks).select(rows).returning(taskColumns))
+}
+
+const idempotentInsertStatement = (db: Db) => {
+  const { sessionRow, nextChange } = createUserScope(db, placeholders)
+  const { earlierResponse, expired, storeResponse, isFirstUse } = createIdempotencyCtes(db)
+  const task = insertTask(db, isFirstUse)
+  const storedResponse = storeResponse(taskJson(task), sql`'"1"'`, sql`${task}`)
+  return db
+    .with(sessionRow, nextChange, earlierResponse, expired, task, storedResponse)
+    .select()
+    .from(sessionRow)
+    .leftJoin(task, TRUE)
+    .leftJoin(earlierResponse, TRUE)
+}
+
+/**
+ * The row as it is now, locked after the user's counter: what a condition is held
+ * against, and what a 412 tells. Its snapshot may be older than the lock.
+ */
+const lockCurrentRow = (db: Db, where: SQL | undefined) => {
+  const { nextChange } = createUserScope(db, placeholders)
+  return db
+    .$with('current')
+    .as(
+      db
+        .select({ id: tasks.id, version: tasks.version, change: nextChange.change })
+        .from(tasks)
+        .innerJoin(nextChange, TRUE)
+        .where(where)
+        .for('update', { of: tasks }),
+    )
+}
+
+const updateTask = (
+  db: Db,
+  current: ReturnType<typeof lockCurrentRow>,
+  set: Record<string, SQL>,
+  condition?: SQL,
+) => {
+  const versions = sql`${sql.placeholder('versions')}::int[]`
+  return db.$with('task').as(
+    db
+      .update(tasks)
+      .set({
+        ...set,
+        version: sql`${tasks.version} + 1`,
+        updated_at: nowParam,
+        change: sql`${current.change}`,
+      })
+      .from(current)
+      .where(
+        and(
+          eq(tasks.user_id, placeholders.user),
+          // Said again: by the join alone, whoever was guessed to have few tasks had all of them read.
+          byId,
+          eq(tasks.id, current.id),
+          sql`(${versions} is null or ${current.version} = any(${versions}))`,
+          condition,
+        ),
+      )
+      .returning(taskColumns),
+  )
+}
+
+const updateStatement = (db: Db, set: Record<string, SQL>, where = and(isActiveTask, byId)) => {
+  const { sessionRow, nextChange } = createUserScope(db, placeholders)
+  const current = lockCurrentRow(db, where)
+  const task = updateTask(db, current, set)
+  return db
+    .with(sessionRow, nextChange, current, task)
+    .select()
+    .from(sessionRow)
+    .leftJoin(current, TRUE)
+    .leftJoin(task, TRUE)
+}
+
+const idempotentUpdateStatement = (db: Db, set: Record<string, SQL>) => {
+  const { sessionRow, nextChange } = createUserScope(db, placeholders)
+  const { earlierResponse, expired, storeResponse, isFirstUse } = createIdempotencyCtes(db)
+  const current = lockCurrentRow(db, and(isActiveTask, byId))
+  const task = updateTask(db, current, set, isFirstUse)
+  const storedResponse = storeResponse(
+    taskJson(task),
+    sql`'"' || ${task.version} || '"'`,
+    sql`${task}`,
+  )
+  return db
+    .with(sessionRow, nextChange, earlierResponse, expired, current, task, storedResponse)
+    .select()
+    .from(sessionRow)
+    .leftJoin(current, TRUE)
+    .leftJoin(task, TRUE)
+    .leftJoin(earlierResponse, TRUE)
+}

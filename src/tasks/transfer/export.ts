@@ -1,0 +1,87 @@
+import { negotiate } from '../../http/content-negotiation.ts'
+import type { Task } from '../task/schema.ts'
+import { csvHeader, csvRecord } from './formats/csv.ts'
+import { calendarFoot, calendarHead, calendarRecord } from './formats/icalendar.ts'
+
+type Format = {
+  mediaType: string
+  head: string
+  record: (task: Task, isFirst: boolean) => string
+  foot: string
+}
+
+/** By the name that `?format=` takes. */
+export const formats = {
+  json: {
+    mediaType: 'application/json',
+    head: '{"tasks":[',
+    record: (task, isFirst) => `${isFirst ? '' : ','}\n${JSON.stringify(task)}`,
+    foot: '\n]}\n',
+  },
+  ndjson: {
+    mediaType: 'application/x-ndjson',
+    head: '',
+    record: (task) => `${JSON.stringify(task)}\n`,
+    foot: '',
+  },
+  csv: { mediaType: 'text/csv', head: csvHeader, record: csvRecord, foot: '' },
+  ics: {
+    mediaType: 'text/calendar',
+    head: calendarHead,
+    record: calendarRecord,
+    foot: calendarFoot,
+  },
+} satisfies Record<string, Format>
+
+export type FormatName = keyof typeof formats
+
+/** What `format` says, else the best of what `Accept` takes, else JSON. */
+export const negotiateFormat = (
+  format: FormatName | undefined,
+  accept: string | null,
+): FormatName => {
+  if (format !== undefined) return format
+  const type = negotiate(accept, ['application/json', ...mediaTypes])
+  return names.find((name) => formats[name].mediaType === type) ?? 'json'
+}
+
+const names = Object.keys(formats) as FormatName[]
+const mediaTypes = names.map((name) => formats[name].mediaType)
+
+/** Rows that one statement reads. */
+export const exportRows = 500
+
+type Read = (after: string | undefined) => Promise<Task[] | undefined>
+
+/**
+ * All tasks, in the pace at which the client takes them: a page is read when the one before
+ * is gone, so memory is flat. The first page is at hand before the answer begins, so that
+ * what is wrong then is still told; later a failure, or the end of the session, breaks the
+ * connection off, lest half an export look whole.
+ */
+export const exportResponse = (first: Task[], read: Read, name: FormatName): Response => {
+  const format: Format = formats[name]
+  let page: Task[] | undefined = first
+  let isFirst = true
+
+  const stream = new ReadableStream<string>(
+    {
+      async pull(controller) {
+        if (page === undefined) throw new Error('the session ended in mid-export')
+        const text = page.map((task, at) => format.record(task, isFirst && at === 0)).join('')
+        const isLast = page.length < exportRows
+        controller.enqueue(`${isFirst ? format.head : ''}${text}${isLast ? format.foot : ''}`)
+        isFirst = false
+        if (isLast) controller.close()
+        else page = await read(page.at(-1)?.id)
+      },
+    },
+    { highWaterMark: 0 },
+  )
+  return new Response(stream.pipeThrough(new TextEncoderStream()), {
+    headers: {
+      'content-type': `${format.mediaType}; charset=utf-8`,
+      'content-disposition': `attachment; filename="tasks.${name}"`,
+    },
+  })
+}

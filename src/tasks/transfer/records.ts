@@ -1,0 +1,156 @@
+import type { TSchema } from '@sinclair/typebox'
+import { depthDetail, exceedsDepth } from '../../http/json-depth.ts'
+import { throwProblem, toJsonPointer } from '../../http/problem.ts'
+import { isText, TextBody } from '../../schema/types.ts'
+import { ImportedTask } from '../bulk-model.ts'
+import { unescapeCell } from './formats/csv.ts'
+
+/** One record of an import, and where it stands: `/tasks/6`, or the line where it starts: `/line/7`. */
+export type Record = { pointer: string; value: unknown; unreadable?: string }
+
+const members: { [name: string]: TSchema } = ImportedTask.properties
+const columnsMax = Object.keys(members).length
+
+/**
+ * The records of an import, whether they are good or not; 413 where there are more than `rowsMax`.
+ *
+ * Counted before they are made: of five million of them, in 10 MiB, making each kept the process from
+ * all other requests for a second, and a CSV's cells for eight, in 5 GB.
+ */
+export const parseRecords = async (body: unknown, rowsMax: number): Promise<Record[]> => {
+  if (!(body instanceof TextBody)) return fromJson(body, rowsMax)
+  return body.type === 'text/csv' ? fromCsv(body.text, rowsMax) : fromNdjson(body.text, rowsMax)
+}
+
+const wrongBody = (detail: string, pointer = '') =>
+  throwProblem('invalid-request', { errors: [{ in: 'body', pointer, detail }] })
+
+const fromJson = (body: unknown, rowsMax: number): Record[] => {
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    return wrongBody('must be an object')
+  const { tasks, ...others } = body as { tasks?: unknown }
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) return wrongBody('is not a known member', toJsonPointer(unknown))
+  if (!Array.isArray(tasks)) return wrongBody('must be an array', '/tasks')
+  if (tasks.length > rowsMax) throwProblem('body-too-large')
+  return tasks.map((value, at) => ({ pointer: `/tasks/${at}`, value }))
+}
+
+const fromNdjson = (text: string, rowsMax: number): Record[] => {
+  const records: Record[] = []
+  for (let [start, line] = [0, 1]; start < text.length; line += 1) {
+    const end = text.indexOf('\n', start)
+    const json = text.slice(start, end === -1 ? undefined : end)
+    start = end === -1 ? text.length : end + 1
+    if (json.trim() === '') continue
+    if (records.length === rowsMax) throwProblem('body-too-large')
+    records.push(fromLine(json, `/line/${line}`))
+  }
+  return records
+}
+
+const fromLine = (json: string, pointer: string): Record => {
+  try {
+    const value = JSON.parse(json)
+    return exceedsDepth(json)
+      ? { pointer, value: undefined, unreadable: depthDetail }
+      : { pointer, value }
+  } catch {
+    return { pointer, value: undefined, unreadable: 'is not JSON' }
+  }
+}
+
+type Cell = { text: string; isQuoted: boolean }
+
+/** RFC 4180; a cell is null where nothing stands there, and empty text where `""` does. */
+const fromCsv = async (text: string, rowsMax: number): Promise<Record[]> => {
+  const [header, ...records] = await csvRows(text, rowsMax)
+  if (records.length > rowsMax) throwProblem('body-too-large')
+  const names = header?.cells.map((cell) => cell.text) ?? []
+  if (!names.includes('title')) return wrongBody('must name the column title', '/line/1')
+  const unknown = names.findIndex((name) => !Object.hasOwn(ImportedTask.properties, name))
+  if (unknown !== -1) return wrongBody(`column ${unknown + 1} is not known`, '/line/1')
+  if (new Set(names).size < names.length) return wrongBody('must not repeat a column', '/line/1')
+
+  return records.map(({ cells, line }) => {
+    const pointer = `/line/${line}`
+    if (cells.length !== names.length)
+      return { pointer, value: undefined, unreadable: `must have ${names.length} cells` }
+    const members = cells.flatMap((cell, at) => memberOf(names[at] ?? '', cell))
+    return { pointer, value: Object.fromEntries(members) }
+  })
+}
+
+/** What `info` and `cast` make of a record. */
+type CsvRow = { record: Cell[]; info: { bytes: number } }
+
+const csvRows = async (
+  text: string,
+  rowsMax: number,
+): Promise<{ cells: Cell[]; line: number }[]> => {
+  // Loaded when the first CSV comes.
+  const { CsvError, parse } = await import('csv-parse/sync')
+  const cellsMax = (rowsMax + 2) * columnsMax
+  let cells = 0
+  const options = {
+    bom: true,
+    info: true,
+    relax_column_count: true,
+    skip_empty_lines: true,
+    record_delimiter: ['\r\n', '\n'],
+    // The header, and one row more than there may be.
+    to: rowsMax + 2,
+    cast: (text: string, { quoting }: { quoting: boolean }): Cell => {
+      cells += 1
+      if (cells > cellsMax) wrongBody('has more cells than an import can have')
+      return { text, isQuoted: quoting }
+    },
+  }
+  try {
+    const rows: unknown[] = parse(text, options)
+    const lineAt = linesOf(text)
+    let end = 0
+    return (rows as CsvRow[]).map(({ record, info }) => {
+      const line = lineAt(end)
+      end = info.bytes
+      return { cells: record, line }
+    })
+  } catch (error) {
+    if (error instanceof CsvError) return wrongBody('is not CSV (RFC 4180)', `/line/${error.lines}`)
+    throw error
+  }
+}
+
+const [cr, lf] = [13, 10]
+
+/**
+ * The line of what follows a byte, blank lines skipped; asked for bytes in their order. The
+ * parser's own count takes a CRLF within quotes for two lines.
+ */
+const linesOf = (text: string) => {
+  const bytes = Buffer.from(text)
+  let [at, line] = [0, 1]
+  return (end: number): number => {
+    while (at < bytes.length && (at < end || bytes[at] === cr || bytes[at] === lf))
+      if (bytes[at++] === lf) line += 1
+    return line
+  }
+}
+
+const memberOf = (name: string, { text, isQuoted }: Cell): [string, unknown][] => {
+  if (text === '' && !isQuoted) return []
+  const schema = members[name]
+  const types: unknown[] = [schema?.type].flat()
+  if (isText(schema)) return [[name, unescapeCell(text)]]
+  if (types.includes('boolean'))
+    return [[name, text === 'true' || (text === 'false' ? false : text)]]
+  return [[name, types.includes('array') || types.includes('integer') ? parsed(text) : text]]
+}
+
+const parsed = (text: string): unknown => {
+  try {
+    return exceedsDepth(text) ? text : JSON.parse(text)
+  } catch {
+    return text
+  }
+}

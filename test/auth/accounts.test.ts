@@ -1,0 +1,606 @@
+import { afterEach, describe, expect, test } from 'bun:test'
+import { availableParallelism } from 'node:os'
+import { eq } from 'drizzle-orm'
+import { createAccountRepository } from '../../src/auth/accounts/repository.ts'
+import { users } from '../../src/db/schema.ts'
+import { claimsOf } from '../support/forge.ts'
+import { heldHashing } from '../support/hashing.ts'
+import {
+  type Answer,
+  database,
+  faceless,
+  pass,
+  realTime,
+  rowsOf,
+  service,
+} from '../support/service.ts'
+
+afterEach(realTime)
+
+const fresh = () => `${Bun.randomUUIDv7()}@example.test`
+const password = 'correct horse battery'
+const codeOf = ({ status, body }: Answer) => `${status} ${body?.code ?? body?.error ?? ''}`.trim()
+
+describe('sign-up', () => {
+  test('answers 201 with a token and the user, and where to find oneself', async () => {
+    const { call } = await service()
+    const email = fresh()
+    pass(0)
+
+    const { status, headers, body } = await call('POST', '/api/auth/register', {
+      body: { email, password, name: 'Ada' },
+    })
+
+    expect([status, headers.get('location')]).toEqual([201, '/api/auth/me'])
+    expect(Object.keys(body)).toEqual(['access_token', 'token_type', 'expires_in', 'user'])
+    expect(body).toMatchObject({ token_type: 'Bearer', user: { email, name: 'Ada' } })
+    expect(body.expires_in).toBe(86_400)
+    expect(Object.keys(body.user)).toEqual(['id', 'email', 'name', 'created_at'])
+    expect(body.user.id).toMatch(
+      /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+    )
+    expect(body.user.created_at).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+    const me = await call('GET', '/api/auth/me', { token: body.access_token })
+    expect(me.body).toEqual(body.user)
+  })
+
+  test('keeps an e-mail trimmed, in NFC and in lower case, and finds it however it is written', async () => {
+    const { call } = await service()
+    const local = `José.\u01f0.${Bun.randomUUIDv7()}`
+    const spellings = [
+      ` ${local.normalize('NFD').toUpperCase()}@EXAMPLE.test\n`,
+      `${local}@example.test`,
+    ]
+
+    const { body } = await call('POST', '/api/auth/register', {
+      body: { email: spellings[0], password },
+    })
+    expect(body.user.email).toBe(`${local.toLowerCase()}@example.test`)
+    for (const email of spellings) {
+      expect(codeOf(await call('POST', '/api/auth/login', { body: { email, password } }))).toBe(
+        '200',
+      )
+      expect(codeOf(await call('POST', '/api/auth/register', { body: { email, password } }))).toBe(
+        '409 email-taken',
+      )
+    }
+  })
+
+  test.each([
+    'x',
+    '@',
+    'a@',
+    '@b',
+    'a@b@c',
+    'a b@c',
+    'a@b c',
+    '',
+    ' ',
+    'a\0@b',
+    '\ud800@b',
+    `${'a'.repeat(253)}@b`,
+    1,
+    null,
+    { a: 1 },
+  ])('refuses %j as an e-mail', async (email) => {
+    const { call } = await service()
+
+    const answer = await call('POST', '/api/auth/register', { body: { email, password } })
+
+    expect(codeOf(answer)).toBe('422 invalid-request')
+    expect(answer.body.errors[0]).toMatchObject({ in: 'body', pointer: '/email' })
+  })
+
+  test('takes an e-mail of 254 characters', async () => {
+    const { call } = await service()
+    const email = `${Bun.randomUUIDv7()}${'a'.repeat(216)}@b`
+    expect(email).toHaveLength(254)
+
+    expect(codeOf(await call('POST', '/api/auth/register', { body: { email, password } }))).toBe(
+      '201',
+    )
+  })
+
+  test('of 50 at once with one e-mail, on three instances, lets one through and leaves one account', async () => {
+    const instances = [await service(), await service(), await service()]
+    const email = fresh()
+
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, at) =>
+        instances[at % 3]?.call('POST', '/api/auth/register', {
+          body: { email: at % 2 ? email : email.toUpperCase(), password },
+        }),
+      ),
+    )
+
+    const codes = answers.map((answer) => answer && codeOf(answer)).sort()
+    expect(codes).toEqual(['201', ...Array(49).fill('409 email-taken')])
+    const { db } = await database()
+    expect(await db.select().from(users).where(eq(users.email, email))).toHaveLength(1)
+  })
+
+  test('can be closed, and then signs nobody up while everybody can sign in', async () => {
+    const here = await service()
+    const closed = await service({ REGISTRATION: 'closed' })
+    const { email } = await here.someone()
+
+    expect(
+      codeOf(
+        await closed.call('POST', '/api/auth/register', { body: { email: fresh(), password } }),
+      ),
+    ).toBe('403 registration-closed')
+    expect(
+      codeOf(await closed.call('POST', '/api/auth/login', { body: { email, password } })),
+    ).toBe('200')
+  })
+
+  test('refuses server-owned members', async () => {
+    const { call } = await service()
+
+    for (const member of ['id', 'role', 'admin', 'password_hash', 'created_at', 'user_id']) {
+      const body = { email: fresh(), password, [member]: 'x' }
+      const answer = await call('POST', '/api/auth/register', { body })
+      expect(codeOf(answer)).toBe('422 invalid-request')
+      expect(answer.body.errors).toEqual([
+        { in: 'body', pointer: `/${member}`, detail: 'is not a known member' },
+      ])
+    }
+  })
+})
+
+describe('a password', () => {
+  test.each([
+    'password',
+    'PASSWORD',
+    '12345678',
+    'qwertyuiop',
+    'iloveyou',
+    'short',
+    '1234567',
+    '😀😀😀😀😀😀😀',
+  ])('%s is too weak', async (weak) => {
+    const { call, someone } = await service()
+    const ada = await someone()
+
+    const signUp = await call('POST', '/api/auth/register', {
+      body: { email: fresh(), password: weak },
+    })
+    const change = await ada.call('PUT', '/api/auth/me/password', {
+      current_password: password,
+      new_password: weak,
+    })
+
+    expect(codeOf(signUp)).toBe('422 weak-password')
+    expect(signUp.body.errors[0].pointer).toBe('/password')
+    expect(codeOf(change)).toBe('422 weak-password')
+    expect(change.body.errors[0].pointer).toBe('/new_password')
+  })
+
+  test('is not the e-mail itself, however it is written', async () => {
+    const { call, someone } = await service()
+    const ada = await someone()
+    const email = fresh()
+
+    for (const same of [email, email.toUpperCase(), ` ${email} `])
+      expect(
+        codeOf(await call('POST', '/api/auth/register', { body: { email, password: same } })),
+      ).toBe('422 weak-password')
+    const body = { current_password: password, new_password: ada.email.toUpperCase() }
+    expect(codeOf(await ada.call('PUT', '/api/auth/me/password', body))).toBe('422 weak-password')
+  })
+
+  test.each([
+    ['8 characters', 'kx7!qp2z'],
+    ['8 emoji', '😀😁😂🤣😃😄😅😆'],
+    ['128 characters', 'x1'.repeat(64)],
+    ['128 emoji', '😀'.repeat(128)],
+    ['only spaces around', '   kx7 qp2z   '],
+    ['CJK', '正しい馬電池ホチキス'],
+  ])('of %s is taken and signs in', async (_, good) => {
+    const { call } = await service()
+    const email = fresh()
+
+    expect(
+      codeOf(await call('POST', '/api/auth/register', { body: { email, password: good } })),
+    ).toBe('201')
+    expect(codeOf(await call('POST', '/api/auth/login', { body: { email, password: good } }))).toBe(
+      '200',
+    )
+    const trimmed = await call('POST', '/api/auth/login', { body: { email, password: `${good} ` } })
+    expect(trimmed.status).toBe([...good].length === 128 ? 422 : 401)
+  })
+
+  test.each([
+    ['129 characters', 'x'.repeat(129)],
+    ['nothing', ''],
+    ['a NUL', 'correct horse\0battery'],
+    ['half a pair', 'correct horse \ud800 battery'],
+    ['a number', 12_345_678],
+    ['null', null],
+  ])('of %s is 422', async (_, bad) => {
+    const { call } = await service()
+    const email = fresh()
+
+    expect(
+      codeOf(await call('POST', '/api/auth/register', { body: { email, password: bad } })),
+    ).toBe('422 invalid-request')
+    expect(codeOf(await call('POST', '/api/auth/login', { body: { email, password: bad } }))).toBe(
+      '422 invalid-request',
+    )
+  })
+
+  test('PASSWORD_MIN is the least length', async () => {
+    const { call } = await service({ PASSWORD_MIN: '12' })
+    const signUp = (text: string) =>
+      call('POST', '/api/auth/register', { body: { email: fresh(), password: text } })
+
+    expect(codeOf(await signUp('kx7!qp2zkx7'))).toBe('422 weak-password')
+    expect(codeOf(await signUp('kx7!qp2zkx7!'))).toBe('201')
+  })
+
+  test('is the same in NFC and NFD, and nothing else is the same', async () => {
+    const { call } = await service()
+    const email = fresh()
+    const secret = 'Ünïcödé pässwörd'
+    await call('POST', '/api/auth/register', { body: { email, password: secret.normalize('NFC') } })
+    const signIn = async (text: string) =>
+      (await call('POST', '/api/auth/login', { body: { email, password: text } })).status
+
+    expect(await signIn(secret.normalize('NFD'))).toBe(200)
+    for (const other of [secret.toLowerCase(), `${secret} `, secret.slice(1), 'Unicode password'])
+      expect(await signIn(other)).toBe(401)
+  })
+
+  test('counts to its last byte: after 72 bytes too', async () => {
+    const { call } = await service()
+    const email = fresh()
+    const long = 'a1'.repeat(36)
+    await call('POST', '/api/auth/register', { body: { email, password: `${long}X` } })
+    const signIn = async (text: string) =>
+      (await call('POST', '/api/auth/login', { body: { email, password: text } })).status
+
+    expect(await signIn(`${long}X`)).toBe(200)
+    for (const other of [`${long}Y`, long, `${long}XX`]) expect(await signIn(other)).toBe(401)
+  })
+
+  test('is kept as a bcrypt hash of the cost that is set, and hashed anew when that was raised', async () => {
+    const cheap = await service()
+    const dear = await service({ BCRYPT_COST: '5' })
+    const { email, id } = await cheap.someone()
+    const hash = async () => (await rowsOf(id)).users[0]?.password_hash ?? ''
+    const first = await hash()
+
+    await dear.call('POST', '/api/auth/login', { body: { email, password: 'wrong' } })
+    expect(await hash()).toBe(first)
+    await dear.call('POST', '/api/auth/login', { body: { email, password } })
+    const second = await hash()
+    expect([first.slice(0, 7), second.slice(0, 7)]).toEqual(['$2b$04$', '$2b$05$'])
+    expect(
+      (await cheap.call('POST', '/api/auth/login', { body: { email, password } })).status,
+    ).toBe(200)
+    expect(await hash()).toBe(second)
+  })
+})
+
+describe('sign-in', () => {
+  test('answers 200 with a new session each time', async () => {
+    const { call, someone } = await service()
+    const { email, id } = await someone()
+
+    const { status, headers, body } = await call('POST', '/api/auth/login', {
+      body: { email, password },
+    })
+
+    expect([status, headers.get('location')]).toEqual([200, null])
+    expect(Object.keys(body)).toEqual(['access_token', 'token_type', 'expires_in', 'user'])
+    expect(body.user).toMatchObject({ id, email, name: null })
+    expect((await rowsOf(id)).sessions).toHaveLength(2)
+  })
+
+  test('tells a wrong password, an unknown e-mail and a deleted account apart by nothing', async () => {
+    const { call, someone } = await service()
+    const [ada, gone] = [await someone(), await someone()]
+    await gone.call('DELETE', '/api/auth/me', { current_password: password })
+    const asked = async (email: string, text: string) =>
+      faceless(await call('POST', '/api/auth/login', { body: { email, password: text } }))
+
+    const wrong = await asked(ada.email, 'not the password')
+    expect(wrong.status).toBe(401)
+    expect(wrong.headers['www-authenticate']).toBe('Bearer realm="taskwarden"')
+    for (const email of [fresh(), gone.email, 'no e-mail', '', 'x'.repeat(5000), "' or 1=1 --"])
+      expect(await asked(email, password)).toEqual(wrong)
+  })
+
+  test('costs an unknown e-mail one verification, as a wrong password', async () => {
+    const { call, someone } = await service({ BCRYPT_COST: '10' })
+    const ada = await someone()
+    const recordDuration = async (email: string) => {
+      const from = performance.now()
+      await call('POST', '/api/auth/login', { body: { email, password: 'not the password' } })
+      return performance.now() - from
+    }
+    let [unknown, known] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
+    // In turn, so that whatever else the machine does meets both.
+    for (let round = 0; round < 5; round++) {
+      unknown = Math.min(unknown, await recordDuration(fresh()))
+      known = Math.min(known, await recordDuration(ada.email))
+    }
+
+    const ratio = unknown / known
+    expect(ratio).toBeGreaterThan(0.3)
+    expect(ratio).toBeLessThan(3)
+  })
+
+  test('is refused beyond the bcrypt queue with 503, while tasks are served', async () => {
+    using hashing = heldHashing()
+    const { call, someone } = await service({ BCRYPT_QUEUE_MAX: '2' })
+    const ada = await someone()
+    // All cores but one hash at a time, and two more wait.
+    const admitted = Math.max(1, availableParallelism() - 1) + 2
+    const refused: Answer[] = []
+    const allRefused = Promise.withResolvers<void>()
+
+    const waiting = Promise.all(
+      Array.from({ length: admitted + 30 }, async () => {
+        const answer = await call('POST', '/api/auth/login', { body: { email: fresh(), password } })
+        if (answer.status === 503) refused.push(answer)
+        if (refused.length === 30) allRefused.resolve()
+        return answer.status
+      }),
+    )
+    const listed = await ada.call('GET', '/api/tasks')
+    await allRefused.promise
+    hashing.letGo()
+    const statuses = await waiting
+
+    expect(listed.status).toBe(200)
+    expect(refused).toHaveLength(30)
+    expect(statuses.filter((status) => status === 401)).toHaveLength(admitted)
+    for (const answer of refused) {
+      expect(codeOf(answer)).toBe('503 unavailable')
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
+    }
+  })
+})
+
+describe('the OAuth 2 form', () => {
+  const type = 'application/x-www-form-urlencoded'
+  const form = (fields: Record<string, string>) => new URLSearchParams(fields).toString()
+  const asking = async () => {
+    const here = await service()
+    const ask = (body: string, headers: Record<string, string> = {}) =>
+      here.call('POST', '/api/oauth/token', { body, headers: { 'content-type': type, ...headers } })
+    return { ...here, ask }
+  }
+
+  test('gives a token, and overlooks what else a client sends', async () => {
+    const { ask, call, someone } = await asking()
+    const { email } = await someone()
+    const good = { grant_type: 'password', username: email, password }
+
+    for (const [extra, headers] of [
+      [{}, {}],
+      [{ scope: 'admin', client_id: 'x', client_secret: 'y', state: 'z' }, {}],
+      [{}, { authorization: 'Basic eDp5' }],
+      [{}, { authorization: 'Bearer broken' }],
+      [{}, { 'content-type': `${type}; charset=UTF-8` }],
+    ] as [Record<string, string>, Record<string, string>][]) {
+      const { status, body } = await ask(form({ ...good, ...extra }), headers)
+      expect(status).toBe(200)
+      expect(Object.keys(body)).toEqual(['access_token', 'token_type', 'expires_in'])
+      expect(body.token_type).toBe('Bearer')
+      expect((await call('GET', '/api/tasks', { token: body.access_token })).status).toBe(200)
+    }
+  })
+
+  test('refuses in the words of RFC 6749', async () => {
+    const { ask, someone } = await asking()
+    const { email } = await someone()
+    const good = { grant_type: 'password', username: email, password }
+    const without = (name: string) =>
+      form(Object.fromEntries(Object.entries(good).filter(([key]) => key !== name)))
+    const cases = [
+      ['', 'invalid_request'],
+      ['%', 'invalid_request'],
+      [without('grant_type'), 'invalid_request'],
+      [without('username'), 'invalid_request'],
+      [without('password'), 'invalid_request'],
+      [`${form(good)}&username=x`, 'invalid_request'],
+      [`${form(good)}&grant_type=password`, 'invalid_request'],
+      [form({ ...good, password: '' }), 'invalid_request'],
+      [form({ ...good, password: 'x'.repeat(129) }), 'invalid_request'],
+      [form({ ...good, password: 'a\0b' }), 'invalid_request'],
+      [form({ ...good, username: 'a\0b' }), 'invalid_request'],
+      [form({ ...good, grant_type: 'client_credentials' }), 'unsupported_grant_type'],
+      [form({ ...good, grant_type: 'PASSWORD' }), 'unsupported_grant_type'],
+      [form({ ...good, password: 'wrong' }), 'invalid_grant'],
+      [form({ ...good, password: '😀'.repeat(128) }), 'invalid_grant'],
+      [form({ ...good, username: fresh() }), 'invalid_grant'],
+      [form({ ...good, username: 'no e-mail' }), 'invalid_grant'],
+    ] as const
+
+    for (const [text, error] of cases) {
+      const { status, headers, body } = await ask(text)
+      expect([text, status, body.error]).toEqual([text, 400, error])
+      expect(Object.keys(body)).toEqual(['error', 'error_description'])
+      expect(headers.get('content-type')).toStartWith('application/json')
+    }
+  })
+
+  test('takes forms only, of the size that all bodies may have', async () => {
+    const { ask, call } = await asking()
+    const good = { grant_type: 'password', username: fresh(), password }
+
+    expect(codeOf(await call('POST', '/api/oauth/token', { body: good }))).toBe(
+      '415 unsupported-media-type',
+    )
+    expect(codeOf(await ask(form({ ...good, x: 'x'.repeat(70_000) })))).toBe('413 body-too-large')
+    const invalid = await call('POST', '/api/oauth/token', {
+      body: new Uint8Array([0xff]),
+      headers: { 'content-type': type },
+    })
+    expect(codeOf(invalid)).toBe('400 malformed-request')
+  })
+})
+
+describe('one’s own account', () => {
+  test('can be renamed, and unnamed', async () => {
+    const { someone } = await service()
+    const ada = await someone()
+    const me = (await ada.call('GET', '/api/auth/me')).body
+
+    for (const name of ['Ada', ' Ada ', '😀'.repeat(100), null]) {
+      const { status, body } = await ada.call('PATCH', '/api/auth/me', { name })
+      expect([status, body]).toEqual([200, { ...me, name }])
+      expect((await ada.call('GET', '/api/auth/me')).body).toEqual(body)
+    }
+  })
+
+  test.each([
+    [{}, ''],
+    [{ name: '' }, '/name'],
+    [{ name: '😀'.repeat(101) }, '/name'],
+    [{ name: 1 }, '/name'],
+    [{ id: 'x' }, '/id'],
+    [{ email: 'new@example.test' }, '/current_password'],
+    [{ current_password: password }, '/current_password'],
+    [{ email: 'none', current_password: password }, '/email'],
+    [{ email: null, current_password: password }, '/email'],
+    [{ name: 'x', current_password: password }, '/current_password'],
+  ])('is not changed by %j', async (body, pointer) => {
+    const { someone } = await service()
+    const ada = await someone()
+    const before = await rowsOf(ada.id)
+
+    const answer = await ada.call('PATCH', '/api/auth/me', body)
+
+    expect(codeOf(answer)).toBe('422 invalid-request')
+    expect(answer.body.errors[0].pointer).toBe(pointer)
+    expect(await rowsOf(ada.id)).toEqual(before)
+  })
+
+  test('moves to a new e-mail with the password, and only there signs in afterwards', async () => {
+    const { call, someone } = await service()
+    const [ada, bob] = [await someone(), await someone()]
+    const moved = fresh()
+    const patch = (email: string, current_password: string) =>
+      ada.call('PATCH', '/api/auth/me', { email, current_password })
+    const before = await rowsOf(ada.id)
+
+    expect(codeOf(await patch(moved, 'wrong'))).toBe('403 wrong-password')
+    expect(codeOf(await patch(bob.email.toUpperCase(), password))).toBe('409 email-taken')
+    expect((await rowsOf(ada.id)).users).toEqual(before.users)
+    const { status, body } = await patch(` ${moved.toUpperCase()}`, password)
+    expect([status, body.email]).toEqual([200, moved])
+    expect(codeOf(await patch(moved, password))).toBe('200')
+    const signIn = (email: string) => call('POST', '/api/auth/login', { body: { email, password } })
+    expect(codeOf(await signIn(ada.email))).toBe('401 invalid-credentials')
+    expect(codeOf(await signIn(moved))).toBe('200')
+  })
+
+  test('gets a new password for the old one', async () => {
+    const { call, someone } = await service()
+    const ada = await someone()
+    const next = 'wrong donkey power plant'
+    const change = (current_password: string) =>
+      ada.call('PUT', '/api/auth/me/password', { current_password, new_password: next })
+    const signIn = async (text: string) =>
+      (await call('POST', '/api/auth/login', { body: { email: ada.email, password: text } })).status
+    const before = await rowsOf(ada.id)
+
+    expect(codeOf(await change('wrong'))).toBe('403 wrong-password')
+    expect(await rowsOf(ada.id)).toEqual(before)
+    expect(await change(password)).toMatchObject({ status: 204, text: '' })
+    expect([await signIn(password), await signIn(next)]).toEqual([401, 200])
+    expect((await ada.call('GET', '/api/auth/me')).status).toBe(200)
+  })
+
+  test('whose password has changed meanwhile keeps its sessions: the later change does nothing', async () => {
+    const { call, someone } = await service()
+    const ada = await someone()
+    await call('POST', '/api/auth/login', { body: { email: ada.email, password } })
+    const before = await rowsOf(ada.id)
+    const caller = {
+      ...{ userId: ada.id, sessionId: before.sessions[0]?.id ?? '', scope: undefined },
+      ...{ address: '203.0.113.1', requestId: 'x' },
+    }
+
+    const { db } = await database()
+    const isChanged = await createAccountRepository(db, caller).changePassword(
+      'the hash of before',
+      'another',
+    )
+
+    expect(isChanged).toBe(false)
+    expect(before.sessions).toHaveLength(2)
+    expect(await rowsOf(ada.id)).toEqual(before)
+  })
+
+  test('is erased with its sessions and tasks, and its e-mail is free again', async () => {
+    const { call, someone } = await service()
+    const ada = await someone()
+    await ada.call('POST', '/api/tasks', { title: 'x' })
+    const erase = (current_password: string) =>
+      ada.call('DELETE', '/api/auth/me', { current_password })
+    const before = await rowsOf(ada.id)
+
+    expect(codeOf(await erase('wrong'))).toBe('403 wrong-password')
+    expect(await rowsOf(ada.id)).toEqual(before)
+    expect(await erase(password)).toMatchObject({ status: 204, text: '' })
+    expect(await rowsOf(ada.id)).toEqual({ users: [], changes: [], sessions: [], tasks: [] })
+    const again = await call('POST', '/api/auth/register', { body: { email: ada.email, password } })
+    expect(again.status).toBe(201)
+    expect(again.body.user.id).not.toBe(ada.id)
+  })
+
+  test('erased while tasks are added leaves no orphan and is no error', async () => {
+    const { someone } = await service()
+
+    for (const _ of [1, 2, 3, 4, 5]) {
+      const ada = await someone()
+      const [erased, ...added] = await Promise.all([
+        ada.call('DELETE', '/api/auth/me', { current_password: password }),
+        ...Array.from({ length: 10 }, () => ada.call('POST', '/api/tasks', { title: 'x' })),
+      ])
+      expect(erased?.status).toBe(204)
+      for (const { status } of added) expect(status).toBeOneOf([201, 401])
+      expect((await rowsOf(ada.id)).tasks).toEqual([])
+    }
+  })
+
+  test('of two password changes at once with one old password, one wins', async () => {
+    const { call, someone } = await service()
+    const ada = await someone()
+    const login = await call('POST', '/api/auth/login', { body: { email: ada.email, password } })
+    const tokens = [ada.token, login.body.access_token as string]
+    const next = ['wrong donkey power plant', 'yet another long password']
+
+    const answers = await Promise.all(
+      tokens.map((token, at) =>
+        call('PUT', '/api/auth/me/password', {
+          token,
+          body: { current_password: password, new_password: next[at] },
+        }),
+      ),
+    )
+
+    const statuses = answers.map(({ status }) => status)
+    expect(statuses.filter((status) => status === 204)).toHaveLength(1)
+    const winner = statuses.indexOf(204)
+    expect(statuses[1 - winner]).toBeOneOf([401, 403])
+    const { status } = await call('POST', '/api/auth/login', {
+      body: { email: ada.email, password: next[winner] },
+    })
+    expect(status).toBe(200)
+  })
+})
+
+test('created_at and sessions follow the process’s clock', async () => {
+  const { someone, call } = await service()
+  pass(-86_400_000)
+  const ada = await someone()
+
+  const { body } = await call('GET', '/api/auth/me', { token: ada.token })
+  expect(Math.abs(Date.parse(body.created_at) - Date.now())).toBeLessThan(5000)
+  expect(claimsOf(ada.token).iat * 1000).toBeLessThanOrEqual(Date.now())
+})

@@ -1,0 +1,156 @@
+import { type Answer, type Client, client, type Sent } from './http.ts'
+import { ledgerOf, type State } from './ledger.ts'
+import type { Totals } from './report.ts'
+
+const tasksMax = 150
+const pageMax = 200
+
+/** A write under way: what it is sent as, and what is right once it is acknowledged. */
+type Write = {
+  sent: Sent
+  wanted: number
+  /** Undefined: it makes a task. */
+  id: string | undefined
+  title: string
+  after: State
+  keyed: boolean
+}
+
+export type Person = Awaited<ReturnType<typeof signUp>>
+
+export const register = async (via: Client) => {
+  const answer = await via.send({
+    method: 'POST',
+    path: '/api/auth/register',
+    body: { email: `${Bun.randomUUIDv7()}@example.test`, password: 'correct horse battery' },
+  })
+  if (answer.status !== 201)
+    throw new Error(`could not sign up: ${answer.status} ${JSON.stringify(answer.body)}`)
+  return { id: answer.body.user.id as string, token: answer.body.access_token as string }
+}
+
+/** Somebody who uses the service over one connection, and remembers all that was acknowledged. */
+export const signUp = async (port: number) => {
+  const via = client(port)
+  const { id: userId, token } = await register(via)
+  const ledger = ledgerOf()
+  /** Writes with a key that got no answer: they are sent again until they do. */
+  const owed: Write[] = []
+
+  const send = async (sent: Sent): Promise<Answer | Error> =>
+    via.send({ ...sent, token }).catch((error: Error) => error)
+
+  const write = async (change: Write, tally: Totals): Promise<boolean> => {
+    const { sent, wanted, id, title, after, keyed } = change
+    const outcome = await send(sent)
+    const answer = tally.count(`${sent.method} ${sent.path}`, outcome, [wanted])
+    if (answer === undefined) {
+      if (keyed && !owed.includes(change)) owed.push(change)
+      if (id !== undefined) ledger.unansweredChange(id, after)
+      else ledger.unansweredCreation(title)
+      return false
+    }
+    if (owed.includes(change)) owed.splice(owed.indexOf(change), 1)
+    const said = acknowledgedBy(answer, after)
+    if (!Bun.deepEquals(said, after))
+      tally.lose(`${sent.path} answered ${JSON.stringify(said)}, not ${JSON.stringify(after)}`)
+    ledger.acknowledged(id ?? answer.body.id, said)
+    return true
+  }
+
+  const read = async (path: string, tally: Totals) => {
+    const answer = tally.count(`GET ${path}`, await send({ method: 'GET', path }), [200])
+    const tasks: { user_id: string }[] = answer?.body.tasks ?? []
+    if (tasks.some((task) => task.user_id !== userId)) tally.fail('a row of another user')
+    return answer
+  }
+
+  const step = async (tally: Totals) => {
+    const due = owed[0]
+    const known = ledger.any()
+    const dice = Math.random()
+    if (due !== undefined) await write(due, tally)
+    else if (dice < 0.1) await read('/api/tasks?limit=20', tally)
+    else if (known === undefined || (dice < 0.4 && ledger.size() < tasksMax))
+      await write(creation(), tally)
+    else await write(changeOf(known.id, known.state, dice), tally)
+  }
+
+  return {
+    token,
+    userId,
+    step,
+    /** Sends what is owed until it is acknowledged; gives up after a while, which is a failure. */
+    settle: async (tally: Totals) => {
+      const from = performance.now()
+      for (let due = owed[0]; due !== undefined; due = owed[0]) {
+        if (performance.now() - from > 20_000) return tally.fail('what was owed was never written')
+        if (!(await write(due, tally))) await Bun.sleep(50)
+      }
+    },
+    /** Reads everything through the API and holds it against the ledger. */
+    audit: async (tally: Totals) => {
+      const tasks: Parameters<typeof ledger.audit>[0] = []
+      let cursor: string | null = ''
+      while (cursor !== null) {
+        const more: string = cursor === '' ? '' : `&cursor=${cursor}`
+        const answer = await read(`/api/tasks?limit=${pageMax}${more}`, tally)
+        if (answer === undefined) return tally.fail('the ledger could not be checked')
+        tasks.push(...answer.body.tasks)
+        cursor = answer.body.next_cursor
+      }
+      for (const wrong of ledger.audit(tasks)) tally.lose(wrong)
+    },
+    leave: () => via.close(),
+  }
+}
+
+const creation = (): Write => {
+  const title = Bun.randomUUIDv7()
+  const keyed = Math.random() < 0.5
+  return {
+    sent: { method: 'POST', path: '/api/tasks', body: { title }, ...(keyed && keyHeader()) },
+    wanted: 201,
+    id: undefined,
+    title,
+    after: { version: 1, title, completed: false },
+    keyed,
+  }
+}
+
+const changeOf = (id: string, state: Exclude<State, 'gone'>, dice: number): Write => {
+  const path = `/api/tasks/${id}`
+  const version = state.version + 1
+  const base = { id, wanted: 200, title: state.title, keyed: false }
+  if (dice < 0.7) {
+    const keyed = Math.random() < 0.5
+    return {
+      ...base,
+      keyed,
+      sent: { method: 'PATCH', path: `${path}/complete`, ...(keyed && keyHeader()) },
+      after: { ...state, version, completed: !state.completed },
+    }
+  }
+  if (dice < 0.9) {
+    const title = Bun.randomUUIDv7()
+    const body = { title, completed: dice < 0.8 }
+    return {
+      ...base,
+      sent: { method: 'PUT', path, body, headers: { 'if-match': `"${state.version}"` } },
+      after: { version, ...body },
+    }
+  }
+  return { ...base, sent: { method: 'DELETE', path }, after: 'gone' }
+}
+
+const keyHeader = () => ({ headers: { 'idempotency-key': Bun.randomUUIDv7() } })
+
+/** What the answer itself says of the task; the rest is as it was meant. */
+const acknowledgedBy = ({ body, header }: Answer, meant: State): State => {
+  if (meant === 'gone') return meant
+  return {
+    version: Number(header('etag')?.slice(1, -1)),
+    title: body.title ?? meant.title,
+    completed: body.completed,
+  }
+}

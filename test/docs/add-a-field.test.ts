@@ -1,0 +1,182 @@
+import { expect, test } from 'bun:test'
+import { cp, mkdtemp, readdir, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+
+/*
+ * docs/add-a-field.md, done as it is printed on a copy of this project: the service that comes
+ * out of it has the field everywhere, and no more files of src have changed than it says.
+ */
+
+const root = join(import.meta.dir, '../..')
+const page = await Bun.file(join(root, 'docs/add-a-field.md')).text()
+
+/** The fenced blocks: `diff` and a path, or `sh`. */
+const blocks = [...page.matchAll(/^```(\S+)(?: (\S+))?\n([\s\S]*?)^```$/gm)].map(
+  ([, kind, path, text = '']) => ({ kind, path, text }),
+)
+const edits = blocks.filter(({ kind }) => kind === 'diff')
+const commands = blocks
+  .filter(({ kind, text }) => kind === 'sh' && !text.includes('bun dev'))
+  .flatMap(({ text }) => text.trim().split('\n'))
+
+/** What is no part of the sources, or too much to copy: packages are linked. */
+const left = ['.git', 'node_modules', 'dist', 'data', 'coverage']
+
+const copied = async () => {
+  const copy = await mkdtemp(join(tmpdir(), 'taskwarden-field-'))
+  await cp(root, copy, {
+    recursive: true,
+    filter: (path) => path === root || !left.includes(basename(path)),
+  })
+  await symlink(join(root, 'node_modules'), join(copy, 'node_modules'))
+  return { copy, [Symbol.asyncDispose]: () => rm(copy, { recursive: true, force: true }) }
+}
+
+/** Puts the lines with `+` between their neighbours, which stand in the file once. */
+const applied = async (copy: string, path: string, text: string) => {
+  const lines = text.split('\n').filter((line) => line !== '')
+  const without = (mark: string) =>
+    lines
+      .filter((line) => !line.startsWith(mark))
+      .map((line) => line.slice(1))
+      .join('\n')
+  const before = without('+')
+  const file = Bun.file(join(copy, path))
+  const parts = (await file.text()).split(`${before}\n`)
+  expect([path, before, parts.length]).toEqual([path, before, 2])
+  await file.write(parts.join(`${without('-')}\n`))
+}
+
+/** On the embedded database, whatever this run is on: the copy has a migration that nobody else has. */
+const ran = async (copy: string, command: string[]) => {
+  const { TEST_DATABASE_URL: _, TEST_DIRECT_DATABASE_URL: __, ...env } = process.env
+  const child = Bun.spawn(command, {
+    cwd: copy,
+    env: { ...env, NO_COLOR: '1' },
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+  const [out, err, code] = await Promise.all([
+    child.stdout.text(),
+    child.stderr.text(),
+    child.exited,
+  ])
+  return { code, said: code === 0 ? '' : out + err }
+}
+
+const fine = { code: 0, said: '' }
+
+const changedIn = async (copy: string, folder: string) => {
+  const paths = (await readdir(join(copy, folder), { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(copy.length + 1))
+  const textOf = async (path: string) => {
+    const file = Bun.file(path)
+    return (await file.exists()) ? file.text() : undefined
+  }
+  const changed = await Promise.all(
+    paths.map(async (path) =>
+      (await textOf(join(root, path))) === (await textOf(join(copy, path))) ? [] : path,
+    ),
+  )
+  return changed.flat().sort()
+}
+
+/** Run in the copy: the field over HTTP, told apart from what the page itself says. */
+const probe = `
+import { expect, test } from 'bun:test'
+import { service } from '../support/service.ts'
+
+const csv = (text: string) => text.split('\\r\\n').map((line) => line.split(','))
+
+test('the field is everywhere', async () => {
+  const { call, someone } = await service()
+  const [ada, bob] = [await someone(), await someone()]
+  const at = async (path: string) => (await ada.call('GET', path)).body
+
+  const { body: made, status } = await ada.call('POST', '/api/tasks', { title: 'x', location: 'Hall, 2' })
+  const path = '/api/tasks/' + made.id
+  expect([status, made.location]).toEqual([201, 'Hall, 2'])
+  expect(await at(path)).toEqual(made)
+  expect((await at('/api/tasks')).tasks).toEqual([made])
+  expect((await at('/api/tasks/changes')).changes).toEqual([{ op: 'upsert', task: made }])
+
+  const patched = (changes: object) => ada.call('PATCH', path, changes)
+  expect((await patched({ title: 'y' })).body.location).toBe('Hall, 2')
+  expect((await patched({ location: null })).body.location).toBeNull()
+  expect((await patched({ location: 'Pier' })).body.location).toBe('Pier')
+  const replaced = (task: object) => ada.call('PUT', path, { title: 'z', completed: false, ...task })
+  expect((await replaced({})).body.location).toBeNull()
+  expect((await replaced({ location: 'Roof' })).body.location).toBe('Roof')
+
+  const { body: batch } = await ada.call('POST', '/api/tasks/batch', {
+    create: [{ title: 'b', location: 'Cellar' }, { title: 'c' }],
+    update: [{ id: made.id, location: 'Yard' }],
+  })
+  expect(batch.created.map(({ location }: any) => location)).toEqual(['Cellar', null])
+  expect(batch.updated[0].location).toBe('Yard')
+
+  for (const wrong of ['', 'x'.repeat(201), 1, ['x']]) {
+    const { status, body } = await patched({ location: wrong })
+    expect([status, body.errors[0].pointer]).toEqual([422, '/location'])
+  }
+
+  const exported = async (format: string) => (await ada.call('GET', '/api/tasks/export?format=' + format)).text
+  expect(JSON.parse(await exported('json')).tasks.map((task: any) => task.location)).toEqual(['Yard', 'Cellar', null])
+  const [header = [], ...rows] = csv(await exported('csv'))
+  const column = header.indexOf('location')
+  expect(rows.slice(0, 3).map((row) => row[column])).toEqual(['Yard', 'Cellar', ''])
+  expect((await exported('ics')).match(/^LOCATION:.*$/gm)).toEqual(['LOCATION:Yard\\r', 'LOCATION:Cellar\\r'].map((line) => line.trim()))
+  for (const [format, type] of [['csv', 'text/csv'], ['ndjson', 'application/x-ndjson']] as const) {
+    const { status } = await bob.call('POST', '/api/tasks/import', await exported(format), { 'content-type': type })
+    expect([format, status]).toEqual([format, 200])
+  }
+  const theirs = (await bob.call('GET', '/api/tasks?sort=created_at')).body.tasks
+  expect(theirs.map((task: any) => task.location).sort()).toEqual(['Cellar', 'Cellar', 'Yard', 'Yard', null, null])
+
+  const { schemas } = (await call('GET', '/docs/json')).body.components
+  for (const name of ['Task', 'NewTask', 'TaskReplacement', 'TaskChanges', 'ImportedTask', 'TrashedTask'])
+    expect([name, schemas[name].properties.location]).toMatchObject([name, { minLength: 1, maxLength: 200 }])
+  expect(schemas.Task.required).toContain('location')
+  expect(schemas.NewTask.required).not.toContain('location')
+})
+`
+
+test.skipIf(Boolean(process.env.TEST_DATABASE_URL))(
+  'a field that is added as the page says is everywhere, for four files of src and no statement',
+  async () => {
+    await using scratch = await copied()
+    const { copy } = scratch
+    for (const { path = '', text } of edits) await applied(copy, path, text)
+    const [generate = '', check = '', tests = ''] = commands
+
+    expect(await ran(copy, generate.split(' '))).toEqual(fine)
+    expect(await changedIn(copy, 'src')).toEqual([
+      'src/db/schema.ts',
+      'src/tasks/examples.ts',
+      'src/tasks/transfer/formats/icalendar.ts',
+      'src/tasks/task/schema.ts',
+    ])
+    const added = await changedIn(copy, 'drizzle')
+    expect(added).toEqual([
+      expect.stringMatching(/^drizzle\/\d{4}_location\.sql$/),
+      expect.stringMatching(/^drizzle\/meta\/\d{4}_snapshot\.json$/),
+      'drizzle/meta/_journal.json',
+    ])
+    expect(await Bun.file(join(copy, added[0] ?? '')).text()).toContain(
+      'ADD COLUMN "location" text',
+    )
+
+    expect(await ran(copy, check.split(' '))).toEqual(fine)
+    await Bun.write(join(copy, 'test/probe.test.ts'), probe)
+    expect(await ran(copy, ['bun', 'test', '--timeout', '60000', 'test/probe.test.ts'])).toEqual(
+      fine,
+    )
+    // Of what the page has run, the tests that fail until they are told of the field.
+    const told =
+      'has its title and the defaults|differ in nothing from|without loss|has the bounds that|has defaults for the rest'
+    expect(await ran(copy, [...tests.split(' '), '-t', told])).toEqual(fine)
+  },
+  600_000,
+)

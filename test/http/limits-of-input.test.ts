@@ -1,0 +1,254 @@
+import { describe, expect, test } from 'bun:test'
+import { bodies } from '../support/requests.ts'
+import { filled, type Someone, service } from '../support/service.ts'
+
+// biome-ignore lint/suspicious/noExplicitAny: a schema of the OpenAPI document, whatever it says
+type Schema = any
+
+const documentOf = async () => {
+  const { call } = await service()
+  return (await call('GET', '/docs/json')).body
+}
+
+const rangeOf = (least: number | undefined, most: number | undefined, what = '') =>
+  least === undefined && most === undefined ? [] : [`${least ?? 0}..${most ?? ''}${what}`]
+
+/** What a schema bounds, member by member, in words. */
+const boundsIn = (schema: Schema, at: string): string[] => {
+  if (schema === null || typeof schema !== 'object') return []
+  const facts = [
+    ...rangeOf(schema.minLength, schema.maxLength, ' characters'),
+    ...rangeOf(schema.minimum, schema.maximum),
+    ...rangeOf(schema.minItems, schema.maxItems, ' items'),
+    ...(schema.uniqueItems ? ['no item twice'] : []),
+    ...rangeOf(schema.minProperties, schema.maxProperties, ' members'),
+    ...(schema.properties ? [schema.additionalProperties === false ? 'closed' : 'open'] : []),
+  ]
+  return [
+    ...(facts.length > 0 ? [`${at}: ${facts.join(', ')}`] : []),
+    ...Object.entries(schema.properties ?? {}).flatMap(([name, one]) =>
+      boundsIn(one, `${at}/${name}`),
+    ),
+    ...boundsIn(schema.items, `${at}/*`),
+    ...[schema.anyOf ?? [], schema.oneOf ?? [], schema.allOf ?? []]
+      .flat()
+      .flatMap((one: Schema) => boundsIn(one, at)),
+  ]
+}
+
+const title = '1..500 characters'
+const texts = (name: string) => [
+  `${name}/title: ${title}`,
+  `${name}/description: 0..10000 characters`,
+  `${name}/tags: 0..20 items, no item twice`,
+  `${name}/tags/*: 1..50 characters`,
+]
+const password = '1..128 characters'
+const name = '1..100 characters'
+
+test('all that comes in and goes out has the bounds that the contract gives it', async () => {
+  const { components, paths } = await documentOf()
+  const closed = [
+    'About',
+    'AccessToken',
+    'BatchDone',
+    'Changes',
+    'Completed',
+    'Completion',
+    'Deleted',
+  ]
+  const alsoClosed = ['Export', 'GrantError', 'Import', 'PersonalTokens', 'Problem', 'ProblemPage']
+  const andThese = [
+    'ProblemPages',
+    'Removal',
+    'Session',
+    'Sessions',
+    'SignedIn',
+    'Status',
+    'Upsert',
+  ]
+  const andOf = ['About/links', 'Checked', 'Imported']
+  const contract = [
+    ...[...closed, ...alsoClosed, ...andThese, ...andOf].map((one) => `${one}: closed`),
+    'Batch: closed',
+    ...['create', 'update', 'complete', 'delete'].map((one) => `Batch/${one}: 0..100 items`),
+    'BatchUpdate: closed',
+    'BatchUpdate/id: 1..100 characters',
+    'BatchUpdate/version: 1..2147483647',
+    ...texts('BatchUpdate'),
+    'BatchCompletion: closed',
+    'BatchCompletion/id: 1..100 characters',
+    'Batch/delete/*: 1..100 characters',
+    'Confirmation: closed',
+    `Confirmation/current_password: ${password}`,
+    'Credentials: closed',
+    'Credentials/email: 0..10000 characters',
+    `Credentials/password: ${password}`,
+    ...['ImportedTask', 'NewTask', 'TaskReplacement'].flatMap((one) => [
+      `${one}: closed`,
+      ...texts(one),
+    ]),
+    ...['Task', 'TrashedTask'].flatMap((one) => [
+      `${one}: closed`,
+      ...texts(one),
+      `${one}/version: 1..2147483647`,
+    ]),
+    'TaskChanges: 1.. members, closed',
+    ...texts('TaskChanges'),
+    ...['TaskPage', 'TrashPage'].flatMap((one) => [
+      `${one}: closed`,
+      `${one}/next_cursor: 1..8192 characters`,
+    ]),
+    ...['IssuedToken', 'NewToken', 'PersonalToken', 'User'].flatMap((one) => [
+      `${one}: closed`,
+      `${one}/name: ${name}`,
+    ]),
+    `Session/name: ${name}`,
+    'NewToken/expires_in: 1..31536000',
+    'PasswordChange: closed',
+    `PasswordChange/current_password: ${password}`,
+    `PasswordChange/new_password: ${password}`,
+    'PasswordGrant: open',
+    'Problem/errors/*: closed',
+    'ProfileChanges: 1.. members, closed',
+    `ProfileChanges/name: ${name}`,
+    'ProfileChanges/email: 0..254 characters',
+    `ProfileChanges/current_password: ${password}`,
+    'Registration: closed',
+    'Registration/email: 0..254 characters',
+    `Registration/password: ${password}`,
+    `Registration/name: ${name}`,
+    'User/email: 0..254 characters',
+    'get /api/tasks limit: 1..200',
+    'get /api/tasks cursor: 1..8192 characters',
+    'get /api/tasks q: 1..200 characters',
+    'get /api/tasks tag: 0..20 items',
+    'get /api/tasks tag/*: 1..50 characters',
+    'get /api/tasks/trash limit: 1..200',
+    'get /api/tasks/trash cursor: 1..8192 characters',
+    'get /api/tasks/changes limit: 1..200',
+    'get /api/tasks/changes since: 1..4096 characters',
+    ...['post /api/tasks', 'post /api/tasks/batch', 'post /api/tasks/import'].map(
+      (one) => `${one} Idempotency-Key: 1..255 characters`,
+    ),
+    'patch /api/tasks/{id}/complete Idempotency-Key: 1..255 characters',
+  ]
+
+  const schemas = Object.entries(components.schemas).flatMap(([one, schema]) =>
+    boundsIn(schema, one),
+  )
+  const parameters = operationsOf(paths).flatMap(({ method, path, operation }) =>
+    (operation.parameters ?? []).flatMap((one: Schema) =>
+      boundsIn(one.schema, `${method} ${path} ${one.name}`),
+    ),
+  )
+
+  const answers = operationsOf(paths).flatMap(({ method, path, operation }) =>
+    Object.entries(operation.responses as Schema).flatMap(([status, { content }]: Schema) =>
+      Object.values(content ?? {}).flatMap((one: Schema) =>
+        boundsIn(one.schema, `${method} ${path} ${status}`),
+      ),
+    ),
+  )
+
+  expect([...schemas, ...parameters, ...answers].sort()).toEqual(contract.sort())
+})
+
+const operationsOf = (paths: Schema) =>
+  Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods as Schema).map(([method, operation]) => ({
+      method,
+      path,
+      operation: operation as Schema,
+    })),
+  )
+
+/** A value of a size: of so many characters or items, or the number itself. */
+const sized = (schema: Schema, size: number): unknown => {
+  if (schema.type === 'array')
+    return Array.from({ length: size }, (_, at) => (schema.items.$ref ? {} : `${at}`))
+  if (schema.minimum !== undefined) return size
+  return schema.format === 'email' ? `${'a'.repeat(size - 2)}@b` : 'x'.repeat(size)
+}
+
+/** What is just within the bounds of a schema, and just outside. */
+const edgesOf = (schema: Schema) => {
+  const [least, most] = [
+    schema.minLength ?? schema.minimum ?? schema.minItems ?? 0,
+    schema.maxLength ?? schema.maximum ?? schema.maxItems,
+  ]
+  if (most === undefined) return undefined
+  const within = schema.format === 'email' ? [most] : [least, most]
+  const isBelow = least > 0 || schema.minimum !== undefined
+  return { within, outside: [...(isBelow ? [least - 1] : []), most + 1] }
+}
+
+type Asking = { name: string; schema: Schema; pointer: string; ask: (value: unknown) => Call }
+type Call = Parameters<Someone['call']>
+
+/** Every bounded member of a body and every bounded parameter of a query, with how to send one. */
+const bounded = async (): Promise<Asking[]> => {
+  const { components, paths } = await documentOf()
+  const resolved = (schema: Schema): Schema =>
+    schema?.$ref ? components.schemas[schema.$ref.split('/').at(-1)] : schema
+  return operationsOf(paths).flatMap(({ method, path, operation }): Asking[] => {
+    const verb = method.toUpperCase()
+    const route = path.replace(/\{(\w+)\}/g, ':$1')
+    const json = operation.requestBody?.content['application/json']
+    const body = resolved(json?.schema)
+    const base = bodies[`${verb} ${route}`] as object | undefined
+    const members = Object.entries(body?.properties ?? {}).map(
+      ([one, schema]): Asking => ({
+        name: `${verb} ${route} /${one}`,
+        schema: resolved(schema),
+        pointer: `/${one}`,
+        ask: (value) => [verb, filled(route), { ...base, [one]: value }],
+      }),
+    )
+    const query = (operation.parameters ?? [])
+      .filter((one: Schema) => one.in === 'query')
+      .map(
+        ({ name: one, schema }: Schema): Asking => ({
+          name: `${verb} ${route} ?${one}`,
+          schema,
+          pointer: `/${one}`,
+          ask: (value) => {
+            const parameters = [value].flat().map((each): [string, string] => [one, `${each}`])
+            return [verb, `${filled(route)}?${new URLSearchParams(parameters)}`]
+          },
+        }),
+      )
+    return [...members, ...query]
+  })
+}
+
+describe('on both sides of each bound', async () => {
+  const all = (await bounded()).flatMap((one) => {
+    const edges = edgesOf(one.schema)
+    return edges ? [{ ...one, ...edges }] : []
+  })
+
+  test.each(all)('of $name, one is refused by name and the other is not', async (one) => {
+    const { someone } = await service()
+    const { call } = await someone()
+    const isRefused = async (size: number) => {
+      const { body } = await call(...one.ask(sized(one.schema, size)))
+      return (
+        body?.code === 'invalid-request' &&
+        body.errors.some(({ pointer }: { pointer: string }) => pointer === one.pointer)
+      )
+    }
+
+    for (const size of one.outside) expect([size, await isRefused(size)]).toEqual([size, true])
+    for (const size of one.within) {
+      const { call } = await someone()
+      const { body } = await call(...one.ask(sized(one.schema, size)))
+      const errors: Schema[] = body?.code === 'invalid-request' ? body.errors : []
+      // That it goes with another member only is no matter of its size.
+      const ofSize = errors.filter(
+        ({ pointer, detail }) => pointer === one.pointer && /^must/.test(detail),
+      )
+      expect([size, ofSize]).toEqual([size, []])
+    }
+  })
+})

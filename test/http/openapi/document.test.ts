@@ -1,0 +1,418 @@
+import { beforeAll, describe, expect, test } from 'bun:test'
+import { Validator } from '@seriousme/openapi-schema-validator'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import formats from 'ajv-formats'
+import { problemCatalogue } from '../../../src/http/problem-catalogue.ts'
+import { type Answer, type Service, service } from '../../support/service.ts'
+
+// biome-ignore lint/suspicious/noExplicitAny: read as its readers read it
+type Json = any
+
+let api: Service
+let document: Json
+beforeAll(async () => {
+  api = await service()
+  document = (await api.call('GET', '/docs/json')).body
+})
+
+const resolved = (node: Json): Json =>
+  node?.$ref === undefined
+    ? node
+    : node.$ref
+        .slice(2)
+        .split('/')
+        .reduce((at: Json, key: string) => at[key], document)
+
+const operations = (): { path: string; method: string; operation: Json }[] =>
+  Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods as Json).map(([method, operation]) => ({ path, method, operation })),
+  )
+const operation = (id: string): Json =>
+  operations().find((one) => one.operation.operationId === id)?.operation
+
+const contents = (): { at: string; media: Json; refusal: boolean }[] =>
+  operations().flatMap(({ operation: { operationId, requestBody, responses } }) =>
+    [['body', requestBody], ...Object.entries<Json>(responses)].flatMap(
+      ([status, { content } = {}]) =>
+        Object.entries<Json>(content ?? {}).map(([type, media]) => ({
+          at: `${operationId} ${status} ${type}`,
+          media,
+          refusal: type === 'application/problem+json',
+        })),
+    ),
+  )
+
+const ajv = () => {
+  const checker = formats.default(new Ajv2020({ strict: false, allErrors: true }))
+  return checker.addSchema({ $id: 'https://test/', components: document.components })
+}
+/** What is wrong with a value, in the eyes of the document. */
+const wrong = (checker: Ajv2020, schema: Json, value: unknown) => {
+  const absolute = JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"https://test/#/'))
+  return checker.validate(absolute, value) ? [] : checker.errors
+}
+
+describe('the document', () => {
+  test('is valid OpenAPI 3.1', async () => {
+    const { valid, errors } = await new Validator().validate(document)
+
+    expect(errors).toBeUndefined()
+    expect(valid).toBe(true)
+    expect(document.openapi).toStartWith('3.1')
+  })
+
+  test('has every route of the service, and no other', () => {
+    const routes = api.app.routes.filter(({ hooks }) => hooks.detail?.hide !== true)
+
+    const documented = operations().map(({ method, path }) => `${method.toUpperCase()} ${path}`)
+
+    expect(documented.sort()).toEqual(
+      routes.map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, '{$1}')}`).sort(),
+    )
+  })
+
+  test('names each operation once, says what it does, and files it under a tag it explains', () => {
+    const ids = operations().map((one) => one.operation.operationId)
+    const tags = document.tags.map(({ name }: Json) => name)
+
+    expect(new Set(ids).size).toBe(ids.length)
+    for (const { operation: one } of operations()) {
+      expect(one.summary?.length, one.operationId).toBeGreaterThan(3)
+      expect(one.tags, one.operationId).toHaveLength(1)
+      expect(tags).toContain(one.tags[0])
+    }
+  })
+
+  test('asks for e-mail and password or a token exactly where the service asks for one', () => {
+    for (const { method, path, hooks } of api.app.routes) {
+      const one = document.paths[path.replace(/:(\w+)/g, '{$1}')]?.[method.toLowerCase()]
+      if (one === undefined) continue
+      const open = hooks.detail?.security?.length === 0
+      expect(one.security, path).toEqual(open ? [] : [{ password: [] }, { bearer: [] }])
+      expect(Object.hasOwn(one.responses, '401'), path).toBe(!open || path.endsWith('/login'))
+    }
+  })
+
+  test('describes every answer, and gives its media type unless it is empty', () => {
+    for (const { operation: one } of operations())
+      for (const [status, answer] of Object.entries<Json>(one.responses)) {
+        const at = `${one.operationId} ${status}`
+        expect(answer.description.length, at).toBeGreaterThan(3)
+        expect(Object.keys(answer.headers), at).toContain('X-Request-Id')
+        expect(answer.content === undefined, at).toBe(status === '204' || status === '304')
+        if (Number(status) >= 400 || status === 'default')
+          expect(Object.keys(answer.content), at).toContain('application/problem+json')
+      }
+  })
+
+  test('tells refusals that share a status apart', () => {
+    const shared = operation('changePassword').responses['422']
+
+    expect(Object.keys(shared.content['application/problem+json'].examples).sort()).toEqual([
+      'invalid-request',
+      'weak-password',
+    ])
+    for (const { at, media, refusal } of contents())
+      for (const code of Object.keys((refusal && media.examples) || {}))
+        expect(at).toContain(` ${problemCatalogue[code as keyof typeof problemCatalogue].status} `)
+  })
+
+  test('gives an example of every body and answer, and it fits its schema', () => {
+    const checker = ajv()
+
+    for (const { at, media, refusal } of contents()) {
+      const examples = refusal
+        ? Object.values(media.examples ?? {}).map((one) => resolved(one).value)
+        : [media.example]
+      for (const example of examples) {
+        expect(example, at).toBeDefined()
+        expect(wrong(checker, media.schema, example), at).toEqual([])
+      }
+      // What stands in for a text that nobody has thought of.
+      expect(JSON.stringify(examples), at).not.toContain('"…"')
+    }
+  })
+
+  test('has bodies only where one is taken, of the media types that are read', () => {
+    expect(operation('deleteTask').requestBody).toBeUndefined()
+    expect(operation('completeTask').requestBody.required).toBe(false)
+    expect(operation('createTask').requestBody.required).toBe(true)
+    expect(Object.keys(operation('createTask').requestBody.content)).toEqual(['application/json'])
+    expect(Object.keys(operation('oauthToken').requestBody.content)).toEqual([
+      'application/x-www-form-urlencoded',
+    ])
+    expect(Object.keys(operation('changeTask').requestBody.content)).toEqual([
+      'application/merge-patch+json',
+      'application/json',
+    ])
+    expect(Object.keys(operation('importTasks').requestBody.content)).toEqual([
+      'application/json',
+      'application/x-ndjson',
+      'text/csv',
+    ])
+  })
+
+  test('has the headers that are heeded, and how they are refused', () => {
+    const taken = operations().flatMap(({ operation: { operationId, parameters, responses } }) =>
+      parameters
+        .filter((one: Json) => one.in === 'header')
+        .map(({ name, schema, description }: Json) => {
+          expect(schema.examples, `${operationId} ${name}`).toHaveLength(1)
+          expect(description.length).toBeGreaterThan(3)
+          const refused = { 'If-Match': '412', 'If-None-Match': '304', 'Idempotency-Key': '409' }[
+            name as string
+          ]
+          expect(Object.keys(responses), operationId).toContain(refused ?? '')
+          expect(Object.keys(responses), operationId).toContain(
+            name === 'Idempotency-Key' ? '422' : '400',
+          )
+          return `${operationId} ${name}`
+        }),
+    )
+
+    expect(taken.sort()).toEqual([
+      'batchTasks Idempotency-Key',
+      'changeTask If-Match',
+      'completeTask Idempotency-Key',
+      'completeTask If-Match',
+      'createTask Idempotency-Key',
+      'deleteTask If-Match',
+      'importTasks Idempotency-Key',
+      'readTask If-None-Match',
+      'replaceTask If-Match',
+      'restoreTask If-Match',
+    ])
+  })
+
+  test('is plain JSON Schema: nothing of the validator is left in it', () => {
+    const text = JSON.stringify(document)
+
+    expect(text).not.toMatch(/"(\$id|nullable|blank|x-[a-z-]+|\[Kind\])":/)
+    expect(text).not.toMatch(/"type":"(undefined|void|Date|null)"/)
+    expect(document.components.schemas.Task.properties.due_at.type).toEqual(['string', 'null'])
+    expect(document.components.schemas.Task.properties.version.type).toBe('integer')
+  })
+
+  test('is the same, whatever was asked before it', async () => {
+    const other = await service()
+    const { call } = await other.someone()
+    await call('POST', '/api/tasks', { title: 'one' })
+    await call('GET', '/api/tasks')
+    await other.call('POST', '/api/oauth/token', { body: {} })
+
+    expect((await other.call('GET', '/docs/json')).body).toEqual(document)
+  })
+
+  test('is kept by its ETag', async () => {
+    const { headers } = await api.call('GET', '/docs/json')
+
+    const again = await api.call('GET', '/docs/json', {
+      headers: { 'if-none-match': headers.get('etag') ?? '' },
+    })
+
+    expect([again.status, again.text]).toEqual([304, ''])
+  })
+})
+
+test('what the service answers is what its document says: bodies and headers', async () => {
+  const checker = ajv()
+  const { email, password, call } = await api.someone()
+  const { body: task } = await call('POST', '/api/tasks', { title: 'one' })
+  const path = `/api/tasks/${task.id}`
+  const answers: [string, Answer][] = [
+    ['login', await api.call('POST', '/api/auth/login', { body: { email, password } })],
+    ['login', await api.call('POST', '/api/auth/login', { body: { email, password: 'no' } })],
+    ['createTask', await call('POST', '/api/tasks', { title: 'two' })],
+    ['createTask', await call('POST', '/api/tasks', { title: '' })],
+    ['createTask', await api.call('POST', '/api/tasks', { body: { title: 'two' } })],
+    ['listTasks', await call('GET', '/api/tasks?limit=1')],
+    ['readTask', await call('GET', path)],
+    ['replaceTask', await call('PUT', path, { title: 'three', completed: true })],
+    ['completeTask', await call('PATCH', `${path}/complete`)],
+    ['changeTask', await call('PATCH', path, { priority: 'high' })],
+    ['changeTask', await call('PATCH', path, { priority: 'low' }, { 'if-match': '"1"' })],
+    ['changeTask', await call('PATCH', path, { priority: 'low' }, { 'if-match': '1' })],
+    ['createTask', await call('POST', '/api/tasks', { title: 'a' }, { 'idempotency-key': 'k' })],
+    ['createTask', await call('POST', '/api/tasks', { title: 'a' }, { 'idempotency-key': 'k' })],
+    ['createTask', await call('POST', '/api/tasks', { title: 'b' }, { 'idempotency-key': 'k' })],
+    ['batchTasks', await call('POST', '/api/tasks/batch', { complete: [{ id: task.id }] })],
+    ['batchTasks', await call('POST', '/api/tasks/batch', { delete: ['none'] })],
+    ['listTasks', await call('GET', '/api/tasks?cursor=none')],
+    ['deleteTask', await call('DELETE', path, undefined, { 'if-match': '1' })],
+    ['deleteTask', await call('DELETE', path)],
+    ['readTask', await call('GET', path)],
+    ['readChanges', await call('GET', '/api/tasks/changes')],
+    ['readChanges', await call('GET', '/api/tasks/changes?since=none')],
+    ['listTrash', await call('GET', '/api/tasks/trash')],
+    ['restoreTask', await call('POST', `${path}/restore`)],
+    ['importTasks', await call('POST', '/api/tasks/import', { tasks: [{ title: 'a' }] })],
+    ['importTasks', await call('POST', '/api/tasks/import?dry_run=true', { tasks: [] })],
+    ['importTasks', await call('POST', '/api/tasks/import', { tasks: [{}] })],
+    ['exportTasks', await call('GET', '/api/tasks/export')],
+    ['exportTasks', await call('GET', '/api/tasks/export?format=ndjson')],
+    ['exportTasks', await call('GET', '/api/tasks/export?format=csv')],
+    ['exportTasks', await call('GET', '/api/tasks/export?format=ics')],
+    ['exportTasks', await call('GET', '/api/tasks/export?format=pdf')],
+    ['readMe', await call('GET', '/api/auth/me')],
+    ['listSessions', await call('GET', '/api/auth/sessions')],
+    ['readProblem', await api.call('GET', '/problems/rate-limited')],
+  ]
+
+  for (const [id, { status, headers, body, text }] of answers) {
+    const documented = operation(id).responses[status]
+    const type = headers.get('content-type')?.split(';')[0] ?? ''
+    const { schema } = documented.content[type]
+    expect(wrong(checker, schema, body ?? text), `${id} ${status}`).toEqual([])
+    isDocumented(id, status, headers)
+  }
+})
+
+const isDocumented = (id: string, status: number, headers: Headers) => {
+  const names = Object.keys(operation(id).responses[status].headers).map((one) => one.toLowerCase())
+  const sent = [...headers.keys()].filter((name) => !ordinary.has(name))
+  expect(names, `${id} ${status}`).toEqual(expect.arrayContaining(sent))
+}
+
+test('304 and the next page are answered with the headers that the document gives them', async () => {
+  const { call } = await api.someone()
+  const { body: task, headers } = await call('POST', '/api/tasks', { title: 'one' })
+  await call('POST', '/api/tasks', { title: 'two' })
+  const etag = { 'if-none-match': headers.get('etag') ?? '' }
+
+  const known = await call('GET', `/api/tasks/${task.id}`, undefined, etag)
+  const page = await call('GET', '/api/tasks?limit=1')
+  for (const { id } of (await call('GET', '/api/tasks')).body.tasks)
+    await call('DELETE', `/api/tasks/${id}`)
+  const trash = await call('GET', '/api/tasks/trash?limit=1')
+
+  expect([known.status, known.text]).toEqual([304, ''])
+  isDocumented('readTask', 304, known.headers)
+  isDocumented('listTasks', 200, page.headers)
+  isDocumented('listTrash', 200, trash.headers)
+  expect([page, trash].map((one) => one.headers.has('link'))).toEqual([true, true])
+})
+
+test('what the document shows of a request is taken: a form that it fills in works', async () => {
+  const { call } = await api.someone()
+  const exampleOf = (id: string, type = 'application/json') =>
+    operation(id).requestBody.content[type].example
+  const importing = (type: string) =>
+    call('POST', '/api/tasks/import', exampleOf('importTasks', type), { 'content-type': type })
+
+  const { body: task, status } = await call('POST', '/api/tasks', exampleOf('createTask'))
+  const path = `/api/tasks/${task.id}`
+  const replaced = await call('PUT', path, exampleOf('replaceTask'))
+  const changed = await call('PATCH', path, exampleOf('changeTask'))
+  const completed = await call('PATCH', `${path}/complete`, exampleOf('completeTask'))
+  const imported = await Promise.all(
+    ['application/json', 'application/x-ndjson', 'text/csv'].map(importing),
+  )
+  const batched = await call('POST', '/api/tasks/batch', exampleOf('batchTasks'))
+
+  expect([status, replaced.status, changed.status, completed.status]).toEqual([201, 200, 200, 200])
+  expect(imported.map(({ body }) => body)).toEqual([
+    { imported: 2 },
+    { imported: 2 },
+    { imported: 2 },
+  ])
+  // Its tasks are nobody's.
+  expect([batched.status, batched.body.errors[0].pointer]).toEqual([404, '/update/0'])
+})
+
+test('an export is what the document shows of it', async () => {
+  const content = operation('exportTasks').responses['200'].content
+  const { call } = await api.someone()
+
+  for (const type of ['application/x-ndjson', 'text/csv']) {
+    const { status, body } = await call('POST', '/api/tasks/import', content[type].example, {
+      'content-type': type,
+    })
+    expect([type, status, body]).toEqual([type, 200, { imported: 1 }])
+  }
+  expect(content['text/calendar'].example).toStartWith('BEGIN:VCALENDAR\r\nVERSION:2.0\r\n')
+  expect(content['application/json'].schema).toEqual({ $ref: '#/components/schemas/Export' })
+})
+
+const ordinary = new Set([
+  'content-type',
+  'cache-control',
+  'content-security-policy',
+  'referrer-policy',
+  'x-content-type-options',
+  'vary',
+])
+
+describe('the page', () => {
+  const linked = async () => {
+    const { text } = await api.call('GET', '/docs')
+    return [...text.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, url]) => url ?? '')
+  }
+
+  test('refers to nothing on another host, and its policy would not let it', async () => {
+    const { text, headers } = await api.call('GET', '/docs')
+    const policy = headers.get('content-security-policy') ?? ''
+
+    expect(text).not.toMatch(/https?:|\/\/|<style|onload|<script>/)
+    expect((await linked()).every((url) => /^\/docs\/[\w./-]+$/.test(url))).toBe(true)
+    expect(policy).toContain("default-src 'none'")
+    expect(policy).toContain("frame-ancestors 'none'")
+    expect(policy).not.toMatch(/unsafe|https?:|\*/)
+  })
+
+  test('gets each of its files from this service, as what it is, to keep', async () => {
+    const types: Record<string, string> = {
+      css: 'text/css; charset=utf-8',
+      js: 'text/javascript; charset=utf-8',
+      png: 'image/png',
+    }
+
+    for (const url of await linked()) {
+      const whole = await api.call('GET', url)
+      expect(whole.status, url).toBe(200)
+      expect(whole.headers.get('content-type'), url).toBe(types[url.split('.').at(-1) ?? ''] ?? '')
+      expect(whole.headers.get('x-content-type-options')).toBe('nosniff')
+      if (url.includes('swagger-ui-'))
+        expect(whole.headers.get('cache-control')).toContain('immutable')
+    }
+    expect(await linked()).toHaveLength(4)
+  })
+
+  test('sends its script compressed to whoever takes that', async () => {
+    const url = (await linked()).find((one) => one.endsWith('bundle.js')) ?? ''
+    const request = (encoding: string) =>
+      api.app.fetch(
+        new Request(`http://localhost${url}`, { headers: { 'accept-encoding': encoding } }),
+      )
+
+    const plain = await (await request('identity')).arrayBuffer()
+    const zipped = await request('gzip, br')
+
+    expect(zipped.headers.get('content-encoding')).toBe('gzip')
+    expect(Bun.gunzipSync(await zipped.arrayBuffer())).toEqual(new Uint8Array(plain))
+  })
+
+  test('is for strangers, and costs them nothing', async () => {
+    const poor = await service({ RATE_LIMIT: '1' })
+
+    for (const url of ['/docs', '/docs/json', ...(await linked())]) {
+      const { status, headers } = await poor.call('GET', url, { token: 'nonsense' })
+      expect([url, status, headers.get('ratelimit-limit')]).toEqual([url, 200, null])
+    }
+  })
+
+  test('signs in by the form that its Authorize dialog sends', async () => {
+    const { email, password } = await api.someone()
+    const { tokenUrl } = document.components.securitySchemes.password.flows.password
+
+    const { status, body } = await api.call('POST', tokenUrl, {
+      body: new URLSearchParams({ grant_type: 'password', username: email, password }).toString(),
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        authorization: `Basic ${btoa('swagger-ui:')}`,
+      },
+    })
+
+    expect(status).toBe(200)
+    expect((await api.call('GET', '/api/tasks', { token: body.access_token })).status).toBe(200)
+  })
+})

@@ -1,0 +1,95 @@
+import { expect, test } from 'bun:test'
+import { join } from 'node:path'
+import { createApp } from '../src/app.ts'
+import { createAccessTokens } from '../src/auth/access-tokens/jwt.ts'
+import { readConfig } from '../src/config/config.ts'
+import type { Db } from '../src/db/client.ts'
+import { createLog } from '../src/http/access-log.ts'
+import { loadMetrics } from '../src/metrics/load-metrics.ts'
+import { createMemoryStore } from '../src/rate-limit/memory.ts'
+
+/** Every file that a process has loaded once the program has run. */
+const loadedBy = async (program: string): Promise<string[]> => {
+  const child = Bun.spawn(
+    [process.execPath, '-e', `${program}\nconsole.log(JSON.stringify(Object.keys(require.cache)))`],
+    { cwd: join(import.meta.dir, '..'), env: {}, stderr: 'inherit' },
+  )
+  return JSON.parse(await child.stdout.text())
+}
+
+/** What takes memory, or time at each start, and only some processes or requests need. */
+const rare =
+  /language-common|common-passwords|csv-parse|prom-client|@elysiajs\/swagger|@electric-sql\/pglite\//
+
+test('a service on PostgreSQL starts without what only some of its requests need', async () => {
+  const loaded = await loadedBy(`await import('./src/cli/serve.ts')`)
+
+  expect(loaded.some((file) => file.endsWith('src/app.ts'))).toBe(true)
+  expect(loaded.filter((file) => rare.test(file))).toEqual([])
+})
+
+test('the list of common passwords is one text, not the package that it comes from', async () => {
+  const loaded = await loadedBy(`await import('./src/auth/passwords/common-passwords.ts')`)
+
+  expect(loaded.some((file) => file.endsWith('src/auth/passwords/common-passwords.ts'))).toBe(true)
+  expect(loaded.filter((file) => /language-common/.test(file))).toEqual([])
+})
+
+test.each(['--version', 'healthcheck'])('%s starts without the service', async (command) => {
+  const terminal = `{ env: { PORT: '0' }, say() {}, complain() {} }`
+  const loaded = await loadedBy(
+    `await (await import('./src/cli/run.ts')).run(['${command}'], ${terminal})`,
+  )
+
+  expect(loaded.some((file) => file.endsWith('src/cli/run.ts'))).toBe(true)
+  expect(loaded.filter((file) => /node_modules/.test(file))).toEqual([])
+})
+
+test('a start builds no statement; the first request builds those that it needs', async () => {
+  const touched: string[] = []
+  const db = new Proxy({} as Db, {
+    get: (_, name) => {
+      touched.push(String(name))
+      throw new Error('the database was used')
+    },
+  })
+  const config = readConfig({ DATABASE_URL: 'postgres://db/x', JWT_SECRET: 'x'.repeat(32) })
+
+  const app = createApp({
+    config,
+    db,
+    rateLimitStore: createMemoryStore(),
+    log: createLog(() => {}, 'silent'),
+    processState: {
+      inFlight: () => 0,
+      pool: () => ({ max: 1, used: 0, waiting: 0 }),
+      watchEventLoopLag: () => {},
+    },
+    createMetrics: await loadMetrics(undefined),
+    isUp: () => true,
+    isReady: async () => true,
+    peerOf: () => undefined,
+  })
+  const ready = await app.fetch(new Request('http://localhost/ready'))
+  expect([ready.status, touched]).toEqual([200, []])
+
+  const inAnHour = new Date(Date.now() + 3_600_000).toISOString()
+  const token = await createAccessTokens(config.jwt).sign(
+    Bun.randomUUIDv7(),
+    Bun.randomUUIDv7(),
+    inAnHour,
+  )
+  const headers = { authorization: `Bearer ${token}` }
+  const listed = await app.fetch(new Request('http://localhost/api/tasks', { headers }))
+  expect([listed.status, touched.length > 0]).toEqual([500, true])
+})
+
+test('without a token for them, nothing is measured, and with one it is', async () => {
+  const program = (token: string) =>
+    `await (await import('./src/metrics/load-metrics.ts')).instrumentsFor(${token})`
+
+  const [without, having] = [await loadedBy(program('undefined')), await loadedBy(program('"x"'))]
+
+  const loadsIt = [without, having].map((files) => files.some((file) => /prom-client/.test(file)))
+  expect(loadsIt).toEqual([false, true])
+})

@@ -1,0 +1,206 @@
+import { afterEach, beforeEach, expect, setSystemTime, test } from 'bun:test'
+import { createMemoryStore } from '../../src/rate-limit/memory.ts'
+import { RateLimitStoreUnavailable } from '../../src/rate-limit/store.ts'
+
+const start = Date.parse('2026-11-20T12:00:00Z')
+const minute = 60_000
+
+beforeEach(() => void setSystemTime(start))
+afterEach(() => void setSystemTime())
+
+const pass = (ms: number) => setSystemTime(Date.now() + ms)
+
+/** Counters with room for `keysMax`, and the count of a key after some more requests. */
+const rateLimitStore = (keysMax?: number) => {
+  const store = createMemoryStore(keysMax === undefined ? {} : { keysMax })
+  const add = (key: string, { times = 1, limit = 10, windowMs = minute } = {}) => {
+    let count = 0
+    for (let n = 0; n < times; n += 1) ({ count } = store.add(key, windowMs, limit))
+    return count
+  }
+  return { store, add }
+}
+
+test('a window opens with the first request, counts past the limit, and turns on the millisecond', () => {
+  const { store, add } = rateLimitStore()
+
+  expect(store.add('user:ada', minute, 2)).toEqual({ count: 1, resetsAt: start + minute })
+  pass(minute - 1)
+  expect(store.add('user:ada', minute, 2)).toEqual({ count: 2, resetsAt: start + minute })
+  expect(add('user:ada', { limit: 2 })).toBe(3)
+  pass(1)
+  expect(store.add('user:ada', minute, 2)).toEqual({ count: 1, resetsAt: start + 2 * minute })
+})
+
+test('keys do not share counts', () => {
+  const { add } = rateLimitStore()
+  add('user:ada', { times: 3 })
+
+  expect(add('user:bob')).toBe(1)
+  expect(add('address:ada')).toBe(1)
+})
+
+test('a request given back is as if it had not been, in the same window', () => {
+  const { store, add } = rateLimitStore()
+  add('user:ada', { times: 2 })
+  pass(1)
+
+  store.decrement('user:ada')
+
+  expect(store.add('user:ada', minute, 10)).toEqual({ count: 2, resetsAt: start + minute })
+})
+
+test('no count falls below zero', () => {
+  const { store, add } = rateLimitStore()
+  add('user:ada')
+
+  for (let n = 0; n < 3; n += 1) store.decrement('user:ada')
+  store.decrement('user:nobody')
+
+  expect(add('user:ada')).toBe(1)
+  expect(add('user:nobody')).toBe(1)
+})
+
+test('what was taken in one window is not given back in the next', () => {
+  const { store, add } = rateLimitStore()
+  add('user:ada', { times: 3 })
+  pass(minute)
+  store.decrement('user:ada')
+
+  expect(add('user:ada', { times: 2 })).toBe(2)
+})
+
+test('a forgotten key begins anew', () => {
+  const { store, add } = rateLimitStore()
+  add('user:ada', { times: 20 })
+
+  store.reset('user:ada')
+  store.reset('user:nobody')
+
+  expect(store.add('user:ada', 1_000, 10)).toEqual({ count: 1, resetsAt: start + 1_000 })
+})
+
+test('when full, an expired key makes room before any open one, whatever their counts', () => {
+  const { add } = rateLimitStore(3)
+  add('user:short', { times: 50, windowMs: 1_000 })
+  add('user:low')
+  add('user:high', { times: 5 })
+  pass(1_000)
+
+  add('user:new')
+
+  expect(add('user:low')).toBe(2)
+  expect(add('user:high')).toBe(6)
+})
+
+test('when full of open windows, the smallest count makes room', () => {
+  const { store, add } = rateLimitStore(3)
+  add('user:high', { times: 5 })
+  add('user:low', { times: 2 })
+  add('user:lowered', { times: 4 })
+  for (let n = 0; n < 3; n += 1) store.decrement('user:lowered')
+
+  add('user:new', { times: 3 })
+
+  expect(add('user:high')).toBe(6)
+  expect(add('user:low')).toBe(3)
+  expect(add('user:new')).toBe(4)
+  expect(add('user:lowered')).toBe(1)
+})
+
+test('when full, a key whose requests were all given back makes room first', () => {
+  const { store, add } = rateLimitStore(2)
+  add('user:ada', { times: 11 })
+  add('user:bob')
+  store.decrement('user:bob')
+
+  expect(add('user:new')).toBe(1)
+  expect(add('user:ada')).toBe(12)
+})
+
+test('a flood of other keys evicts nobody whose limit is used up', () => {
+  const { add } = rateLimitStore(100)
+  add('address:spent', { times: 10, limit: 10 })
+  add('address:over', { times: 11, limit: 10 })
+
+  for (let n = 0; n < 10_000; n += 1) add(`address:${n}`)
+
+  expect(add('address:spent')).toBe(11)
+  expect(add('address:over')).toBe(12)
+})
+
+test('if all keys are over their limit a newcomer is turned away, and those known are not', () => {
+  const { store, add } = rateLimitStore(2)
+  add('user:ada', { times: 11 })
+  add('user:bob', { times: 11 })
+
+  expect(() => add('user:new')).toThrow(RateLimitStoreUnavailable)
+  expect(add('user:ada')).toBe(12)
+
+  store.reset('user:bob')
+  expect(add('user:new')).toBe(1)
+})
+
+test('a newcomer who was turned away is let in when a window turns', () => {
+  const { add } = rateLimitStore(2)
+  add('user:ada', { times: 11 })
+  pass(1)
+  add('user:bob', { times: 11 })
+
+  pass(minute - 1)
+
+  expect(add('user:new')).toBe(1)
+  expect(add('user:bob')).toBe(12)
+})
+
+test('each kind of key has room of its own', () => {
+  const { add } = rateLimitStore(2)
+  add('address:1', { times: 11 })
+  add('address:2', { times: 11 })
+
+  expect(add('user:ada')).toBe(1)
+  expect(add('sign-in:ada')).toBe(1)
+  for (let n = 0; n < 100; n += 1) add(`sign-in:${n}`)
+  expect(add('user:ada')).toBe(2)
+})
+
+test('a full store takes a flood of new keys in microseconds each', () => {
+  const { add } = rateLimitStore(10_000)
+  for (let n = 0; n < 10_000; n += 1) add(`address:${n}`)
+
+  const before = performance.now()
+  for (let n = 0; n < 100_000; n += 1) add(`address:new-${n}`)
+
+  // 2 µs each as measured; a queue with holes took 290, a scan takes thousands.
+  expect(((performance.now() - before) * 1_000) / 100_000).toBeLessThan(150)
+})
+
+test('after a random history, counts are those of a model that never forgets', () => {
+  const { store, add } = rateLimitStore(64)
+  const model = new Map<string, { count: number; resetsAt: number }>()
+  let seed = 42
+  const upTo = (max: number) => {
+    seed = (seed * 48_271) % 2_147_483_647
+    return seed % max
+  }
+
+  for (let n = 0; n < 20_000; n += 1) {
+    const key = `user:${upTo(64)}`
+    const open = model.get(key)
+    const known = open && open.resetsAt > Date.now() ? open : undefined
+    const action = upTo(10)
+    if (action === 0) pass(upTo(minute / 20))
+    else if (action === 1) {
+      store.reset(key)
+      model.delete(key)
+    } else if (action < 4) {
+      store.decrement(key)
+      if (known && known.count > 0) known.count -= 1
+    } else {
+      const next = known ?? { count: 0, resetsAt: Date.now() + minute }
+      next.count += 1
+      model.set(key, next)
+      expect(add(key)).toBe(next.count)
+    }
+  }
+})

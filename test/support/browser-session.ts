@@ -1,0 +1,113 @@
+import { expect } from 'bun:test'
+import type { Static } from '@sinclair/typebox'
+import type { NewTask, Sort, TaskQuery, Task as TaskSchema } from '../../src/tasks/task/schema.ts'
+import { statements } from './recorded-statements/log.ts'
+import type { Someone } from './service.ts'
+
+export type Task = Static<typeof TaskSchema>
+export type Draft = Static<typeof NewTask> & {
+  completed?: boolean
+  completed_at?: string | null
+  created_at?: string
+}
+export type Query = Omit<Static<typeof TaskQuery>, 'cursor'>
+
+export const sorts: readonly Sort[] = (
+  ['created_at', 'updated_at', 'due_at', 'priority', 'title'] as const
+).flatMap((sort) => [sort, `-${sort}` as const])
+
+/** A query string; a list is a parameter that is repeated. */
+export const search = (query: Record<string, unknown>): string =>
+  `${new URLSearchParams(
+    Object.entries(query).flatMap(([name, values]) =>
+      [values ?? []].flat().map((value): [string, string] => [name, String(value)]),
+    ),
+  )}`
+
+/** All pages of a list, by `next_cursor`; `meanwhile` runs at once with the reading of each. */
+export const walk = async (
+  { call }: Pick<Someone, 'call'>,
+  path: string,
+  meanwhile: () => Promise<unknown> = async () => {},
+): Promise<Task[][]> => {
+  const pages: Task[][] = []
+  let cursor: string | null = null
+  do {
+    const next: string = cursor === null ? '' : `&cursor=${cursor}`
+    const [{ status, body }] = await Promise.all([call('GET', `${path}${next}`), meanwhile()])
+    expect([path, status]).toEqual([path, 200])
+    // A list that stands still would have no end.
+    if (body.tasks.length > 0) expect(body.tasks).not.toEqual(pages.at(-1))
+    pages.push(body.tasks)
+    cursor = body.next_cursor
+  } while (cursor !== null)
+  return pages
+}
+
+/** Makes many tasks at once. What was sent to the database for it is forgotten: it is as long. */
+export const importAll = async ({ call }: Pick<Someone, 'call'>, tasks: readonly Draft[]) => {
+  const from = statements.length
+  const answer = await call('POST', '/api/tasks/import', { tasks })
+  statements.splice(from)
+  expect([answer.status, answer.text]).toEqual([200, JSON.stringify({ imported: tasks.length })])
+}
+
+const ranks = { low: 0, normal: 1, high: 2, urgent: 3 }
+const byCodePoint = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b))
+
+/** What the contract says of a sort. */
+export const compare = (sort: Sort) => {
+  const direction = sort.startsWith('-') ? -1 : 1
+  const key = sort.replace('-', '') as 'created_at' | 'updated_at' | 'due_at' | 'priority' | 'title'
+  return (a: Task, b: Task): number => {
+    const ids = direction * byCodePoint(a.id, b.id)
+    if (key === 'priority') return direction * (ranks[a.priority] - ranks[b.priority]) || ids
+    const [one, other] = [a[key], b[key]]
+    if (one === null || other === null) return Number(one === null) - Number(other === null) || ids
+    return direction * byCodePoint(one, other) || ids
+  }
+}
+
+/** What the contract says of the filters. */
+const isInBatch = (task: Task, query: Query): boolean => {
+  const { completed, priority, tag, q, due_before, due_after, updated_after } = query
+  const text = q?.toLowerCase()
+  const texts = [task.title, task.description ?? ''].map((one) => one.toLowerCase())
+  const time = (instant: string) => Date.parse(instant)
+  const { due_at } = task
+  return (
+    (completed === undefined || String(task.completed) === completed) &&
+    (priority === undefined || task.priority === priority) &&
+    [tag ?? []].flat().every((one) => task.tags.includes(one)) &&
+    (text === undefined || texts.some((one) => one.includes(text))) &&
+    (due_before === undefined || (due_at !== null && time(due_at) < time(due_before))) &&
+    (due_after === undefined || (due_at !== null && time(due_at) > time(due_after))) &&
+    (updated_after === undefined || time(task.updated_at) > time(updated_after))
+  )
+}
+
+/** What a list is to be, all its pages as one. */
+export const listed = (tasks: Iterable<Task>, query: Query): Task[] =>
+  [...tasks].filter((task) => isInBatch(task, query)).sort(compare(query.sort ?? '-created_at'))
+
+/** Numbers that look random and are the same for a seed (mulberry32). */
+export const randomOf = (seed: number) => {
+  let state = seed >>> 0
+  const next = () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+  const below = (count: number) => Math.floor(next() * count)
+  return {
+    below,
+    /** How often out of 100. */
+    chance: (percent: number) => below(100) < percent,
+    of: <One>(items: readonly One[]): One => {
+      if (items.length === 0) throw new Error('nothing to choose from')
+      return items[below(items.length)] as One
+    },
+  }
+}
+export type Random = ReturnType<typeof randomOf>

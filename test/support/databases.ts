@@ -1,0 +1,125 @@
+import { expect } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import postgres from 'postgres'
+import {
+  type Database,
+  type Db,
+  openDatabase,
+  type StatementObserver,
+} from '../../src/db/client.ts'
+import { DatabaseUnavailable, runWrite } from '../../src/db/faults.ts'
+import { users } from '../../src/db/schema.ts'
+import { template } from '../../src/db/template.ts'
+
+// Made here once, so that no test waits for the seconds that it takes.
+await template()
+
+/**
+ * A superuser's URL to a server that may be thrown away; without it only PGlite is tested. Here it is past
+ * the pooler that `TEST_DATABASE_URL` may name: what is held to here is connections.
+ */
+export const serverUrl = process.env.TEST_DIRECT_DATABASE_URL ?? process.env.TEST_DATABASE_URL
+
+type Options = {
+  poolMax?: number
+  timeoutMs?: number
+  observe?: StatementObserver
+  /** The port of a proxy to go through; migrations go past it. */
+  via?: number
+}
+
+/** The port that the test server listens on. */
+export const serverPort = () => Number(new URL(serverUrl!).port || 5432)
+
+/** A database of one's own on the test server, dropped in the end. */
+export const onPostgres = async (options: Options = {}) => {
+  const admin = postgres(serverUrl!, { max: 1, onnotice: () => {} })
+  const name = `test_${Bun.randomUUIDv7().replaceAll('-', '')}`
+  await admin.unsafe(`create database ${name}`)
+  const url = new URL(serverUrl!)
+  url.pathname = `/${name}`
+  const { poolMax = 4, timeoutMs = 5_000, observe, via } = options
+  const used = new URL(url)
+  if (via !== undefined) used.port = String(via)
+  const open = () =>
+    openDatabase(
+      {
+        kind: 'postgres',
+        url: used.href,
+        migrationUrl: url.href,
+        poolMax,
+        timeoutMs,
+        prepare: 'auto',
+      },
+      observe,
+    )
+  const database = await open()
+  return {
+    admin,
+    name,
+    url: url.href,
+    database,
+    open,
+    async [Symbol.asyncDispose]() {
+      await database.close()
+      await admin.unsafe(`drop database ${name} with (force)`)
+      await admin.end()
+    },
+  }
+}
+
+export const inMemory = async (
+  observe?: StatementObserver,
+): Promise<Database & AsyncDisposable> => {
+  const database = await openDatabase(
+    { kind: 'embedded', dataDir: undefined, timeoutMs: 5_000 },
+    observe,
+  )
+  return Object.assign(database, { [Symbol.asyncDispose]: () => database.close() })
+}
+
+export const directory = () => {
+  const path = mkdtempSync(join(tmpdir(), 'taskwarden-'))
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) }
+}
+
+/** Asks until it is so; a test that waits for a server's state has nothing else to wait for. */
+export const until = async (so: () => Promise<boolean>) => {
+  while (!(await so())) await Bun.sleep(5)
+}
+
+/** As many writers at once, until they are stopped; ids that they were told are kept, and of no error but a refusal. */
+export const writers = (db: Db, count: number) => {
+  const acknowledged: string[] = []
+  let over = false
+  const write = async () => {
+    while (!over) {
+      const mine = person()
+      await runWrite(() => db.insert(users).values(mine)).then(
+        () => acknowledged.push(mine.id),
+        (error) => expect(error).toBeInstanceOf(DatabaseUnavailable),
+      )
+    }
+  }
+  const load = Promise.all(Array.from({ length: count }, write))
+  return {
+    acknowledged,
+    /** Which of those are not there, once all are done. */
+    async lost() {
+      over = true
+      await load
+      const kept = new Set((await db.select({ id: users.id }).from(users)).map(({ id }) => id))
+      return acknowledged.filter((id) => !kept.has(id))
+    },
+  }
+}
+
+/** A row of `users` like no other. */
+export const person = () => ({
+  id: Bun.randomUUIDv7(),
+  email: `${Bun.randomUUIDv7()}@example.test`,
+  password_hash: 'x',
+  created_at: '2026-01-02T03:04:05.678Z',
+})

@@ -1,0 +1,12 @@
+import { createLog } from '../../src/http/access-log.ts'
+import { createServer } from '../../src/http/server.ts'
+import { service } from './service.ts'
+
+/** A service of its own on the loopback, on a free port, for what speaks HTTP by itself. */
+export const listening = async (env: Record<string, string> = {}) => {
+  const here = await service(env)
+  const log = createLog(() => {}, 'silent')
+  const settings = { host: '127.0.0.1', port: 0, drainMs: 0 }
+  const { url, stop } = createServer(settings, (request) => here.app.fetch(request), log).start()
+  return { ...here, origin: url.origin, stop }
+}

@@ -1,0 +1,395 @@
+import { afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import {
+  compare,
+  type Draft,
+  importAll,
+  listed,
+  type Query,
+  type Random,
+  randomOf,
+  search,
+  sorts,
+  type Task,
+  walk,
+} from '../support/browser-session.ts'
+import { at, realTime, type Service, type Someone, service } from '../support/service.ts'
+
+afterEach(realTime)
+
+const day = (n: number) => `2026-03-${String(n).padStart(2, '0')}T12:00:00.000Z`
+/** While the rich one's tasks are made and read. */
+const minute = (n: number) => `2026-03-20T12:0${n}:00.000Z`
+const titles = ['a', 'B', 'Z', 'é', 'É', 'ß', '50%', '5_0', 'back\\slash', 'zz', 'Milk', 'ﬀ', '😀']
+const tags = ['home', 'shop', 'a,b', '"q"', 'back\\slash', '{}', 'NULL']
+
+const insertParameters = (random: Random): Draft => ({
+  title: `${random.of(titles)}${random.chance(50) ? random.of(titles) : ''}`,
+  description: random.of([null, '', 'Milk and É', '100%', 'under_score', 'c:\\temp']),
+  priority: random.of(['low', 'normal', 'high', 'urgent']),
+  due_at: random.chance(40) ? null : day(1 + random.below(9)),
+  tags: tags.filter(() => random.chance(25)),
+  completed: random.chance(40),
+  created_at: day(1 + random.below(5)),
+})
+
+const queryOf = (random: Random): Query => {
+  const filters: Query = {
+    completed: random.of(['true', 'false']),
+    priority: random.of(['low', 'normal', 'high', 'urgent']),
+    tag: random.chance(50) ? random.of(tags) : [random.of(tags), random.of(tags)],
+    q: random.of(['milk', 'é', 'É', '%', '_', '\\', '5', 'Z', '😀', 'M', 'C:\\T', 'nowhere']),
+    due_before: random.of([day(4), '2026-03-06T14:00:00+02:00', '2026-03-07T11:59:00+23:59']),
+    due_after: random.of([day(2), day(3)]),
+    updated_after: random.of([minute(0), day(20)]),
+  }
+  const kept = Object.entries(filters).filter(() => random.chance(22))
+  return { ...Object.fromEntries(kept), sort: random.of(sorts) }
+}
+
+/** Somebody with 120 tasks of all sorts, of which a third were changed a minute after the others. */
+const rich = async (here: Service, random: Random) => {
+  at(minute(0))
+  const ada = await here.someone()
+  await importAll(
+    ada,
+    Array.from({ length: 120 }, () => insertParameters(random)),
+  )
+  const [all = []] = await walk(ada, '/api/tasks?limit=200')
+  for (const [n, task] of all.entries()) {
+    if (n % 3 === 0) continue
+    at(minute(n % 2))
+    await ada.call('PATCH', `/api/tasks/${task.id}`, { priority: task.priority })
+  }
+  const tasks = (await walk(ada, '/api/tasks?limit=200')).flat()
+  return { ada, tasks }
+}
+
+const pathOf = (query: Record<string, unknown>) => `/api/tasks?${search(query)}`
+
+describe('the list', () => {
+  let here: Service
+  let ada: Someone
+  let tasks: Task[]
+  beforeAll(async () => {
+    here = await service()
+    const person = await rich(here, randomOf(7))
+    ada = person.ada
+    tasks = person.tasks
+    realTime()
+  })
+
+  test.each([...sorts])(
+    'by %s is in the order of the contract, whatever the page',
+    async (sort) => {
+      at(minute(2))
+      const expected = [...tasks].sort(compare(sort)).map(({ id }) => id)
+
+      for (const limit of [7, 200]) {
+        const pages = await walk(ada, pathOf({ sort, limit }))
+
+        expect(pages.flat().map(({ id }) => id)).toEqual(expected)
+        expect(pages.slice(0, -1).every((page) => page.length === limit)).toBe(true)
+        expect(pages).toHaveLength(Math.ceil(tasks.length / limit))
+      }
+    },
+  )
+
+  test('is the newest first, 50 of them, where nothing is said', async () => {
+    at(minute(2))
+
+    const { body } = await ada.call('GET', '/api/tasks')
+
+    expect(body.tasks).toEqual(listed(tasks, { sort: '-created_at' }).slice(0, 50))
+  })
+
+  const filters: Query[] = [
+    { completed: 'true' },
+    { completed: 'false' },
+    { priority: 'low' },
+    { priority: 'urgent' },
+    ...tags.map((tag) => ({ tag })),
+    { tag: ['home', 'shop'] },
+    { tag: ['home', 'shop', 'a,b'] },
+    { tag: ['home', 'home'] },
+    { tag: 'Home' },
+    { tag: 'hom' },
+    { q: 'MILK' },
+    { q: 'milk' },
+    { q: 'É' },
+    { q: 'é' },
+    { q: '%' },
+    { q: '_' },
+    { q: '\\' },
+    { q: '\\\\' },
+    { q: '%m' },
+    { q: '0%' },
+    { q: '😀' },
+    { q: ' ' },
+    { q: 'and é' },
+    { due_before: day(5) },
+    { due_after: day(5) },
+    { due_before: day(5), due_after: day(3) },
+    { due_before: day(3), due_after: day(3) },
+    { due_before: '2026-03-05T14:00:00.001+02:00' },
+    { updated_after: day(19) },
+    { updated_after: minute(0) },
+    { updated_after: minute(1) },
+  ]
+  test.each(filters.map((query) => [search(query), query] as const))(
+    'with %s holds what matches and nothing else',
+    async (_name, query) => {
+      at(minute(2))
+
+      const found = (await walk(ada, pathOf({ ...query, limit: 50 }))).flat()
+
+      expect(found).toEqual(listed(tasks, query))
+    },
+  )
+
+  test('holds what matches all of any filters together, in any sort and page', async () => {
+    at(minute(2))
+    const random = randomOf(11)
+    let found = 0
+
+    for (let round = 0; round < 150; round++) {
+      const query = queryOf(random)
+      const limit = 1 + random.below(40)
+      const pages = await walk(ada, pathOf({ ...query, limit }))
+      const expected = listed(tasks, query)
+
+      expect([query, pages.flat()]).toEqual([query, expected])
+      expect(pages).toHaveLength(Math.max(1, Math.ceil(expected.length / limit)))
+      found += expected.length
+    }
+    expect(found).toBeGreaterThan(500)
+  })
+
+  test('has a Link of path and query only, which leads through all pages', async () => {
+    at(minute(2))
+    const query = { tag: 'a,b', q: 'é', sort: 'title', limit: 3 }
+    const seen: Task[] = []
+    let path: string | undefined = pathOf(query)
+
+    while (path !== undefined) {
+      const { status, headers, body } = await ada.call('GET', path)
+      expect(status).toBe(200)
+      seen.push(...body.tasks)
+      const link: string | null = headers.get('link')
+      expect(link === null).toBe(body.next_cursor === null)
+      path = link?.match(/^<(\/api\/tasks\?[^>]+)>; rel="next"$/)?.[1]
+      expect(path === undefined).toBe(link === null)
+    }
+
+    expect(seen).toEqual(listed(tasks, { tag: 'a,b', q: 'é', sort: 'title' }))
+    expect(seen.length).toBeGreaterThan(3)
+  })
+
+  test('has one page, and no cursor, where the last row fills it', async () => {
+    at(minute(2))
+
+    const { headers, body } = await ada.call('GET', pathOf({ limit: 120 }))
+    expect([body.tasks.length, body.next_cursor, headers.get('link')]).toEqual([120, null, null])
+  })
+
+  const refused: [string, string][] = [
+    ['limit=0', '/limit'],
+    ['limit=201', '/limit'],
+    ['limit=-1', '/limit'],
+    ['limit=1e1', '/limit'],
+    ['limit=', '/limit'],
+    ['limit=5&limit=5', '/limit'],
+    ['sort=id', '/sort'],
+    ['sort=--title', '/sort'],
+    ['sort=Title', '/sort'],
+    ['sort=title,due_at', '/sort'],
+    ['completed=1', '/completed'],
+    ['completed=TRUE', '/completed'],
+    ['priority=none', '/priority'],
+    ['q=', '/q'],
+    [`q=${'x'.repeat(201)}`, '/q'],
+    ['q=%00', '/q'],
+    ['tag=', '/tag'],
+    [`tag=${'x'.repeat(51)}`, '/tag'],
+    [Array(21).fill('tag=a').join('&'), '/tag'],
+    ['due_before=tomorrow', '/due_before'],
+    ['due_after=2026-02-30T00:00:00Z', '/due_after'],
+    ['updated_after=2026-01-01', '/updated_after'],
+    ['updated_before=2026-01-01T00:00:00Z', '/updated_before'],
+    ['offset=5', '/offset'],
+    ['deleted=true', '/deleted'],
+    ['cursor=', '/cursor'],
+  ]
+  test.each(refused)('is 422 for %s, naming it', async (query, pointer) => {
+    at(minute(2))
+    const { status, body } = await ada.call('GET', `/api/tasks?${query}`)
+
+    expect([status, body.errors?.[0]?.pointer]).toEqual([422, pointer])
+  })
+
+  test('takes what is at the limits of its parameters', async () => {
+    at(minute(2))
+    for (const query of ['limit=1', 'limit=200', `q=${'é'.repeat(200)}`, `tag=${'😀'.repeat(50)}`])
+      expect((await ada.call('GET', `/api/tasks?${query}`)).status).toBe(200)
+  })
+})
+
+describe('a cursor', () => {
+  const query = { sort: 'title', completed: 'false', limit: '2' }
+  const withTasks = async (here: Service) => {
+    const person = await here.someone()
+    await importAll(
+      person,
+      Array.from({ length: 6 }, (_, n) => ({ title: `Canary ${n}` })),
+    )
+    return person
+  }
+  const cursorOf = async ({ call }: Someone, path = pathOf(query)): Promise<string> =>
+    (await call('GET', path)).body.next_cursor
+  const status = async ({ call }: Someone, cursor: string, over: Record<string, unknown> = {}) => {
+    const answer = await call('GET', pathOf({ ...query, ...over, cursor }))
+    return [answer.status, answer.body.code]
+  }
+  const malformed = [400, 'malformed-request']
+
+  test('is good for the user, sort and filters that it was made for, and any page size', async () => {
+    const here = await service()
+    const [ada, bob] = [await withTasks(here), await withTasks(here)]
+    const cursor = await cursorOf(ada)
+
+    expect(await status(ada, cursor)).toEqual([200, undefined])
+    expect(await status(ada, cursor, { limit: 5 })).toEqual([200, undefined])
+    expect(await status(bob, cursor)).toEqual(malformed)
+    for (const over of [
+      { sort: '-title' },
+      { sort: 'created_at' },
+      { sort: undefined },
+      { completed: 'true' },
+      { completed: undefined },
+      { q: 'Canary' },
+      { tag: 'home' },
+      { priority: 'normal' },
+      { due_after: day(1) },
+    ])
+      expect([over, await status(ada, cursor, over)]).toEqual([over, malformed])
+    expect((await ada.call('GET', `/api/tasks/trash?cursor=${cursor}`)).status).toBe(400)
+    expect((await ada.call('GET', `/api/tasks/changes?since=${cursor}`)).status).toBe(400)
+  })
+
+  test('is 400 with any bit of any byte bent, cut, drawn out, or written another way', async () => {
+    const ada = await withTasks(await service())
+    const cursor = await cursorOf(ada)
+    const sealed = Buffer.from(cursor, 'base64url')
+    const bent = [...sealed.keys()].flatMap((place) =>
+      [1, 128].map((bit) => {
+        const bytes = Buffer.from(sealed)
+        bytes[place] = (bytes[place] ?? 0) ^ bit
+        return bytes.toString('base64url')
+      }),
+    )
+    const cut = [1, 12, 16, 28, 29].map((n) => sealed.subarray(n).toString('base64url'))
+    const others = [
+      `${cursor}=`,
+      `${cursor}A`,
+      ` ${cursor}`,
+      `${cursor}\n`,
+      `${cursor}é`,
+      '\\',
+      '{}',
+    ]
+
+    for (const text of [...bent, ...cut, ...others])
+      expect([text, await status(ada, text)]).toEqual([text, malformed])
+    const last = cursor.at(-1) ?? ''
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+    for (const other of alphabet.replace(last, ''))
+      expect(await status(ada, cursor.slice(0, -1) + other)).toEqual(malformed)
+  })
+
+  test('survives the change of the secret while the old one is still listed, and no longer', async () => {
+    const [old, fresh] = [
+      'the old secret that is long enough',
+      'the new secret that is long enough',
+    ]
+    const before = await service({ JWT_SECRET: old })
+    const during = await service({ JWT_SECRET: `${fresh},${old}` })
+    const after = await service({ JWT_SECRET: fresh })
+    const { email, password, ...ada } = await withTasks(before)
+    const cursor = await cursorOf(ada as Someone)
+    const signedIn = await after.call('POST', '/api/auth/login', { body: { email, password } })
+    const askedOf = async ({ call }: Service, text: string, token = ada.token) =>
+      (await call('GET', pathOf({ ...query, cursor: text }), { token })).status
+
+    expect([await askedOf(before, cursor), await askedOf(during, cursor)]).toEqual([200, 200])
+    const renewed = await during.call('GET', pathOf(query), { token: ada.token })
+    const token = signedIn.body.access_token
+    expect(await askedOf(after, renewed.body.next_cursor, token)).toBe(200)
+    expect(await askedOf(after, cursor, token)).toBe(400)
+    expect(await askedOf(before, renewed.body.next_cursor)).toBe(400)
+  })
+
+  test('goes on behind a row that has been deleted meanwhile', async () => {
+    const ada = await withTasks(await service())
+    const { body } = await ada.call('GET', pathOf(query))
+    for (const { id } of body.tasks) await ada.call('DELETE', `/api/tasks/${id}`)
+
+    const rest = await ada.call('GET', pathOf({ ...query, limit: 9, cursor: body.next_cursor }))
+    expect(rest.body.tasks.map(({ title }: Task) => title)).toEqual(
+      [2, 3, 4, 5].map((n) => `Canary ${n}`),
+    )
+  })
+})
+
+describe('paging under churn', () => {
+  /** Every second task stays as it is; the others are changed, deleted and added to all the time. */
+  const crowd = 10_400
+
+  test.each([
+    ['-created_at', {}],
+    ['title', {}],
+    ['due_at', {}],
+    ['-priority', {}],
+    ['updated_at', { completed: 'false' }],
+  ] as const)(
+    'by %s gives each of 5 200 tasks that stay exactly once, and in order',
+    async (sort, filter) => {
+      const random = randomOf(sort.length)
+      const ada = await (await service()).someone()
+      await importAll(
+        ada,
+        Array.from({ length: crowd }, (_, n) => ({
+          title: `${n % 2 ? 'stays' : 'moves'} ${random.below(3000)}`,
+          priority: random.of(['low', 'normal', 'high', 'urgent']),
+          due_at: random.chance(30) ? null : day(1 + random.below(28)),
+          created_at: new Date(Date.parse(day(1)) + random.below(5000) * 1000).toISOString(),
+        })),
+      )
+      const all = (await walk(ada, '/api/tasks?limit=200')).flat()
+      const stays = all.filter(({ title }) => title.startsWith('stays'))
+      const moves = all.filter(({ title }) => title.startsWith('moves')).map(({ id }) => id)
+      const disturb = async () => {
+        const id = random.of(moves)
+        const other = random.of(moves)
+        const answers = await Promise.all([
+          ada.call('POST', '/api/tasks', { title: `moves ${random.below(3000)}`, due_at: day(9) }),
+          ada.call('PATCH', `/api/tasks/${id}`, {
+            title: `moves ${random.below(3000)}`,
+            priority: random.of(['low', 'urgent']),
+            due_at: random.of([null, day(1), day(28)]),
+          }),
+          ada.call('DELETE', `/api/tasks/${other}`),
+          ada.call('PATCH', `/api/tasks/${random.of(moves)}/complete`),
+        ])
+        moves.push(answers[0].body.id)
+        for (const { status } of answers) expect([200, 201, 404]).toContain(status)
+      }
+
+      const pages = await walk(ada, pathOf({ sort, ...filter, limit: 200 }), disturb)
+
+      const seen = pages.flat().filter(({ title }) => title.startsWith('stays'))
+      expect(seen.map(({ id }) => id)).toEqual(stays.sort(compare(sort)).map(({ id }) => id))
+      expect(stays).toHaveLength(crowd / 2)
+      expect(pages.length).toBeGreaterThan(26)
+    },
+    240_000,
+  )
+})

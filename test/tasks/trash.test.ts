@@ -1,0 +1,413 @@
+import { afterEach, describe, expect, test } from 'bun:test'
+import { eq } from 'drizzle-orm'
+import postgres from 'postgres'
+import { taskTombstones } from '../../src/db/schema.ts'
+import { purgeExpired } from '../../src/maintenance/purge.ts'
+import { purgeTrash } from '../../src/tasks/trash/repository.ts'
+import { importAll, type Task, walk } from '../support/browser-session.ts'
+import { locks, serverUrl } from '../support/locks.ts'
+import {
+  at,
+  database,
+  faceless,
+  pass,
+  realTime,
+  rowsOf,
+  type Someone,
+  service,
+} from '../support/service.ts'
+
+afterEach(realTime)
+
+const day = 86_400_000
+const hour = 3_600_000
+const long = { JWT_TTL_SECONDS: '2592000', SESSION_MAX_DAYS: '3650' }
+
+const owner = async (titles: string[] = ['a', 'b', 'c']) => {
+  const here = await service(long)
+  const ada = await here.someone()
+  const ids: string[] = []
+  for (const title of titles) ids.push((await ada.call('POST', '/api/tasks', { title })).body.id)
+  return { here, ada, call: ada.call, ids }
+}
+
+/** Deletes them in this order, a second between. */
+const deleted = async ({ call }: Pick<Someone, 'call'>, ids: string[]) => {
+  for (const id of ids) {
+    pass(1000)
+    expect((await call('DELETE', `/api/tasks/${id}`)).status).toBe(200)
+  }
+}
+
+const tombstonesOf = async (id: string) => {
+  const { db } = await database()
+  return db.select().from(taskTombstones).where(eq(taskTombstones.user_id, id))
+}
+const idsOf = (tasks: Task[]) => tasks.map(({ id }) => id)
+
+describe('the trash', () => {
+  test('holds what was deleted as it was, with a version more and the time, newest first', async () => {
+    const { call, ids } = await owner()
+    const before = await Promise.all(
+      ids.map(async (id) => (await call('GET', `/api/tasks/${id}`)).body),
+    )
+    const [a = '', b = '', c = ''] = ids
+    await deleted({ call }, [b, c, a])
+
+    const { status, headers, body } = await call('GET', '/api/tasks/trash')
+
+    expect([status, body.next_cursor, headers.get('link')]).toEqual([200, null, null])
+    expect(idsOf(body.tasks)).toEqual([a, c, b])
+    for (const task of body.tasks)
+      expect(task).toEqual({
+        ...before.find(({ id }) => id === task.id),
+        version: 2,
+        updated_at: task.deleted_at,
+        deleted_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      })
+    expect((await call('GET', '/api/tasks')).body.tasks).toEqual([])
+  })
+
+  test('is paged by cursor and Link, deletions of one moment by id', async () => {
+    const { ada, call } = await owner([])
+    await importAll(
+      ada,
+      Array.from({ length: 25 }, (_, n) => ({ title: `${n}` })),
+    )
+    const [all = []] = await walk(ada, '/api/tasks?limit=200')
+    const ids = idsOf(all).sort()
+    for (const some of [ids.slice(0, 12), ids.slice(12)]) {
+      pass(1000)
+      await call('POST', '/api/tasks/batch', { delete: some })
+    }
+
+    const pages = await walk(ada, '/api/tasks/trash?limit=4')
+    const { headers } = await call('GET', '/api/tasks/trash?limit=4')
+
+    expect(idsOf(pages.flat())).toEqual(ids.toReversed())
+    expect(pages.map(({ length }) => length)).toEqual([4, 4, 4, 4, 4, 4, 1])
+    const [, next = ''] =
+      /^<(\/api\/tasks\/trash\?limit=4&cursor=[^>&]+)>; rel="next"$/.exec(
+        headers.get('link') ?? '',
+      ) ?? []
+    expect((await call('GET', next)).body.tasks).toEqual(pages[1])
+  })
+
+  test.each(['q=x', 'sort=title', 'completed=true', 'tag=a', 'limit=0', 'limit=201'])(
+    'takes limit and cursor only: %s is 422',
+    async (query) => {
+      const { call } = await owner([])
+      expect((await call('GET', `/api/tasks/trash?${query}`)).status).toBe(422)
+    },
+  )
+
+  test('takes no cursor of a list, nor of another user', async () => {
+    const [one, two] = [await owner(), await owner()]
+    await deleted(one, one.ids.slice(0, 2))
+    const trash = (await one.call('GET', '/api/tasks/trash?limit=1')).body.next_cursor
+    await one.call('POST', '/api/tasks', { title: 'd' })
+    const list = (await one.call('GET', '/api/tasks?limit=1')).body.next_cursor
+
+    expect((await one.call('GET', `/api/tasks/trash?cursor=${trash}`)).status).toBe(200)
+    expect((await one.call('GET', `/api/tasks/trash?cursor=${list}`)).status).toBe(400)
+    expect((await one.call('GET', `/api/tasks?cursor=${trash}`)).status).toBe(400)
+    expect((await two.call('GET', `/api/tasks/trash?cursor=${trash}`)).status).toBe(400)
+  })
+
+  test('is one’s own: others neither see, restore, erase nor empty it', async () => {
+    const { here, ada, ids } = await owner()
+    await deleted(ada, ids)
+    const eve = await here.someone()
+    const before = await rowsOf(ada.id)
+    const absent = Bun.randomUUIDv7()
+
+    expect((await eve.call('GET', '/api/tasks/trash')).body.tasks).toEqual([])
+    for (const id of ids)
+      for (const [method, path] of [
+        ['POST', (one: string) => `/api/tasks/${one}/restore`],
+        ['DELETE', (one: string) => `/api/tasks/trash/${one}`],
+      ] as const) {
+        const theirs = await eve.call(method, path(id))
+        expect(theirs.status).toBe(404)
+        expect(faceless(theirs)).toEqual(faceless(await eve.call(method, path(absent))))
+      }
+    expect((await eve.call('DELETE', '/api/tasks/trash')).status).toBe(204)
+    expect(await rowsOf(ada.id)).toEqual(before)
+  })
+})
+
+describe('a deleted task', () => {
+  test('is the 404 of one that never was, whatever is asked, and stays as it is', async () => {
+    const { call, ids, ada } = await owner()
+    await deleted({ call }, ids.slice(0, 1))
+    const before = (await rowsOf(ada.id)).tasks
+
+    for (const [method, suffix, body] of [
+      ['GET', '', undefined],
+      ['HEAD', '', undefined],
+      ['PUT', '', { title: 'x', completed: true }],
+      ['PATCH', '', { title: 'x' }],
+      ['PATCH', '/complete', undefined],
+      ['DELETE', '', undefined],
+    ] as const) {
+      const gone = await call(method, `/api/tasks/${ids[0]}${suffix}`, body)
+      expect(gone.status).toBe(404)
+      expect(faceless(gone)).toEqual(
+        faceless(await call(method, `/api/tasks/${Bun.randomUUIDv7()}${suffix}`, body)),
+      )
+    }
+    pass(1000)
+    expect((await call('DELETE', `/api/tasks/${ids[0]}`)).status).toBe(404)
+    expect((await rowsOf(ada.id)).tasks).toEqual(before)
+  })
+
+  test('is in no list, search, page or export', async () => {
+    const { call, ids } = await owner(['milk', 'milk', 'milk'])
+    await deleted({ call }, ids.slice(0, 1))
+
+    for (const query of ['', '?q=milk', '?sort=title', '?completed=false', '?limit=1'])
+      for (const page of await walk({ call }, `/api/tasks${query || '?limit=9'}`))
+        expect(idsOf(page)).not.toContain(ids[0])
+    expect((await call('GET', '/api/tasks/export')).text).not.toContain(ids[0] ?? '')
+  })
+
+  test('comes back with all it had and a new version, and not twice', async () => {
+    const { call, ids } = await owner()
+    const path = `/api/tasks/${ids[0]}`
+    await call('PATCH', path, { tags: ['a'], completed: true, description: 'd' })
+    const { body: before } = await call('GET', path)
+    await deleted({ call }, ids.slice(0, 1))
+
+    pass(1000)
+    const { status, headers, body } = await call('POST', `${path}/restore`)
+
+    expect([status, headers.get('etag')]).toEqual([200, '"4"'])
+    expect(body).toEqual({ ...before, version: 4, updated_at: body.updated_at })
+    expect(body.updated_at > before.updated_at).toBe(true)
+    expect((await call('GET', path)).body).toEqual(body)
+    expect((await call('GET', '/api/tasks/trash')).body.tasks).toEqual([])
+    expect((await call('GET', '/api/tasks')).body.tasks).toContainEqual(body)
+    expect((await call('POST', `${path}/restore`)).status).toBe(404)
+  })
+})
+
+describe('erasing', () => {
+  test('of one takes it out of the trash for good, and leaves its id and times only', async () => {
+    const { call, ids, ada } = await owner()
+    const [a = '', b = ''] = ids
+    await deleted({ call }, [a, b])
+    const { deleted_at } = (await call('GET', '/api/tasks/trash')).body.tasks[1]
+
+    const { status, text } = await call('DELETE', `/api/tasks/trash/${a}`)
+
+    expect([status, text]).toEqual([204, ''])
+    expect(idsOf((await call('GET', '/api/tasks/trash')).body.tasks)).toEqual([b])
+    expect((await call('DELETE', `/api/tasks/trash/${a}`)).status).toBe(404)
+    expect((await call('POST', `/api/tasks/${a}/restore`)).status).toBe(404)
+    expect(await tombstonesOf(ada.id)).toEqual([
+      {
+        user_id: ada.id,
+        id: a,
+        deleted_at,
+        erased_at: expect.any(String),
+        change: expect.any(Number),
+      },
+    ])
+    expect((await rowsOf(ada.id)).tasks).toHaveLength(2)
+  })
+
+  test('of a live task is 404: it has to be deleted first', async () => {
+    const { call, ids } = await owner()
+    expect((await call('DELETE', `/api/tasks/trash/${ids[0]}`)).status).toBe(404)
+    expect((await call('GET', `/api/tasks/${ids[0]}`)).status).toBe(200)
+  })
+
+  test('of all empties the trash and nothing else, and may find it empty', async () => {
+    const { call, ids, ada } = await owner()
+    await deleted({ call }, ids.slice(0, 2))
+
+    for (const _ of [1, 2]) expect((await call('DELETE', '/api/tasks/trash')).status).toBe(204)
+
+    expect((await call('GET', '/api/tasks/trash')).body.tasks).toEqual([])
+    expect(idsOf((await call('GET', '/api/tasks')).body.tasks)).toEqual(ids.slice(2))
+    expect((await tombstonesOf(ada.id)).map(({ id }) => id).sort()).toEqual(ids.slice(0, 2).sort())
+  })
+
+  test('against restoring, at once, does one of the two', async () => {
+    const { call, ada } = await owner([])
+    for (let round = 0; round < 40; round++) {
+      const { body } = await call('POST', '/api/tasks', { title: 'x' })
+      await call('DELETE', `/api/tasks/${body.id}`)
+      const [erased, restored] = await Promise.all([
+        call('DELETE', round % 2 ? '/api/tasks/trash' : `/api/tasks/trash/${body.id}`),
+        call('POST', `/api/tasks/${body.id}/restore`),
+      ])
+      const { status } = await call('GET', `/api/tasks/${body.id}`)
+      expect([restored.status, status]).toEqual(restored.status === 200 ? [200, 200] : [404, 404])
+      if (round % 2 === 0) expect(erased.status).toBe(restored.status === 200 ? 404 : 204)
+    }
+    const { tasks } = await rowsOf(ada.id)
+    expect(tasks.every(({ deleted_at }) => deleted_at === null)).toBe(true)
+    expect((await tombstonesOf(ada.id)).length + tasks.length).toBe(40)
+  })
+})
+
+/* These live in years of their own, so that the upkeep finds their rows and nobody else's. */
+describe('the upkeep', () => {
+  test('erases what was deleted TRASH_DAYS ago, and nothing younger or alive', async () => {
+    at('2001-01-01T00:00:00.000Z')
+    const { call, ids, ada } = await owner()
+    const [a = '', b = '', c = ''] = ids
+    const { db } = await database()
+    await call('DELETE', `/api/tasks/${a}`)
+    pass(day)
+    await call('DELETE', `/api/tasks/${b}`)
+
+    pass(6 * day - 1)
+    expect(await purgeExpired(db, 7)).toEqual({ erased_tasks: 0 })
+    pass(1)
+    expect(await purgeExpired(db, 7)).toEqual({ erased_tasks: 1 })
+    expect((await tombstonesOf(ada.id)).map(({ id }) => id)).toEqual([a])
+    expect(idsOf((await call('GET', '/api/tasks/trash')).body.tasks)).toEqual([b])
+    pass(day)
+    expect(await purgeExpired(db, 7)).toEqual({ erased_tasks: 1 })
+    expect(idsOf((await call('GET', '/api/tasks')).body.tasks)).toEqual([c])
+  })
+
+  test('forgets tombstones TRASH_DAYS and an hour later, not sooner', async () => {
+    at('2002-01-01T00:00:00.000Z')
+    const { call, ids, ada } = await owner()
+    const { db } = await database()
+    await call('DELETE', `/api/tasks/${ids[0]}`)
+    await call('DELETE', '/api/tasks/trash')
+
+    pass(7 * day + hour - 1)
+    await purgeExpired(db, 7)
+    expect(await tombstonesOf(ada.id)).toHaveLength(1)
+    pass(1)
+    await purgeExpired(db, 7)
+    expect(await tombstonesOf(ada.id)).toEqual([])
+  })
+
+  test('removes sessions after their end, not before', async () => {
+    at('2003-01-01T00:00:00.000Z')
+    const { ada } = await owner()
+    const { db } = await database()
+
+    pass(30 * day - 1)
+    await purgeExpired(db, 30)
+    expect((await rowsOf(ada.id)).sessions).toHaveLength(1)
+    pass(1)
+    await purgeExpired(db, 30)
+    expect((await rowsOf(ada.id)).sessions).toEqual([])
+  })
+
+  test('done by eight at once erases each task once, with no error', async () => {
+    at('2004-01-01T00:00:00.000Z')
+    const people = await Promise.all([1, 2, 3, 4, 5].map(() => owner([])))
+    for (const { ada, call } of people) {
+      await importAll(
+        ada,
+        Array.from({ length: 60 }, (_, n) => ({ title: `${n}` })),
+      )
+      const [all = []] = await walk(ada, '/api/tasks?limit=200')
+      await call('POST', '/api/tasks/batch', { delete: idsOf(all).slice(0, 50) })
+    }
+    const { db } = await database()
+    pass(7 * day)
+
+    const done = await Promise.all(Array.from({ length: 8 }, () => purgeExpired(db, 7)))
+    const addSeconds = await purgeExpired(db, 7)
+
+    const total = done.reduce((sum, { erased_tasks }) => sum + erased_tasks, 0)
+    expect([total, addSeconds.erased_tasks]).toEqual([250, 0])
+    for (const { ada } of people) {
+      expect(await tombstonesOf(ada.id)).toHaveLength(50)
+      expect((await rowsOf(ada.id)).tasks).toHaveLength(10)
+    }
+  })
+
+  test.skipIf(!process.env.TEST_DATABASE_URL)(
+    'passes over a user whom somebody else is busy with, until the next time',
+    async () => {
+      at('2007-01-01T00:00:00.000Z')
+      const { ada, call, ids } = await owner(['a'])
+      await call('DELETE', `/api/tasks/${ids[0]}`)
+      const { db } = await database()
+      const before = '2007-01-02T00:00:00.000Z'
+      const busy = postgres(serverUrl ?? '', { max: 1, onnotice: () => {} })
+
+      await busy.begin(async (sql) => {
+        await sql`select from user_changes where user_id = ${ada.id} for update`
+        await purgeTrash(db, before)
+        expect((await rowsOf(ada.id)).tasks).toHaveLength(1)
+      })
+      await busy.end()
+      await purgeTrash(db, before)
+
+      expect((await rowsOf(ada.id)).tasks).toEqual([])
+    },
+  )
+
+  test.skipIf(!process.env.TEST_DATABASE_URL)(
+    'erases no task that is restored while it is at work',
+    async () => {
+      at('2008-01-01T00:00:00.000Z')
+      const { ada, call, ids } = await owner(['restored', 'old'])
+      await deleted({ call }, ids)
+      const { db } = await database()
+      const { transaction, waiting, end } = locks()
+
+      const restoring = await transaction()
+      await restoring`update tasks set deleted_at = null where user_id = ${ada.id} and id = ${ids[0] ?? ''}`
+      const erasing = purgeTrash(db, '2008-01-02T00:00:00.000Z')
+      await waiting(1, erasing)
+      await restoring`commit`
+      await erasing
+      await end()
+
+      expect((await rowsOf(ada.id)).tasks.map(({ id }) => id)).toEqual(ids.slice(0, 1))
+      expect((await tombstonesOf(ada.id)).map(({ id }) => id)).toEqual(ids.slice(1))
+    },
+  )
+
+  test('erases more than one statement takes', async () => {
+    at('2005-01-01T00:00:00.000Z')
+    const { ada, call } = await owner([])
+    await importAll(
+      ada,
+      Array.from({ length: 120 }, (_, n) => ({ title: `${n}` })),
+    )
+    const { db } = await database()
+    await db.execute(`update tasks set deleted_at = updated_at where user_id = '${ada.id}'`)
+    pass(7 * day)
+
+    expect(await purgeTrash(db, new Date(Date.now() - 7 * day).toISOString(), 50)).toBe(120)
+    expect((await call('GET', '/api/tasks/trash')).body.tasks).toEqual([])
+    expect(await tombstonesOf(ada.id)).toHaveLength(120)
+  })
+
+  test('at once with restoring and writing erases no live task', async () => {
+    at('2006-01-01T00:00:00.000Z')
+    const { ada, call } = await owner([])
+    await importAll(
+      ada,
+      Array.from({ length: 100 }, (_, n) => ({ title: `${n}` })),
+    )
+    const [all = []] = await walk(ada, '/api/tasks?limit=200')
+    await call('POST', '/api/tasks/batch', { delete: idsOf(all) })
+    const { db } = await database()
+    pass(7 * day)
+
+    const [answers] = await Promise.all([
+      Promise.all(idsOf(all).map((id) => call('POST', `/api/tasks/${id}/restore`))),
+      ...[1, 2, 3, 4].map(() => purgeExpired(db, 7)),
+    ])
+
+    const back = answers.filter(({ status }) => status === 200).map(({ body }) => body.id)
+    const { tasks } = await rowsOf(ada.id)
+    const live = tasks.filter(({ deleted_at }) => deleted_at === null).map(({ id }) => id)
+    expect(back.sort()).toEqual(live)
+    expect(tasks.length + (await tombstonesOf(ada.id)).length).toBe(100)
+  })
+})
