@@ -1,14 +1,14 @@
 import { Elysia } from 'elysia'
-import { type AccessTokens, createAccessTokens } from './auth/access-tokens/jwt.ts'
+import { createJwt } from './auth/access-tokens/jwt.ts'
 import { createAccountRepository } from './auth/accounts/repository.ts'
 import { accountRoutes } from './auth/accounts/routes.ts'
 import { createAuthenticator } from './auth/authenticator.ts'
 import { createFederatedUserRepository } from './auth/issuers/repository.ts'
 import { createIssuerVerifiers } from './auth/issuers/verifier.ts'
 import { createLoginThrottle } from './auth/login-throttle.ts'
-import { createPasswordHasher, type PasswordHasher } from './auth/passwords/hasher.ts'
+import { createPasswordHasher } from './auth/passwords/hasher.ts'
 import { createPersonalTokenRepository } from './auth/personal-tokens/repository.ts'
-import { tokenRoutes } from './auth/personal-tokens/routes.ts'
+import { personalTokenRoutes } from './auth/personal-tokens/routes.ts'
 import { createSessionRepository } from './auth/sessions/repository.ts'
 import { sessionRoutes } from './auth/sessions/routes.ts'
 import { createSignInRepository } from './auth/sign-in/repository.ts'
@@ -16,8 +16,8 @@ import { signInRoutes } from './auth/sign-in/routes.ts'
 import type { Config } from './config/config.ts'
 import type { Db } from './db/client.ts'
 import { healthRoutes } from './health/routes.ts'
-import { accessLog, type Log } from './http/access-log.ts'
-import { authenticated as createAuthenticated } from './http/authenticated.ts'
+import { accessLog } from './http/access-log.ts'
+import { createAuthenticated } from './http/authenticated.ts'
 import { createBodyParser } from './http/body-parser.ts'
 import { createClientAddress } from './http/client-address.ts'
 import { createCors } from './http/cors.ts'
@@ -27,201 +27,150 @@ import { homePage } from './http/pages/home.ts'
 import { problemPages } from './http/pages/problems.ts'
 import { swaggerUi } from './http/pages/swagger-ui.ts'
 import { createRateLimit } from './http/rate-limit.ts'
-import { createRequestContexts, type RequestContexts } from './http/request-context.ts'
+import { createRequestContexts } from './http/request-context.ts'
 import { createRouteGuard } from './http/route-guard.ts'
 import { createResponseHeaders } from './http/security-headers.ts'
-import { lazy } from './lazy.ts'
+import type { Log } from './log.ts'
 import type { ProcessState } from './metrics/gauges.ts'
 import type { CreateMetrics } from './metrics/load-metrics.ts'
 import type { RateLimitCounters } from './rate-limit/store.ts'
 import { createBatchRepository } from './tasks/batch/repository.ts'
-import { bulkRoutes } from './tasks/bulk-routes.ts'
+import { batchRoutes } from './tasks/batch/routes.ts'
 import { createChangesRepository } from './tasks/changes/repository.ts'
+import { changesRoutes } from './tasks/changes/routes.ts'
 import { createListingRepository } from './tasks/listing/repository.ts'
 import { listingRoutes } from './tasks/listing/routes.ts'
 import { createTaskRepository } from './tasks/task/repository.ts'
 import { taskRoutes } from './tasks/task/routes.ts'
 import { createTransferRepository } from './tasks/transfer/repository.ts'
+import { transferRoutes } from './tasks/transfer/routes.ts'
 import { createTrashRepository } from './tasks/trash/repository.ts'
 import { trashRoutes } from './tasks/trash/routes.ts'
 
+/** Everything that the service needs from its process. Two services can run in one process, as every test does. */
 export type Needs = {
   config: Config
   db: Db
   rateLimitStore: RateLimitCounters
   log: Log
-  /** Whether the schema is there: before that, all that needs it is 503. */
+  /** The migrations are applied. Until then, every route that needs the database is 503. */
   isUp: () => boolean
   isReady: () => Promise<boolean>
-  /** The socket's peer, as the server knows it. */
+  /** The address of the socket's peer. */
   peerOf: (request: Request) => string | undefined
   processState: ProcessState
   createMetrics: CreateMetrics
 }
 
 /**
- * The whole service, in the order in which a request meets it: the door (is there
- * such a route, and who asks), the intake (body and query), the limit, the routes;
- * and whatever goes wrong on the way becomes a problem in one place.
+ * The service: the life cycle of a request from top to bottom. docs/architecture.md has the diagram.
  *
- * Nothing is read, opened or started here: `main.ts` and every test hand in what the
- * service needs, so that two services can live in one process.
+ * Elysia validates the request (422) between the rate limit and the handler. A handler sends one SQL statement,
+ * which also checks the session (401).
  */
-export const createApp = ({
-  config,
-  db,
-  isUp,
-  isReady,
-  peerOf,
-  createMetrics,
-  ...needs
-}: Needs) => {
+export const createApp = (needs: Needs) => {
+  const { config, db, isReady } = needs
   const contexts = createRequestContexts()
-  const tokens = createAccessTokens(config.jwt)
   const passwords = createPasswordHasher(config.passwords)
-  const { log, rateLimitStore, plugin } = createMetrics({
-    ...needs,
-    contexts,
-    isReady,
-    passwordLoad: passwords.load,
-    routes: () => root.routes,
-  })
-  const federatedUsers = createFederatedUserRepository(db)
-  const issuers = createIssuerVerifiers(config.trustedIssuers, log)
-  const { authenticate } = createAuthenticator({ tokens, issuers, federatedUsers, log, isUp })
+  const routes = () => root.routes
+  const metrics = needs.createMetrics({ ...needs, contexts, passwordLoad: passwords.load, routes })
+  const { log, rateLimitStore } = metrics
   const limit = createRateLimit({ settings: config.rateLimit, rateLimitStore, contexts, log })
-  const clientAddressOf = createClientAddress(config.trustProxy)
+  const jwt = createJwt(config.jwt)
+  const accounts = createAccountRepository(db)
+
   const root = new Elysia({
-    // An unknown member is refused, never silently dropped; and in what we answer, it is a bug.
+    // Unknown members are refused in requests, and are a bug in responses.
     normalize: false,
     strictPath: true,
+    // Elysia searches the path from character 11 of the URL, which a short Host shifts.
     handler: { standardHostname: false },
   })
 
-  return root
-    .use(
-      createErrorHandler({
-        contexts,
-        log,
-        limit,
-        isLive: (principal) => createAccountRepository(db, principal).isLive(),
-      }),
-    )
-    .use(accessLog(log, contexts))
-    .use(
-      createRouteGuard({
-        settings: config,
-        contexts,
-        authenticate,
-        createResponseHeaders: createResponseHeaders({
-          behindProxy: config.trustProxy !== 'none',
-          cors: createCors(config.corsOrigins),
+  return (
+    root
+      // Errors of every step below → problem+json. Registered first, so that it sees all of them.
+      .use(
+        createErrorHandler({
+          contexts,
+          log,
+          limit,
+          isSessionLive: (principal) => accounts(principal).isSessionLive(),
         }),
-        clientAddressOf: (request) => clientAddressOf(request, peerOf(request)),
-        isUp,
-        routes: () => root.routes,
-      }),
-    )
-    .use(createBodyParser(contexts))
-    .use(limit.counting)
-    .use(plugin)
-    .use(healthRoutes({ isReady }))
-    .use(homePage(config))
-    .use(problemPages())
-    .use(swaggerUi({ routes: () => root.routes }))
-    .group('/api', (api) =>
-      api
-        .use(accounts({ config, db, rateLimitStore, log, contexts, tokens, passwords }))
-        .use(tasks({ config, db, contexts })),
-    )
+      )
+      // After the response: one log line.
+      .use(accessLog(log, contexts))
+      // Route (404, 405, OPTIONS) → declared body size (413) → token (401) → scope (403).
+      .use(createRouteGuard({ ...guardNeeds(needs, jwt, log), contexts, routes }))
+      // Body and query (413, 415, 400).
+      .use(createBodyParser(contexts))
+      // Rate limit (429).
+      .use(limit.counting)
+      // Handlers.
+      .use(metrics.routes)
+      .use(healthRoutes({ isReady }))
+      .use(homePage(config))
+      .use(problemPages())
+      .use(swaggerUi({ routes }))
+      .group('/api', (api) =>
+        api
+          .use(authRoutes({ config, db, rateLimitStore, log, contexts, jwt, passwords, accounts }))
+          .use(allTaskRoutes({ config, db, contexts })),
+      )
+  )
 }
 
-/** Everything about tasks: one, lists of them, many at once. */
-const tasks = ({
-  config,
-  db,
-  contexts,
-}: Pick<Needs, 'config' | 'db'> & { contexts: RequestContexts }) => {
-  const authenticated = createAuthenticated(contexts)
-  const cursorCodec = createCursorCodec(config.jwt.secrets)
-
-  return new Elysia({ prefix: '/tasks' })
-    .use(
-      listingRoutes({
-        listingRepository: lazy(() => createListingRepository(db)),
-        cursorCodec,
-        authenticated,
-      }),
-    )
-    .use(
-      bulkRoutes({
-        batchRepository: lazy(() => createBatchRepository(db)),
-        changesRepository: lazy(() => createChangesRepository(db)),
-        transferRepository: lazy(() => createTransferRepository(db)),
-        cursorCodec,
-        authenticated,
-        trashDays: config.trashDays,
-        importRowsMax: config.importing.rowsMax,
-      }),
-    )
-    .use(trashRoutes({ trashRepository: lazy(() => createTrashRepository(db)), authenticated }))
-    .use(taskRoutes({ taskRepository: lazy(() => createTaskRepository(db)), authenticated }))
+const guardNeeds = ({ config, db, isUp, peerOf }: Needs, jwt: Jwt, log: Log) => {
+  const issuers = createIssuerVerifiers(config.trustedIssuers, log)
+  const federatedUsers = createFederatedUserRepository(db)
+  const clientAddress = createClientAddress(config.trustProxy)
+  return {
+    settings: config,
+    authenticate: createAuthenticator({ jwt, issuers, federatedUsers, log, isUp }),
+    responseHeaders: createResponseHeaders({
+      behindProxy: config.trustProxy !== 'none',
+      cors: createCors(config.corsOrigins),
+    }),
+    clientAddressOf: (request: Request) => clientAddress(request, peerOf(request)),
+    isUp,
+  }
 }
 
-type AccountNeeds = Pick<Needs, 'config' | 'db' | 'rateLimitStore' | 'log'> & {
-  contexts: RequestContexts
-  tokens: AccessTokens
-  passwords: PasswordHasher
-}
+type Jwt = ReturnType<typeof createJwt>
+type Contexts = { contexts: ReturnType<typeof createRequestContexts> }
+type AuthNeeds = Pick<Needs, 'config' | 'db' | 'rateLimitStore' | 'log'> &
+  Contexts & {
+    jwt: Jwt
+    passwords: ReturnType<typeof createPasswordHasher>
+    accounts: ReturnType<typeof createAccountRepository>
+  }
 
-/** Everything about who one is: signing in, the account, its sessions. */
-const accounts = (needs: AccountNeeds) => {
-  const { config, db, rateLimitStore, log, contexts, tokens, passwords } = needs
+const authRoutes = (needs: AuthNeeds) => {
+  const { config, db, rateLimitStore, log, contexts } = needs
   const loginThrottle = createLoginThrottle(config.signIn, rateLimitStore, log)
-  const authenticated = createAuthenticated(contexts)
-  const { registration } = config
-  const { ttlSeconds, sessionMaxDays } = config.jwt
+  const shared = { ...needs, loginThrottle, authenticated: createAuthenticated(contexts) }
 
   return new Elysia()
-    .use(
-      signInRoutes({
-        registration,
-        accounts: createSignInRepository(db, Math.min(ttlSeconds, sessionMaxDays * 86_400)),
-        loginThrottle,
-        passwords,
-        tokens,
-        contexts,
-        log,
-      }),
-    )
-    .use(
-      accountRoutes({
-        createAccountRepository: (principal) => createAccountRepository(db, principal),
-        loginThrottle,
-        passwords,
-        authenticated,
-        log,
-      }),
-    )
-    .use(
-      sessionRoutes({
-        createSessionRepository: (principal) => createSessionRepository(db, principal),
-        tokens,
-        ttlSeconds,
-        sessionMaxDays,
-        authenticated,
-        log,
-      }),
-    )
-    .use(
-      tokenRoutes({
-        tokensOf: (principal) => createPersonalTokenRepository(db, principal),
-        tokens,
-        authenticated,
-        log,
-      }),
-    )
+    .use(signInRoutes({ ...shared, signIns: createSignInRepository(db, config.jwt) }))
+    .use(accountRoutes(shared))
+    .use(sessionRoutes({ ...shared, sessions: createSessionRepository(db) }))
+    .use(personalTokenRoutes({ ...shared, personalTokens: createPersonalTokenRepository(db) }))
 }
 
-/** For Eden: `treaty<App>(url)` is a client with these routes' types. */
+const allTaskRoutes = ({ config, db, contexts }: Pick<Needs, 'config' | 'db'> & Contexts) => {
+  const authenticated = createAuthenticated(contexts)
+  const cursorCodec = createCursorCodec(config.jwt.secrets)
+  const shared = { authenticated, cursorCodec, config }
+  const tasks = createTaskRepository(db)
+
+  return new Elysia({ prefix: '/tasks' })
+    .use(listingRoutes({ ...shared, listing: createListingRepository(db) }))
+    .use(batchRoutes({ ...shared, batch: createBatchRepository(db) }))
+    .use(changesRoutes({ ...shared, changes: createChangesRepository(db) }))
+    .use(transferRoutes({ ...shared, transfer: createTransferRepository(db) }))
+    .use(trashRoutes({ ...shared, trash: createTrashRepository(db), tasks }))
+    .use(taskRoutes({ ...shared, tasks }))
+}
+
+/** For Eden: `treaty<App>(url)` is a client with the types of these routes. */
 export type App = ReturnType<typeof createApp>

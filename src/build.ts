@@ -4,15 +4,15 @@ import { buildTemplate } from './db/template.ts'
 const outfile = 'dist/taskwarden'
 const templateFile = 'dist/pglite-template.tar.zst'
 
-/** zstd's best that still unpacks as fast as the rest: 9 MB of WebAssembly become 2. */
+/** The highest zstd level that decompresses as fast as the others: 9 MB of WebAssembly become 2. */
 const level = 19
 
 /**
- * Embeds these files compressed: whoever reads them (`asset.ts`) tells so by their first bytes.
- * Half of the image would be the embedded database otherwise, which most do not use.
+ * Embeds these files compressed; `asset.ts` detects it by the first bytes. Otherwise half of the image would be the
+ * embedded database, which most deployments do not use.
  */
-const packing: Bun.BunPlugin = {
-  name: 'packing',
+const compression: Bun.BunPlugin = {
+  name: 'compression',
   setup: (build) => {
     build.onLoad(
       { filter: /\.(wasm|data)$|swagger-ui(-bundle)?\.(js|css)$/ },
@@ -25,11 +25,10 @@ const packing: Bun.BunPlugin = {
 }
 
 /**
- * Makes `dist/taskwarden`, one file with everything in it.
+ * Builds `dist/taskwarden`, a single binary.
  *
- * Names are not minified: Elysia tells its own validators by their class names, and
- * would validate nothing. The environment is not inlined, nor is a `.env` or a
- * `bunfig.toml` that lies about read: the binary takes what its process was given.
+ * Identifiers are not minified: Elysia recognises its validators by class name, and would silently validate
+ * nothing. The environment is not inlined, and the binary reads no `.env` and no `bunfig.toml`.
  */
 const build = async () => {
   await mkdir('dist', { recursive: true })
@@ -41,7 +40,7 @@ const build = async () => {
     entrypoints: ['src/main.ts', templateFile],
     compile: { outfile, autoloadDotenv: false, autoloadBunfig: false },
     minify: { syntax: true, whitespace: true, identifiers: false },
-    plugins: [packing],
+    plugins: [compression],
     loader: { '.zst': 'file' },
     format: 'esm',
     bytecode: true,

@@ -1,13 +1,13 @@
 /**
- * A function that is made when it is first called, and kept. What is dear to make, such as the statements of a
- * repository, is then not waited for by a start that it would only hold up.
+ * A function that is created at its first call. What is expensive to create, such as a compiled schema or a
+ * prepared statement, then does not delay the start.
  */
-export const lazy = <Asked extends unknown[], Given>(
-  make: () => (...asked: Asked) => Given,
-): ((...asked: Asked) => Given) => {
-  let made: ReturnType<typeof make> | undefined
-  return (...asked) => {
-    made ??= make()
-    return made(...asked)
+export const lazy = <Args extends unknown[], Result>(
+  create: () => (...args: Args) => Result,
+): ((...args: Args) => Result) => {
+  let created: ReturnType<typeof create> | undefined
+  return (...args) => {
+    created ??= create()
+    return created(...args)
   }
 }

@@ -1,7 +1,7 @@
 import type { CommandContext } from './cli/command-context.ts'
 import { run } from './cli/run.ts'
 
-/** How long a line may wait for others, to be written with them in one piece. */
+/** How long a line may wait, so that several lines are written at once. */
 const lineMsMax = 20
 let lines = ''
 const write = () => {
@@ -9,7 +9,7 @@ const write = () => {
   lines = ''
 }
 
-/** The edge of the process: arguments, environment, streams, signals. */
+/** The process: environment, streams and signals. */
 const context: CommandContext = {
   env: process.env,
   isTerminal: process.stdout.isTTY,
@@ -23,11 +23,11 @@ const context: CommandContext = {
   exit: (code) => process.exit(code),
 }
 
-/** Longest wait for somebody who does not read what was said. */
+/** How long to wait at exit for a reader of stdout that does not read. */
 const flushMsMax = 2000
 
 process.on('exit', write)
-// Whoever read the log has gone: that is no reason to go too.
+// The reader of stdout is gone; the service continues.
 process.stdout.on('error', () => {})
 const code = await run(process.argv.slice(2), context)
 write()

@@ -4,7 +4,7 @@ import { createApp } from '../src/app.ts'
 import { createAccessTokens } from '../src/auth/access-tokens/jwt.ts'
 import { readConfig } from '../src/config/config.ts'
 import type { Db } from '../src/db/client.ts'
-import { createLog } from '../src/http/access-log.ts'
+import { createLog } from '../src/log.ts'
 import { loadMetrics } from '../src/metrics/load-metrics.ts'
 import { createMemoryStore } from '../src/rate-limit/memory.ts'
 

@@ -1,4 +1,4 @@
-import type { Log } from '../http/access-log.ts'
+import type { Log } from '../log.ts'
 import type { VerifiedToken } from '../http/principal.ts'
 import { throwProblem } from '../http/problem.ts'
 import type { AccessTokens } from './access-tokens/jwt.ts'

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Log } from '../http/access-log.ts'
+import type { Log } from '../log.ts'
 import { throwProblem } from '../http/problem.ts'
 import type { RateLimitCounters } from '../rate-limit/store.ts'
 import { normalizeEmail } from '../schema/types.ts'

@@ -22,7 +22,7 @@ import {
 /* What each route takes and answers, and what it is called: checked, typed and documented in one. */
 
 /** Spends the session's own budget for ending sessions, not the API's. */
-const ending = { 'x-budget': 'endings' } as const
+const ending = { 'x-rate-limit': 'revocation' } as const
 
 export const register = {
   body: Registration,

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { UsageError } from './exit-codes.ts'
 
-/** Reads a command's own arguments: words, which are all required, and flags, which are not. */
+/** Parses the arguments of a command: all words are required, all flags are optional. */
 export const parseArguments = (
   args: string[],
   words: readonly string[] = [],
@@ -11,7 +11,7 @@ export const parseArguments = (
   const missing = words[positionals.length]
   if (missing !== undefined) throw new UsageError(`${missing} is missing`)
   if (positionals.length > words.length)
-    throw new UsageError(`${JSON.stringify(positionals[words.length])} is one word too many`)
+    throw new UsageError(`${JSON.stringify(positionals[words.length])} is an unexpected argument`)
   return { words: positionals, has: (flag: string) => values[flag] === true }
 }
 
@@ -20,7 +20,7 @@ const parsed = (args: string[], flags: readonly string[]) => {
   try {
     return parseArgs({ args, allowPositionals: true, options })
   } catch (error) {
-    // Its first sentence; the next is about how `parseArgs` reads dashes.
+    // The first sentence only: the next one explains how `parseArgs` handles dashes.
     throw new UsageError(String(error instanceof Error ? error.message : error).split('. ')[0])
   }
 }

@@ -1,21 +1,21 @@
 import type { Environment } from '../config/environment.ts'
 
-/** What a command sees of its process. `main.ts` has the real one, so that a test can hand in its own. */
+/** The process as a command sees it. `main.ts` creates the real one, tests pass their own. */
 export type CommandContext = {
   env: Environment
-  /** Whether a person reads along. */
+  /** Stdout is a terminal. */
   isTerminal: boolean
-  /** A line to stdout: what was asked for. */
+  /** Prints a line of the result to stdout. */
   print(line: string): void
-  /** A line to stderr: what went wrong. */
+  /** Prints a line about an error to stderr. */
   printError(line: string): void
-  /** The whole of stdin. */
+  /** Reads stdin to its end. */
   readStdin(): Promise<string>
-  /** Calls back at each SIGTERM and SIGINT, which then end nothing by themselves. */
+  /** Calls `handler` for each SIGTERM and SIGINT, which then do not end the process. */
   onSignal(handler: () => void): void
-  /** Leaves at once, whatever is under way. */
+  /** Exits at once. */
   exit(code: number): never
 }
 
-/** Does its work and gives the exit code. What it throws is explained, and is a failure. */
+/** Runs and returns the exit code. An error that it throws is printed, and the exit code is 1 or that of the error. */
 export type Command = (args: string[], context: CommandContext) => Promise<number>

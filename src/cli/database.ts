@@ -4,7 +4,7 @@ import { type Database, openDatabase } from '../db/client.ts'
 import type { CommandContext } from './command-context.ts'
 import { CommandFailed } from './exit-codes.ts'
 
-/** The setting whose address a start migrates by. */
+/** The setting that has the address used for migrations. */
 export const databaseUrlSetting = ({ database, migrateOnStart }: Config): string =>
   migrateOnStart && database.kind === 'postgres' && database.migrationUrl !== database.url
     ? 'MIGRATION_DATABASE_URL'
@@ -12,14 +12,11 @@ export const databaseUrlSetting = ({ database, migrateOnStart }: Config): string
 
 type Work<Result> = (database: Database, config: Config) => Promise<Result>
 
-/**
- * The settings of a command that signs no tokens: it may be run without the secret, by somebody
- * who has no other business than the schema.
- */
+/** The settings of a command that signs no tokens: it runs without `JWT_SECRET`, for example to migrate only. */
 export const readCommandConfig = ({ env }: Pick<CommandContext, 'env'>): Config =>
   readConfig({ ...env, JWT_SECRET: env.JWT_SECRET || generateSecret() })
 
-/** Opens the database for the time that the work takes. */
+/** Opens the database while `work` runs. */
 export const withDatabase = async <Result>(config: Config, work: Work<Result>): Promise<Result> => {
   const database = await openDatabase(config.database)
   try {

@@ -13,22 +13,19 @@ import { type Diagnostic, explainDatabaseError } from './diagnostics.ts'
 import { exitCodes } from './exit-codes.ts'
 import { diagnoseRateLimitStore } from './rate-limit-diagnostic.ts'
 
-/** The oldest PostgreSQL that the tests run on. */
-const testedNumber = 150_000
+/** The oldest PostgreSQL version that the tests run on. */
+const versionMin = 150_000
 
-/** Instances whose clocks differ by more take each other's new tokens for tokens from the future. */
+/** With a larger difference, an instance refuses new tokens of another as issued in the future. */
 const skewMsMax = 5000
-const skewMsNoted = 1000
+const skewMsNote = 1000
 
-/**
- * Looks at what the service needs, and says of each what to do, a line each. Changes nothing:
- * where there is no embedded database yet it makes none.
- */
+/** Checks what the service needs, and prints one line with advice for each. It changes and creates nothing. */
 export const doctor: Command = async (args, { env, print }) => {
   parseArguments(args)
-  let found = 0
-  const tell = ({ verdict, subject, says }: Diagnostic) => {
-    if (verdict === 'wrong') found++
+  let wrongCount = 0
+  const report = ({ verdict, subject, says }: Diagnostic) => {
+    if (verdict === 'wrong') wrongCount++
     print(`${verdict.padEnd(5)}  ${subject}: ${says}`)
   }
 
@@ -37,35 +34,35 @@ export const doctor: Command = async (args, { env, print }) => {
     config = readConfig(env)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    for (const says of error.problems) tell({ verdict: 'wrong', subject: 'settings', says })
+    for (const says of error.problems) report({ verdict: 'wrong', subject: 'settings', says })
     return exitCodes.misconfigured
   }
-  tell(
+  report(
     env.NODE_ENV === 'production'
-      ? { verdict: 'ok', subject: 'settings', says: 'all of them can be used' }
+      ? { verdict: 'ok', subject: 'settings', says: 'all are valid' }
       : {
           verdict: 'note',
           subject: 'settings',
-          says: 'good for development; set NODE_ENV=production where the service is for others',
+          says: 'valid for development; set NODE_ENV=production where other people use the service',
         },
   )
-  for await (const diagnostic of findingsOf(config)) tell(diagnostic)
-  for await (const diagnostic of migrationUrlFindings(config)) tell(diagnostic)
-  tell(await diagnoseRateLimitStore(config))
-  return found > 0 ? exitCodes.failed : exitCodes.done
+  for await (const diagnostic of diagnoseDatabase(config)) report(diagnostic)
+  for await (const diagnostic of diagnoseMigrationUrl(config)) report(diagnostic)
+  report(await diagnoseRateLimitStore(config))
+  return wrongCount > 0 ? exitCodes.failed : exitCodes.done
 }
 
-async function* findingsOf(config: Config): AsyncGenerator<Diagnostic> {
+async function* diagnoseDatabase(config: Config): AsyncGenerator<Diagnostic> {
   const { database: settings } = config
   if (settings.kind === 'embedded' && !(await exists(settings.dataDir))) {
-    yield await emptyFinding(settings.dataDir ?? '')
+    yield await diagnoseDataDir(settings.dataDir ?? '')
     return
   }
   let database: Database | undefined
   try {
     if (settings.kind === 'embedded') await checkSecret(settings.dataDir, config)
     database = await openDatabase(settings)
-    yield* databaseFindings(database, config)
+    yield* diagnoseOpenDatabase(database, config)
   } catch (error) {
     yield { verdict: 'wrong', subject: 'database', says: explainDatabaseError(error) }
   } finally {
@@ -73,7 +70,7 @@ async function* findingsOf(config: Config): AsyncGenerator<Diagnostic> {
   }
 }
 
-/** The secret that a start would take; where there is none yet it makes one. */
+/** Checks the stored secret. Without one, the first start generates it. */
 const checkSecret = async (dataDir: string | undefined, { jwt }: Config) => {
   if (dataDir === undefined || jwt.secrets.length > 0) return
   await readStoredSecret(dataDir).catch((error) => {
@@ -88,16 +85,16 @@ const exists = async (dataDir: string | undefined) =>
     () => false,
   ))
 
-/** Whether the first start will be able to make what is not there yet: in the directory, or in the nearest above it. */
-const emptyFinding = async (dataDir: string): Promise<Diagnostic> => {
+/** Whether the first start can create the data directory: checks it, or its nearest existing parent. */
+const diagnoseDataDir = async (dataDir: string): Promise<Diagnostic> => {
   const subject = 'database'
-  let place = resolve(dataDir)
-  let found = await stat(place).catch(() => undefined)
-  while (found === undefined && place !== dirname(place)) {
-    place = dirname(place)
-    found = await stat(place).catch(() => undefined)
+  let directory = resolve(dataDir)
+  let found = await stat(directory).catch(() => undefined)
+  while (found === undefined && directory !== dirname(directory)) {
+    directory = dirname(directory)
+    found = await stat(directory).catch(() => undefined)
   }
-  const mayWrite = await access(place, constants.W_OK).then(
+  const mayWrite = await access(directory, constants.W_OK).then(
     () => true,
     () => false,
   )
@@ -105,23 +102,23 @@ const emptyFinding = async (dataDir: string): Promise<Diagnostic> => {
     ? {
         verdict: 'note',
         subject,
-        says: 'there is no embedded database yet; the first start makes it',
+        says: 'there is no embedded database yet; the first start creates it',
       }
     : {
         verdict: 'wrong',
         subject,
-        says: `${place} is no directory that this user may write to: set DATA_DIR to one`,
+        says: `${directory} is not a directory that this user may write to: set DATA_DIR to one`,
       }
 }
 
-/** The way past the pooler, where there is one of its own: without it the next start does not get ready. */
-async function* migrationUrlFindings({ database: settings }: Config): AsyncGenerator<Diagnostic> {
+/** Checks MIGRATION_DATABASE_URL, if it is set: the next start needs it. */
+async function* diagnoseMigrationUrl({ database: settings }: Config): AsyncGenerator<Diagnostic> {
   if (settings.kind !== 'postgres' || settings.migrationUrl === settings.url) return
   const subject = 'migrations'
   const database = await openDatabase({ ...settings, url: settings.migrationUrl })
   try {
     await database.ping()
-    yield { verdict: 'ok', subject, says: 'MIGRATION_DATABASE_URL answers' }
+    yield { verdict: 'ok', subject, says: 'MIGRATION_DATABASE_URL responds' }
   } catch (error) {
     yield { verdict: 'wrong', subject, says: explainDatabaseError(error, 'MIGRATION_DATABASE_URL') }
   } finally {
@@ -129,59 +126,67 @@ async function* migrationUrlFindings({ database: settings }: Config): AsyncGener
   }
 }
 
-async function* databaseFindings(database: Database, config: Config): AsyncGenerator<Diagnostic> {
+async function* diagnoseOpenDatabase(
+  database: Database,
+  config: Config,
+): AsyncGenerator<Diagnostic> {
   await database.ping()
-  const askedAtMs = Date.now()
+  const sentAtMs = Date.now()
   const server = await readServerInfo(database.db)
-  const answeredAtMs = Date.now()
+  const receivedAtMs = Date.now()
 
-  const answers = `PostgreSQL ${server.version} answers in ${answeredAtMs - askedAtMs} ms`
-  yield server.number >= testedNumber
+  const answers = `PostgreSQL ${server.version} responds in ${receivedAtMs - sentAtMs} ms`
+  yield server.number >= versionMin
     ? { verdict: 'ok', subject: 'database', says: answers }
-    : { verdict: 'note', subject: 'database', says: `${answers}; nothing under 15 is tested` }
-  if (config.database.kind === 'postgres') yield tlsFinding(config.database.url, server.tls)
-  yield await migrationsFinding(database, config)
-  yield clockFinding(server.clockMs - (askedAtMs + answeredAtMs) / 2)
+    : {
+        verdict: 'note',
+        subject: 'database',
+        says: `${answers}; versions before 15 are not tested`,
+      }
+  if (config.database.kind === 'postgres') yield diagnoseTls(config.database.url, server.tls)
+  yield await diagnoseMigrations(database, config)
+  yield diagnoseClock(server.clockMs - (sentAtMs + receivedAtMs) / 2)
 }
 
-const tlsFinding = (url: string, inUse: boolean | null): Diagnostic => {
+const diagnoseTls = (url: string, inUse: boolean | null): Diagnostic => {
   const subject = 'tls'
   const { ssl, host, path } = addressOf(url).options
   if (path !== undefined || /^(localhost|127\.[\d.]+|::1)$/.test(host))
-    return { verdict: 'ok', subject, says: 'none is needed on this machine' }
+    return { verdict: 'ok', subject, says: 'not needed on this machine' }
   if (typeof ssl === 'object' && ssl.rejectUnauthorized)
-    return { verdict: 'ok', subject, says: "the server's certificate is verified" }
-  const state = ssl === false || !inUse ? 'what is sent can be read' : 'anybody could be the server'
+    return { verdict: 'ok', subject, says: 'the certificate of the server is verified' }
+  const state =
+    ssl === false || !inUse ? 'data can be read' : 'another server could pretend to be this one'
   return {
     verdict: 'note',
     subject,
-    says: `${state} on the way; add sslmode=verify-full to DATABASE_URL, unless the network is private`,
+    says: `${state} in the network; add sslmode=verify-full to DATABASE_URL unless the network is private`,
   }
 }
 
-const migrationsFinding = async (database: Database, config: Config): Promise<Diagnostic> => {
+const diagnoseMigrations = async (database: Database, config: Config): Promise<Diagnostic> => {
   const subject = 'migrations'
   const { missing, unknown } = await database.migrationStatus()
   if (unknown > 0)
     return {
       verdict: config.migrateOnStart ? 'wrong' : 'note',
       subject,
-      says: `the database is of another version, most likely a newer one (${unknown} migrations unknown): use that version, or MIGRATE_ON_START=false to go back`,
+      says: `the database was migrated by another version, probably a newer one (${unknown} unknown migrations): use that version, or set MIGRATE_ON_START=false to go back`,
     }
   if (missing.length === 0) return { verdict: 'ok', subject, says: 'all are applied' }
   return {
     verdict: config.migrateOnStart ? 'note' : 'wrong',
     subject,
-    says: `${missing.join(', ')} missing; run: taskwarden migrate${config.migrateOnStart ? ' (the next start does it, too)' : ''}`,
+    says: `${missing.join(', ')} missing; run: taskwarden migrate${config.migrateOnStart ? ' (the next start does it too)' : ''}`,
   }
 }
 
-const clockFinding = (skewMs: number): Diagnostic => {
-  const says = `${Math.round(Math.abs(skewMs))} ms apart from the database's`
-  if (Math.abs(skewMs) <= skewMsNoted) return { verdict: 'ok', subject: 'clock', says }
+const diagnoseClock = (skewMs: number): Diagnostic => {
+  const says = `${Math.round(Math.abs(skewMs))} ms from the clock of the database`
+  if (Math.abs(skewMs) <= skewMsNote) return { verdict: 'ok', subject: 'clock', says }
   return {
     verdict: Math.abs(skewMs) > skewMsMax ? 'wrong' : 'note',
     subject: 'clock',
-    says: `${says}; let NTP set both`,
+    says: `${says}; synchronise both with NTP`,
   }
 }

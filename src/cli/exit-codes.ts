@@ -1,33 +1,33 @@
 import { ConfigError } from '../config/environment.ts'
 import { explainDatabaseError, isDatabaseError } from './diagnostics.ts'
 
-/** 2 as shells have it for a wrong call, 78 as `sysexits.h` does for wrong settings, 130 as for a Ctrl-C. */
+/** 2 is the shells' code for wrong usage, 78 is EX_CONFIG of `sysexits.h`, 130 is the code after Ctrl-C. */
 export const exitCodes = { done: 0, failed: 1, misused: 2, misconfigured: 78, interrupted: 130 }
 
-/** The command was called in a way that it does not know. */
+/** The command was called with wrong arguments. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
-/** What was asked for cannot be done, for a reason that its message says. */
+/** The command failed; the message says why. */
 export class CommandFailed extends Error {
   override readonly name = 'CommandFailed'
 }
 
 /**
- * Errors whose message is for a person, with what that person can do. By their names: their
- * files would load the databases, for commands that need none.
+ * Errors whose message is for the operator, with advice to append. By name, because importing the classes would
+ * load the database drivers for commands that do not need them.
  */
 const userErrors: Record<string, string> = {
   ListenError: '',
   CommandFailed: '',
   DataDirectoryDamaged: '',
-  DataDirectoryInUse: '; stop that one first',
-  MigrationRefused: '; use the version that the database is of, or restore a backup',
+  DataDirectoryInUse: '; stop that process first',
+  MigrationRefused: '; use the version that migrated the database, or restore a backup',
   SecretDamaged: '',
 }
 
-/** What a person can act on, a line each, and the exit code; a bug keeps its stack. */
+/** The lines for the operator and the exit code. A bug keeps its stack. */
 export const describeError = (error: unknown): { lines: string[]; code: number } => {
   if (error instanceof ConfigError)
     return { lines: error.problems.map(named), code: exitCodes.misconfigured }
@@ -41,9 +41,9 @@ const messageOf = (error: unknown): string => {
   const advice = Object.hasOwn(userErrors, error.name) ? userErrors[error.name] : undefined
   if (advice !== undefined) return error.message + advice
   if (isDatabaseError(error)) return `the database cannot be used: ${explainDatabaseError(error)}`
-  // Of files it uses those in DATA_DIR only: the CA of a database is read with the settings.
+  // Other files than those in DATA_DIR are read with the settings, which report their own errors.
   if ('path' in error && 'syscall' in error && 'code' in error)
-    return `${error.path} cannot be used (${error.syscall}: ${error.code}); DATA_DIR is to be a directory that this user may write to`
+    return `${error.path} cannot be used (${error.syscall}: ${error.code}); DATA_DIR must be a directory that this user may write to`
   return error.stack ?? error.message
 }
 

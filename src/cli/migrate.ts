@@ -3,7 +3,7 @@ import type { Command } from './command-context.ts'
 import { readCommandConfig, withDatabase } from './database.ts'
 import { exitCodes } from './exit-codes.ts'
 
-/** Brings the schema up to date, as a start would; for where instances start with `MIGRATE_ON_START=false`. */
+/** Applies the missing migrations, as a start does; for instances with `MIGRATE_ON_START=false`. */
 export const migrate: Command = async (args, context) => {
   parseArguments(args)
   const applied = await withDatabase(readCommandConfig(context), (database) => database.migrate())

@@ -2,20 +2,20 @@ import { createApp } from '../app.ts'
 import { readConfig } from '../config/config.ts'
 import { generateSecret } from '../config/jwt-secret.ts'
 import { openDatabase } from '../db/client.ts'
-import { createLog } from '../http/access-log.ts'
+import { createLog } from '../log.ts'
 import { loadMetrics } from '../metrics/load-metrics.ts'
 import { createMemoryStore } from '../rate-limit/memory.ts'
 import { parseArguments } from './arguments.ts'
 import type { Command } from './command-context.ts'
 import { exitCodes } from './exit-codes.ts'
 
-/** Never connected to: the document is made of the routes alone. */
-const nowhere = 'postgres://nobody@localhost/nowhere'
+/** Never connected: the document depends on the routes only. */
+const unusedUrl = 'postgres://localhost/unused'
 
-/** Prints what `/docs/json` answers, without settings, secret or database. */
+/** Prints the document of `/docs/json`. It needs no settings, no secret and no database. */
 export const openapi: Command = async (args, context) => {
   parseArguments(args)
-  const config = readConfig({ DATABASE_URL: nowhere, JWT_SECRET: generateSecret() })
+  const config = readConfig({ DATABASE_URL: unusedUrl, JWT_SECRET: generateSecret() })
   const database = await openDatabase(config.database)
   const app = createApp({
     config,
@@ -28,8 +28,8 @@ export const openapi: Command = async (args, context) => {
     peerOf: () => undefined,
     createMetrics: await loadMetrics(undefined),
   })
-  const answer = await app.fetch(new Request('http://localhost/docs/json'))
-  context.print(await answer.text())
+  const response = await app.fetch(new Request('http://localhost/docs/json'))
+  context.print(await response.text())
   await database.close()
   return exitCodes.done
 }

@@ -4,7 +4,7 @@ import type { Command } from './command-context.ts'
 import { withMigratedDatabase } from './database.ts'
 import { exitCodes } from './exit-codes.ts'
 
-/** The upkeep once: old trash and its tombstones, expired sessions and idempotency keys. */
+/** Runs the maintenance once: old trash and tombstones, expired sessions and idempotency keys. */
 export const purge: Command = async (args, context) => {
   parseArguments(args)
   const { erased_tasks } = await withMigratedDatabase(context, ({ db }, { trashDays }) =>

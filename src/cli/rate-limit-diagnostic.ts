@@ -4,7 +4,7 @@ import { diagnoseRedis } from '../rate-limit/redis-errors.ts'
 import { RateLimitStoreUnavailable } from '../rate-limit/store.ts'
 import { type Diagnostic, explainDatabaseError } from './diagnostics.ts'
 
-/** Whether the store of the limits answers, and if not, why. */
+/** Whether the rate-limit store responds, and if not, why. */
 export const diagnoseRateLimitStore = async ({
   rateLimitStore: settings,
 }: Config): Promise<Diagnostic> => {
@@ -13,12 +13,12 @@ export const diagnoseRateLimitStore = async ({
     return {
       verdict: 'ok',
       subject,
-      says: 'counted in memory; with more than one instance set RATE_LIMIT_STORE to postgres or redis',
+      says: 'counted in memory; with more than one instance, set RATE_LIMIT_STORE to postgres or redis',
     }
   const rateLimitStore = openRateLimitStore(settings)
   try {
     await rateLimitStore.ping()
-    return { verdict: 'ok', subject, says: `the store answers (${settings.kind})` }
+    return { verdict: 'ok', subject, says: `the store responds (${settings.kind})` }
   } catch (error) {
     const code = error instanceof RateLimitStoreUnavailable ? error.code : 'a bug'
     const why =

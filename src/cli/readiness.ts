@@ -1,4 +1,4 @@
-import type { Log } from '../http/access-log.ts'
+import type { Log } from '../log.ts'
 import { RateLimitStoreUnavailable } from '../rate-limit/store.ts'
 import { explainDatabaseError } from './diagnostics.ts'
 
@@ -6,8 +6,8 @@ type Store = { ping(): Promise<void> }
 type Needs = { database: Store; rateLimitStore: Store; log: Log }
 
 /**
- * Whether the stores answer. Said in the log when it changes and not each time: probes ask every few
- * seconds, and their 503 alone does not say what is missing.
+ * Whether database and rate-limit store respond. A change is logged with its reason once, because probes ask every
+ * few seconds and see only the 503.
  */
 export const createReadinessCheck = ({ database, rateLimitStore, log }: Needs) => {
   let missing: string | undefined
@@ -30,7 +30,7 @@ export const createReadinessCheck = ({ database, rateLimitStore, log }: Needs) =
       await rateLimitStore.ping()
     } catch (error) {
       const code = error instanceof RateLimitStoreUnavailable ? error.code : 'a bug'
-      note('limits', { reason: `RATE_LIMIT_STORE does not answer (${code})` })
+      note('limits', { reason: `RATE_LIMIT_STORE does not respond (${code})` })
       return false
     }
     note(undefined)

@@ -2,7 +2,7 @@ import { version } from '../../package.json' with { type: 'json' }
 import type { Command, CommandContext } from './command-context.ts'
 import { describeError, exitCodes, UsageError } from './exit-codes.ts'
 
-/** Loaded when called: a health check every ten seconds does not load the service each time. */
+/** Loaded when called, so that a health check every ten seconds does not load the service. */
 const commands: Record<string, () => Promise<Command>> = {
   serve: async () => (await import('./serve.ts')).serve,
   migrate: async () => (await import('./migrate.ts')).migrate,
@@ -13,34 +13,34 @@ const commands: Record<string, () => Promise<Command>> = {
   openapi: async () => (await import('./openapi.ts')).openapi,
 }
 
-const help = `taskwarden ${version}: a task list for each of many users, as a REST API
+const help = `taskwarden ${version}: a task management REST API for many users
 
 Usage: taskwarden [command]
 
-  serve                    answer requests; this is what happens without a command
-  migrate                  bring the schema up to date
-  doctor                   look at settings, database, TLS, migrations, limits and clock,
-                           and say what to do
-  healthcheck              ask the service on this machine's PORT whether it runs
-  user list                all accounts: id, since when, state, e-mail
+  serve                    run the service; the default command
+  migrate                  apply the missing migrations
+  doctor                   check settings, database, TLS, migrations, rate-limit store and
+                           clock, and print what to do
+  healthcheck              check whether the service on this machine's PORT responds
+  user list                list all accounts: id, creation time, state, e-mail
   user reset-password WHO [--stdin]
-                           a new password, read from stdin or made and shown once;
-                           ends all sessions
-  user disable WHO         end all sessions, and let nobody sign in
-  user enable WHO          let them sign in again
-  user delete WHO          erase the account and all that is its own
-  purge                    erase what has had its time, as the service does every hour
-  openapi                  the OpenAPI document
+                           set a new password, read from stdin or generated and printed
+                           once; ends all sessions
+  user disable WHO         end all sessions and refuse sign-in
+  user enable WHO          permit sign-in again
+  user delete WHO          erase the account and all its data
+  purge                    delete expired rows, as the service does every hour
+  openapi                  print the OpenAPI document
 
   WHO is an e-mail or an id.
 
-  --help, --version        this text; the version
+  --help, --version        print this text; print the version
 
 Settings are environment variables; the README has a table of them.
 
-Exit codes: 0 done, 1 failed, 2 not a command, 78 wrong settings, 130 a second signal.`
+Exit codes: 0 done, 1 failed, 2 wrong usage, 78 invalid settings, 130 second signal.`
 
-/** Does what the arguments say, and gives the exit code. */
+/** Runs the command of the arguments and returns the exit code. */
 export const run = async (args: string[], context: CommandContext): Promise<number> => {
   const [name = 'serve', ...rest] = args
   try {

@@ -3,8 +3,8 @@ import { type Config, readConfig } from '../config/config.ts'
 import { generateSecret, loadOrCreateSecret } from '../config/jwt-secret.ts'
 import { type Database, openDatabase } from '../db/client.ts'
 import { DatabaseUnavailable } from '../db/faults.ts'
-import { createLog, formatForTerminal, type Log } from '../http/access-log.ts'
 import { createServer } from '../http/server.ts'
+import { createLog, formatForTerminal, type Log } from '../log.ts'
 import { purgeExpired } from '../maintenance/purge.ts'
 import { schedule } from '../maintenance/scheduler.ts'
 import { watchEventLoopLag } from '../metrics/event-loop-lag.ts'
@@ -17,7 +17,7 @@ import { explainDatabaseError } from './diagnostics.ts'
 import { exitCodes } from './exit-codes.ts'
 import { createReadinessCheck } from './readiness.ts'
 
-/** The service: settings, database, listener, signals. Everything else is handed in. */
+/** Runs the service: settings, database, HTTP server and signals. */
 export const serve: Command = async (args, context) => {
   parseArguments(args)
   const config = await withSecret(readConfig(context.env))
@@ -27,7 +27,7 @@ export const serve: Command = async (args, context) => {
   const rateLimitStore = openRateLimitStore(config.rateLimitStore)
   const createMetrics = await loadMetrics(config.metrics.token)
 
-  const isServed = createReadinessCheck({ database, rateLimitStore, log })
+  const checkStores = createReadinessCheck({ database, rateLimitStore, log })
 
   let migrated = false
   const server = createServer(config, (request) => app.fetch(request), log)
@@ -40,11 +40,11 @@ export const serve: Command = async (args, context) => {
     createMetrics,
     processState: { inFlight: server.inFlight, pool: database.pool, watchEventLoopLag },
     isUp: () => migrated,
-    isReady: async () => migrated && !server.isDraining() && (await isServed()),
+    isReady: async () => migrated && !server.isDraining() && (await checkStores()),
   })
 
   const { url, stop } = server.start()
-  // Every address is nobody's name for it: what a person can open is.
+  // The log shows a URL that a browser can open.
   if (url.hostname === '[::]' || url.hostname === '0.0.0.0') url.hostname = 'localhost'
   log.info('listening', { url: url.href, docs: new URL('/docs', url).href })
   const stopped = stopOnSignal(context, async () => {
@@ -54,12 +54,12 @@ export const serve: Command = async (args, context) => {
   })
 
   const becomeReady = async () => {
-    // /ready will ask over the pool: its first connection is made while the migrations use theirs.
+    // Opens the first connection of the pool while the migrations use their own.
     void database.ping().catch(() => {})
     await migrateWhenPossible(config, database, log)
     migrated = true
     log.info('ready')
-    await isServed()
+    await checkStores()
     schedule(() => purgeExpired(database.db, config.trashDays), log)
   }
   await Promise.race([becomeReady(), stopped])
@@ -67,16 +67,16 @@ export const serve: Command = async (args, context) => {
   return exitCodes.done
 }
 
-/** Settles when a signal has made `halt` come to its end; a second one does not wait for that. */
+/** Settles when `stopService` has finished after a signal. A second signal exits at once. */
 const stopOnSignal = (context: CommandContext, stopService: () => Promise<void>): Promise<void> => {
   const { promise, resolve } = Promise.withResolvers<void>()
-  let haltedAtMs: number | undefined
+  let signalledAtMs: number | undefined
   context.onSignal(() => {
-    if (haltedAtMs === undefined) {
-      haltedAtMs = performance.now()
+    if (signalledAtMs === undefined) {
+      signalledAtMs = performance.now()
       resolve(stopService())
-      // Runners pass on a Ctrl-C that the terminal has sent here already: that is one signal, not two.
-    } else if (performance.now() - haltedAtMs > 1000) context.exit(exitCodes.interrupted)
+      // A Ctrl-C arrives twice if a runner forwards what the terminal has already sent.
+    } else if (performance.now() - signalledAtMs > 1000) context.exit(exitCodes.interrupted)
   })
   return promise
 }
@@ -88,18 +88,18 @@ const withSecret = async (config: Config): Promise<Config> => {
   return { ...config, jwt: { ...config.jwt, secrets: [secret] } }
 }
 
-/** How often it is tried, and how often it is said that it still does not go. */
+/** How often to retry, and how often to log the same reason again. */
 const retryMs = 1000
 const reminderMs = 60_000
 
-/** A database that is down, or that somebody else migrates, is waited for: the process is up, and not ready. */
+/** Waits while the database is down or another process migrates it. Meanwhile the process runs and is not ready. */
 const migrateWhenPossible = async (config: Config, database: Database, log: Log) => {
-  const said = { reason: '', atMs: 0 }
+  const logged = { reason: '', atMs: 0 }
   const wait = async (event: string, reason: string) => {
     const now = performance.now()
-    if (said.reason !== reason || now - said.atMs >= reminderMs) {
+    if (logged.reason !== reason || now - logged.atMs >= reminderMs) {
       log.warn(event, { reason })
-      Object.assign(said, { reason, atMs: now })
+      Object.assign(logged, { reason, atMs: now })
     }
     await Bun.sleep(retryMs)
   }
@@ -112,7 +112,7 @@ const migrateWhenPossible = async (config: Config, database: Database, log: Log)
       }
       const { missing } = await database.migrationStatus()
       if (missing.length === 0) return
-      const what = `${missing.join(', ')} missing, and MIGRATE_ON_START is false`
+      const what = `${missing.join(', ')} missing and MIGRATE_ON_START is false`
       await wait('waiting for the migrations', `${what}; run: taskwarden migrate`)
     } catch (error) {
       if (!(error instanceof DatabaseUnavailable)) throw error

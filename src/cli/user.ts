@@ -11,7 +11,7 @@ import type { Command, CommandContext } from './command-context.ts'
 import { withMigratedDatabase } from './database.ts'
 import { CommandFailed, exitCodes, UsageError } from './exit-codes.ts'
 
-/** What the operator can do with accounts: nobody's password or token is needed. */
+/** Operator commands for accounts. */
 export const user: Command = async ([action = '', ...rest], context) => {
   if (action === 'list') return list(rest, context)
   if (action === 'reset-password') return resetPassword(rest, context)
@@ -22,7 +22,7 @@ export const user: Command = async ([action = '', ...rest], context) => {
   )
 }
 
-/** Tab-separated, a line each: id, since when, state, e-mail. */
+/** One tab-separated line per account: id, creation time, state, e-mail. */
 const list: Command = async (args, context) => {
   parseArguments(args)
   await withMigratedDatabase(context, async ({ db }) => {
@@ -37,32 +37,34 @@ const list: Command = async (args, context) => {
 
 const resetPassword: Command = async (args, context) => {
   const { words, has } = parseArguments(args, ['the e-mail or id'], ['stdin'])
-  const given = has('stdin') ? (await context.readStdin()).replace(/\r?\n$/, '') : undefined
+  const fromStdin = has('stdin') ? (await context.readStdin()).replace(/\r?\n$/, '') : undefined
 
   return withAccount(context, words[0], async (account, { id, email }, { passwords }) => {
-    const password = given ?? generateSecret()
+    const password = fromStdin ?? generateSecret()
     if (email === null)
-      throw new CommandFailed(`${named(id, email)} signs in elsewhere, without a password`)
+      throw new CommandFailed(
+        `${named(id, email)} signs in through another identity provider and has no password`,
+      )
     const { hash, findWeakness } = createPasswordHasher(passwords)
     const weak = await findWeakness(password, email)
     if (weak !== undefined) throw new CommandFailed(`the password ${weak}`)
-    if (!(await account.replacePassword(await hash(password)))) throw gone(id)
-    context.printError(`the password of ${named(id, email)} is replaced; all sessions have ended`)
-    if (given === undefined) context.print(password)
+    if (!(await account.replacePassword(await hash(password)))) throw notFound(id)
+    context.printError(`the password of ${named(id, email)} was replaced; all sessions have ended`)
+    if (fromStdin === undefined) context.print(password)
   })
 }
 
 const outcomes = {
-  disable: 'is disabled: all sessions have ended, and nobody signs in',
+  disable: 'is disabled: all sessions have ended, and sign-in is refused',
   enable: 'is enabled',
-  delete: 'is erased, and all that was its own',
+  delete: 'is erased, with all its data',
 }
 
 const change = (action: keyof typeof outcomes, args: string[], context: CommandContext) => {
   const { words } = parseArguments(args, ['the e-mail or id'])
   return withAccount(context, words[0], async (account, { id, email }) => {
     const does = { disable: account.disable, enable: account.enable, delete: account.erase }
-    if (!(await does[action]())) throw gone(id)
+    if (!(await does[action]())) throw notFound(id)
     context.print(`${named(id, email)} ${outcomes[action]}`)
   })
 }
@@ -77,14 +79,14 @@ type Work = (
 const withAccount = (context: CommandContext, account = '', work: Work): Promise<number> =>
   withMigratedDatabase(context, async ({ db }: Database, config) => {
     const found = await createAccountDirectory(db).find(account)
-    if (found === undefined) throw gone(account)
+    if (found === undefined) throw notFound(account)
     await work(createOperatedAccount(db, found.id), found, config)
     return exitCodes.done
   })
 
-const gone = (account: string) => new CommandFailed(`there is no account of ${printable(account)}`)
+const notFound = (account: string) => new CommandFailed(`there is no account ${printable(account)}`)
 const named = (id: string, email: string | null) => (email ? `${printable(email)} (${id})` : id)
 
-/** Whoever signed up chose the e-mail: what would steer a terminal is shown by its number. */
+/** Users choose their e-mail: control characters for the terminal are shown as escapes. */
 const printable = (text: string) =>
   text.replace(/\p{C}/gu, (mark) => `\\u{${mark.codePointAt(0)?.toString(16)}}`)

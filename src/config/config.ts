@@ -1,8 +1,11 @@
-import { ConfigError, createEnvReader, type Environment, type EnvReader } from './environment.ts'
-import { isEmbedded, readDatabaseConfig, readDataDir, readRateLimitStoreConfig } from './stores.ts'
-import { readCorsOrigins, readTrustedIssuers, readTrustProxy } from './trusted-issuers.ts'
+import { readDatabaseConfig, readDataDir } from './database.ts'
+import { ConfigError, createEnvReader, type Environment } from './environment.ts'
+import { readJwtSecrets } from './jwt-secret.ts'
+import { readCorsOrigins, readTrustProxy } from './network.ts'
+import { readRateLimitStoreConfig } from './rate-limit-store.ts'
+import { readTrustedIssuers } from './trusted-issuers.ts'
 
-/** Everything the process takes from its surroundings, checked once, before anything opens. */
+/** All settings of the process, checked before anything is opened; `ConfigError` reports all invalid ones. */
 export const readConfig = (env: Environment) => {
   const read = createEnvReader(env)
   const { integer, choice, matching } = read
@@ -16,7 +19,7 @@ export const readConfig = (env: Environment) => {
     dataDir: readDataDir(read),
     migrateOnStart: choice('MIGRATE_ON_START', 'true', ['true', 'false']) === 'true',
     jwt: {
-      /** The first signs, all verify. None (embedded only): the process makes one and keeps it. */
+      /** The first signs, all verify. Empty with the embedded database: `serve` creates and stores one. */
       secrets: readJwtSecrets(read, production),
       issuer: matching('JWT_ISSUER', 'taskwarden', ...name),
       audience: matching('JWT_AUDIENCE', 'taskwarden-api', ...name),
@@ -27,7 +30,7 @@ export const readConfig = (env: Environment) => {
     registration: choice('REGISTRATION', 'open', ['open', 'closed']),
     passwords: {
       lengthMin: integer('PASSWORD_MIN', 8, [8, 128]),
-      // Each step doubles the time: 16 is 4 s a sign-in, and under 10 is for tests only.
+      // Each step doubles the time: a sign-in at 16 takes 4 s. Less than 10 is for tests only.
       bcryptCost: integer('BCRYPT_COST', 12, [production ? 10 : 4, 16]),
       queueMax: integer('BCRYPT_QUEUE_MAX', 32, [1, 10_000]),
     },
@@ -53,7 +56,7 @@ export const readConfig = (env: Environment) => {
     },
     drainMs: integer('DRAIN_MS', 5000, [0, 600_000]),
     metrics: {
-      /** None: there are no metrics. */
+      /** Undefined: no metrics. */
       token: read.optional('METRICS_TOKEN', /^[\w.~+/-]{16,255}=*$/, metricsTokenForm),
     },
     log: { level: choice('LOG_LEVEL', 'info', ['debug', 'info', 'warn', 'error', 'silent']) },
@@ -65,31 +68,9 @@ export const readConfig = (env: Environment) => {
 
 export type Config = ReturnType<typeof readConfig>
 
-/** As in `.env.example`, where it stands so that a copied file is noticed. */
-const placeholderSecret = 'replace-me-with-the-output-of-openssl-rand-base64-48'
-const secretBytesMin = 32
-const makeSecret = 'make one with: openssl rand -base64 48'
-
-const readJwtSecrets = (read: EnvReader, production: boolean): readonly string[] => {
-  const list = read.text('JWT_SECRET')
-  const databaseUrl = read.text('DATABASE_URL')
-  if (list === undefined) {
-    if (!isEmbedded(databaseUrl) || (production && databaseUrl === undefined))
-      read.problem('JWT_SECRET', `is required with PostgreSQL; ${makeSecret}`)
-    return []
-  }
-
-  const secrets = list.split(',').map((secret) => secret.trim())
-  if (secrets.includes(placeholderSecret))
-    read.problem('JWT_SECRET', `is the placeholder of .env.example; ${makeSecret}`)
-  if (secrets.some((secret) => Buffer.byteLength(secret) < secretBytesMin))
-    read.problem('JWT_SECRET', `has an entry of under ${secretBytesMin} bytes; ${makeSecret}`)
-  return secrets
-}
-
-/** What a bearer token may be made of (RFC 6750 §2.1). */
+/** The syntax of a bearer token (RFC 6750 §2.1). */
 const metricsTokenForm =
-  '16 to 255 of the characters A-Z a-z 0-9 - . _ ~ + /; make one with: openssl rand -base64 24'
+  '16 to 255 of the characters A-Z a-z 0-9 - . _ ~ + /; generate one with: openssl rand -base64 24'
 
 const name = [
   /^[\x21-\x7e]{1,255}$/,

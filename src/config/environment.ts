@@ -1,7 +1,7 @@
 export type Environment = Record<string, string | undefined>
 export type EnvReader = ReturnType<typeof createEnvReader>
 
-/** Every problem at once, a line each. No line has a variable's value in it: it may be a secret. */
+/** All invalid settings, one line each. A line never contains the value of a variable, which may be a secret. */
 export class ConfigError extends Error {
   readonly problems: string[]
 
@@ -12,7 +12,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** One reader for each kind of value. A bad one is noted, and its default stands in for it. */
+/** Reads variables by kind. An invalid value is added to `problems`, and its default is returned. */
 export const createEnvReader = (env: Environment) => {
   const problems: string[] = []
   const problem = (variable: string, what: string) => void problems.push(`${variable}: ${what}`)
@@ -21,7 +21,7 @@ export const createEnvReader = (env: Environment) => {
   return {
     problems,
     problem,
-    /** An empty variable is an unset one: that is how Compose files and CI pass nothing. */
+    /** An empty variable counts as unset: Compose files and CI systems pass it so. */
     text,
 
     integer(variable: string, fallback: number, [min, max]: readonly [number, number]) {
@@ -43,7 +43,7 @@ export const createEnvReader = (env: Environment) => {
       return fallback
     },
 
-    /** As `matching`, where there is no default. */
+    /** Like `matching`, without a default. */
     optional(variable: string, pattern: RegExp, what: string) {
       const value = text(variable)
       if (value === undefined || pattern.test(value)) return value
@@ -60,6 +60,6 @@ export const createEnvReader = (env: Environment) => {
   }
 }
 
-/** Digits only: `Number` would take `1e3`, `0x10` and ` 5`, and each is more likely a mistake. */
+/** Decimal digits only: `Number` accepts `1e3`, `0x10` and ` 5` too. NaN for any other text. */
 export const parseWholeNumber = (text: string) =>
   /^(0|[1-9]\d{0,14})$/.test(text) ? Number(text) : Number.NaN

@@ -1,30 +1,32 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isEmbedded } from './database.ts'
+import type { EnvReader } from './environment.ts'
 
-const name = 'jwt-secret'
+const fileName = 'jwt-secret'
 
-/** HS256 asks for as much (RFC 7518 §3.2). With none at all, as a full disk leaves it, anybody could sign. */
-const bytesMin = 32
+/** The minimum for HS256 (RFC 7518 §3.2). */
+const secretBytesMin = 32
 
-/** What is kept is not a whole secret. */
+/** The stored secret is incomplete, as a full disk may leave it. */
 export class SecretDamaged extends Error {
   override readonly name = 'SecretDamaged'
 
   constructor(path: string) {
     super(
-      `${path} has no whole secret in it (a disk that was full when it was made?): delete that file for a ` +
-        'new one, with which everybody signs in again',
+      `${path} contains an incomplete secret, perhaps because the disk was full: delete the file to generate a ` +
+        'new one; all users then sign in again',
     )
   }
 }
 
 /**
- * The secret of the embedded database's tokens: made on the first start, kept in its
- * data directory for nobody else to read, and used again.
+ * The JWT secret of a service on the embedded database: generated at the first start and stored in the data
+ * directory, readable by this user only.
  */
 export const loadOrCreateSecret = async (dataDir: string): Promise<string> => {
-  const path = join(dataDir, name)
+  const path = join(dataDir, fileName)
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   try {
     const file = await open(path, 'wx', 0o600)
@@ -37,13 +39,37 @@ export const loadOrCreateSecret = async (dataDir: string): Promise<string> => {
   return readStoredSecret(dataDir)
 }
 
-/** The one that is kept there; `SecretDamaged` where it is not whole. */
+/** The stored secret; `SecretDamaged` if it is incomplete. */
 export const readStoredSecret = async (dataDir: string): Promise<string> => {
-  const path = join(dataDir, name)
+  const path = join(dataDir, fileName)
   const secret = (await readFile(path, 'utf8')).trim()
-  if (Buffer.byteLength(secret) < bytesMin) throw new SecretDamaged(path)
+  if (Buffer.byteLength(secret) < secretBytesMin) throw new SecretDamaged(path)
   return secret
 }
 
-/** 48 bytes, in Base64. */
+/** 48 random bytes in Base64. */
 export const generateSecret = (): string => randomBytes(48).toString('base64')
+
+/** The value in `.env.example`: it shows that the file was copied and not edited. */
+const placeholderSecret = 'replace-me-with-the-output-of-openssl-rand-base64-48'
+const howToGenerate = 'generate one with: openssl rand -base64 48'
+
+export const readJwtSecrets = (read: EnvReader, production: boolean): readonly string[] => {
+  const list = read.text('JWT_SECRET')
+  const databaseUrl = read.text('DATABASE_URL')
+  if (list === undefined) {
+    if (!isEmbedded(databaseUrl) || (production && databaseUrl === undefined))
+      read.problem('JWT_SECRET', `is required with PostgreSQL; ${howToGenerate}`)
+    return []
+  }
+
+  const secrets = list.split(',').map((secret) => secret.trim())
+  if (secrets.includes(placeholderSecret))
+    read.problem('JWT_SECRET', `is the placeholder of .env.example; ${howToGenerate}`)
+  if (secrets.some((secret) => Buffer.byteLength(secret) < secretBytesMin))
+    read.problem(
+      'JWT_SECRET',
+      `has a secret with fewer than ${secretBytesMin} bytes; ${howToGenerate}`,
+    )
+  return secrets
+}

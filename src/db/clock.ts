@@ -1,6 +1,6 @@
-/** This process's clock, as statements take it: never SQL's `now()`, so that one clock rules tokens and rows alike. */
+/** The clock of the process, for statements. SQL's `now()` is not used, so that tokens and rows have the same clock. */
 export const now = (): string => new Date().toISOString()
 
-/** So many seconds after an instant. */
-export const addSeconds = (instant: string, seconds: number): string =>
-  new Date(Date.parse(instant) + seconds * 1000).toISOString()
+/** The timestamp that is `seconds` later. */
+export const addSeconds = (timestamp: string, seconds: number): string =>
+  new Date(Date.parse(timestamp) + seconds * 1000).toISOString()

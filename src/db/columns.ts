@@ -1,39 +1,38 @@
 import { customType } from 'drizzle-orm/pg-core'
 
 /**
- * An instant, as the RFC 3339 text in UTC with milliseconds that clients see.
+ * A timestamp as RFC 3339 text in UTC with milliseconds, as responses contain it.
  *
- * The driver's own text is rewritten without a `Date` between: formatting forty
- * of them a page was measurable.
+ * The text of the driver is rewritten without a `Date`: formatting forty of them per page had a measurable cost.
  */
 export const timestamp = customType<{ data: string; driverData: string }>({
   dataType: () => 'timestamp (3) with time zone',
   fromDriver: (text) => {
     if (text !== lastRead) {
       lastRead = text
-      lastInstant = `${text.slice(0, 10)}T${text.slice(11, -3)}${endings[text.length] ?? 'Z'}`
+      lastTimestamp = `${text.slice(0, 10)}T${text.slice(11, -3)}${endings[text.length] ?? 'Z'}`
     }
-    return lastInstant
+    return lastTimestamp
   },
 })
 
-/** A task's times are often one and the same: of the statement that made it, or completed it. */
+/** The times of one task are often equal, so the last conversion is kept. */
 let lastRead = ''
-let lastInstant = ''
+let lastTimestamp = ''
 
-/** By the length of `2026-01-31 12:00:00.25+00`: PostgreSQL leaves out a fraction's zeros at its end. */
+/** By the length of `2026-01-31 12:00:00.25+00`: PostgreSQL omits trailing zeros of the fraction. */
 const endings: Record<number, string> = { 22: '.000Z', 24: '00Z', 25: '0Z' }
 
 /**
- * An array of texts. Drizzle's own loses backslashes where the driver gives the
- * array as PostgreSQL writes it (postgres.js without its type look-up does).
+ * A text array. Drizzle's own type loses backslashes if the driver returns arrays as PostgreSQL prints them, as
+ * postgres.js does with `fetch_types: false`.
  */
 export const textArray = customType<{ data: string[]; driverData: string | string[] }>({
   dataType: () => 'text[]',
   fromDriver: (array) => (typeof array === 'string' ? elementsOf(array) : array),
 })
 
-/** Of `{a,"b c","\\"d"}`: an element is bare, or quoted with backslashes before what needs one. */
+/** Parses `{a,"b c","\\"d"}`: an element is bare, or quoted with backslash escapes. */
 const elementsOf = (array: string): string[] => {
   const elements: string[] = []
   const last = array.length - 1

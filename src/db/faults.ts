@@ -1,3 +1,4 @@
+import { Unavailable } from '../unavailable.ts'
 import { underOneDeadline } from './patience.ts'
 
 /**
@@ -5,14 +6,13 @@ import { underOneDeadline } from './patience.ts'
  * code for the log and nothing else, because drivers put SQL and parameters
  * into their errors.
  */
-export class DatabaseUnavailable extends Error {
+export class DatabaseUnavailable extends Unavailable {
   override readonly name = 'DatabaseUnavailable'
   /** A SQLSTATE, a driver's or system's code (`ECONNREFUSED`), or `deadline`, `queue`, `closed`. */
-  readonly code: string
+  declare readonly code: string
 
   constructor(code: string) {
-    super(`the database is unavailable (${code})`)
-    this.code = code
+    super(`the database is unavailable (${code})`, code)
   }
 }
 

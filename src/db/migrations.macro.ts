@@ -1,10 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/**
- * Reads `drizzle/`. Imported as a macro, so that it runs when the code is bundled
- * and a binary carries its migrations.
- */
+/** Reads `drizzle/`. Imported as a macro, it runs when the code is bundled, so that the binary contains the migrations. */
 export const readMigrations = () => {
   const folder = join(import.meta.dir, '../../drizzle')
   const journal: { entries: { tag: string; when: number }[] } = JSON.parse(

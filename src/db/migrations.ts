@@ -2,30 +2,29 @@ import { readMigrations } from './migrations.macro.ts' with { type: 'macro' }
 
 export type Migration = { tag: string; when: number; hash: string; statements: string[] }
 
-/** Sends one statement inside the transaction that the migrations run in. */
+/** Sends one statement in the transaction of the migrations. */
 export type SendInTransaction = (
   text: string,
   params?: (string | number)[],
 ) => PromiseLike<Record<string, unknown>[]>
 
-/** The database is not one that this binary may bring up to date; a human has to look. */
+/** This version must not migrate the database; an operator has to decide. */
 class MigrationRefused extends Error {
   override readonly name = 'MigrationRefused'
 }
 
 const migrations: Migration[] = readMigrations()
 
-/** Any number, as long as nobody else locks it in this database. */
+/** The key of the advisory lock. Any number that no other program locks in this database. */
 const lockKey = 7_274_915_001
-/** Longest wait for another instance's migration, or for a table that somebody uses. */
+/** How long to wait for the migration of another instance, or for a table that is in use. */
 const lockSeconds = 60
 
 /**
- * Applies what is missing, in one transaction of the caller's: all or nothing, and tells their
- * names. Any number of instances may start at once; the lock lets one work, and the others
- * find it done.
+ * Applies the missing migrations in the caller's transaction, and returns their names. Any number of instances may
+ * start at once: the lock admits one, and the others find nothing to do.
  *
- * The table is Drizzle's own, so that its tools know where the database stands.
+ * The table is Drizzle's own, so that its tools know the state of the database.
  */
 export const applyMigrations = async (
   send: SendInTransaction,
@@ -48,10 +47,10 @@ export const applyMigrations = async (
   return missing.map(({ tag }) => tag)
 }
 
-/** `unknown`: how many were applied that this version does not know, or knows otherwise. */
+/** `unknown`: the number of applied migrations that this version does not have, or has with another hash. */
 export type MigrationStatus = { missing: string[]; unknown: number }
 
-/** Where the database stands; all are missing where there is no table of migrations yet. */
+/** The state of the database. Without a migrations table, all migrations are missing. */
 export const readMigrationStatus = async (
   send: SendInTransaction,
   known = migrations,
@@ -68,7 +67,7 @@ export const readMigrationStatus = async (
   }
 }
 
-/** When → hash. Makes the table only where it is missing: a role may use it that may not make it. */
+/** Maps time → hash. Creates the table only if it is missing: the role may lack the permission to create it. */
 const appliedBefore = async (send: SendInTransaction): Promise<Map<number, string>> => {
   const [found] = await send(`select to_regclass('drizzle.__drizzle_migrations') as name`)
   if (!found?.name) {
@@ -85,7 +84,7 @@ const refuseUnknown = (applied: Map<number, string>, known: Migration[]) => {
   for (const [when, hash] of applied) {
     const migration = known.find((candidate) => candidate.when === when)
     if (!migration)
-      throw new MigrationRefused('the database has a migration that this version does not know')
+      throw new MigrationRefused('the database has a migration that this version does not have')
     if (migration.hash !== hash)
       throw new MigrationRefused(`migration ${migration.tag} was edited after it was applied`)
   }

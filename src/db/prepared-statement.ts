@@ -1,7 +1,8 @@
 import { Column, getTableName, is, Param, Placeholder, SQL, Subquery } from 'drizzle-orm'
+import { lazy } from '../lazy.ts'
 import type { Db } from './client.ts'
 
-/** What Drizzle knows of a statement that it has prepared, under names that its types keep to themselves. */
+/** Members of a prepared Drizzle statement that its types do not declare. */
 type PreparedInternals = {
   getQuery(): { sql: string; params: unknown[] }
   fields: Field[]
@@ -14,33 +15,39 @@ type Query = {
 }
 type RowsOf<Q extends Query> = Awaited<ReturnType<ReturnType<Q['prepare']>['execute']>>
 
+type Options = {
+  /** The statement only reads and takes about a millisecond: the pool may pipeline it. */
+  isQuickRead?: boolean
+}
+
 /**
- * A statement that Drizzle builds once, and that is then run without it.
+ * A statement that Drizzle builds at its first use, and that then runs without Drizzle.
  *
- * Drizzle asks of each cell of each row what kind of column it is, through the proxies of
- * every alias: a fifth of what a page of twenty cost. Here that is settled beforehand.
- * The rows are those that Drizzle gives (test/db/prepared-statement.test.ts).
+ * For each cell of each row, Drizzle looks up the type of the column through the proxies of every alias: a fifth
+ * of the cost of a page of twenty tasks. Here this happens once. The rows are the same as Drizzle's
+ * (test/db/prepared-statement.test.ts). Building all statements at start would delay it by their sum.
  */
 export const prepareStatement = <Q extends Query>(
   db: Db,
-  query: Q,
-  { isQuickRead = false } = {},
+  build: () => Q,
+  { isQuickRead = false }: Options = {},
 ) => {
-  const statement: object = query.prepare('')
-  const internals = statement as PreparedInternals
-  const { sql, params } = internals.getQuery()
-  if (isQuickRead && /\b(insert|update|delete)\b/.test(sql))
-    throw new Error('what writes or locks is no quick read: it may be sent after its 503')
-  const parameters = params.map(valueFrom)
-  const rowOf = rowFrom(internals)
+  const execute = lazy(() => {
+    const statement: object = build().prepare('')
+    const internals = statement as PreparedInternals
+    const { sql, params } = internals.getQuery()
+    if (isQuickRead && /\b(insert|update|delete)\b/.test(sql))
+      throw new Error('a statement that writes or locks cannot be a quick read')
+    const parameters = params.map(valueFrom)
+    const toRow = rowFrom(internals)
 
-  return {
-    execute: async (given: Record<string, unknown>): Promise<RowsOf<Q>> => {
-      const values = parameters.map((valueIn) => valueIn(given))
-      const rows = await db.$client.arrays(sql, values, isQuickRead)
-      return rows.map(rowOf) as RowsOf<Q>
-    },
-  }
+    return async (values: Record<string, unknown>): Promise<RowsOf<Q>> => {
+      const bound = parameters.map((valueIn) => valueIn(values))
+      const rows = await db.$client.arrays(sql, bound, isQuickRead)
+      return rows.map(toRow) as RowsOf<Q>
+    }
+  })
+  return { execute }
 }
 
 const valueFrom = (param: unknown): ((given: Record<string, unknown>) => unknown) => {
@@ -53,22 +60,22 @@ const valueFrom = (param: unknown): ((given: Record<string, unknown>) => unknown
 
 const named = (name: string) => (given: Record<string, unknown>) => {
   const value = given[name]
-  if (value === undefined) throw new Error(`a statement was not given its ${name}`)
+  if (value === undefined) throw new Error(`the statement has no value for ${name}`)
   return value
 }
 
 type Read = ((value: unknown) => unknown) | undefined
 type Cell = { name: string; at: number; read: Read }
-/** `witness`: where its first column is; if that is null, so is the whole of it. */
+/** `nullMarker`: the index of the part's first column. If that is null, the part is null. */
 type Part = { name: string; cells: Cell[]; nullMarker: number | undefined }
 
-/** Makes of a row's values what Drizzle would: an object for each joined table, or null where nothing was joined. */
+/** Builds the row that Drizzle would build: an object per joined table, or null without a match. */
 const rowFrom = ({ fields, joinsNotNullableMap: isRequired = {} }: PreparedInternals) => {
   const own: Cell[] = []
   const parts = new Map<string, Part>()
   for (const [at, { path, field }] of fields.entries()) {
     const [first = '', second, ...deeper] = path
-    if (deeper.length > 0) throw new Error(`rows are two levels deep, not ${path.join('.')}`)
+    if (deeper.length > 0) throw new Error(`a row has at most two levels: ${path.join('.')}`)
     const cell = { name: second ?? first, at, read: readerOf(field) }
     if (second === undefined) own.push(cell)
     else {
@@ -107,12 +114,12 @@ const objectOf = (cells: Cell[], row: unknown[]) => {
   return result
 }
 
-/** How a value of the driver's is read; nothing where it is taken as it is. */
+/** Converts a value of the driver; undefined if the value stays as it is. */
 const readerOf = (field: Field['field']): Read => {
   const decoder = decoderOf(field)
   const { mapFromDriverValue } = decoder
   if (mapFromDriverValue === Column.prototype.mapFromDriverValue) return undefined
-  // A custom type's own function, so that an alias' proxy is not asked for it each time.
+  // The custom type's own function: going through the proxy of an alias costs more.
   if ('mapFrom' in decoder && typeof decoder.mapFrom === 'function') return decoder.mapFrom as Read
   return (value) => decoder.mapFromDriverValue(value)
 }
@@ -124,6 +131,6 @@ const decoderOf = (field: Field['field']): Decoder => {
   const { decoder } = (is(field, SQL) ? field : is(field, Subquery) ? field._.sql : field.sql) as {
     decoder?: Decoder
   } & object
-  if (decoder === undefined) throw new Error('a field that Drizzle does not say how to read')
+  if (decoder === undefined) throw new Error('Drizzle has no decoder for this field')
   return decoder
 }

@@ -18,21 +18,18 @@ import { textArray, timestamp } from './columns.ts'
 export const priority = pgEnum('priority', ['low', 'normal', 'high', 'urgent'])
 export const sessionKind = pgEnum('session_kind', ['sign-in', 'personal'])
 
-/*
- * Columns are keyed by the names that the wire and the tables share, so that a
- * row is a Task as it stands and no layer exists to rename it.
- */
+/* JSON members, TypeScript keys and columns have the same names, so that a row is a Task without mapping. */
 
 export const users = pgTable(
   'users',
   {
     id: uuid().primaryKey(),
-    /** Neither, where another identity provider signs the user in. */
+    /** E-mail and password hash are null for users of a trusted issuer. */
     email: text(),
     password_hash: text(),
     name: text(),
     created_at: timestamp().notNull(),
-    /** Since when the operator lets nobody sign in; what the account has, stays. */
+    /** Set when an operator disabled the account: no sign-in, but its data stays. */
     disabled_at: timestamp(),
   },
   (user) => [
@@ -47,24 +44,23 @@ const ownerId = () =>
     .references(() => users.id, { onDelete: 'cascade' })
 
 /**
- * The number of each user's last change. A statement that writes a user's rows
- * takes the next number here first: the row's lock makes number order commit
- * order, and lock order the same everywhere (without it account deletion and
- * task creation deadlocked in 13 of 300 rounds).
+ * The number of each user's last change. Every statement that writes rows of a user takes the next number here
+ * first. The row lock makes the order of numbers the order of commits, and gives all statements the same lock order
+ * (without it, account deletion and task creation deadlocked in 13 of 300 rounds).
  */
 export const userChanges = pgTable('user_changes', {
   user_id: ownerId().primaryKey(),
   last: bigint({ mode: 'number' }).notNull().default(0),
 })
 
-/** Who a user of another identity provider is here: never found by an e-mail, only by this. */
+/** The users of trusted issuers. They are found by issuer and subject, never by e-mail. */
 export const identities = pgTable(
   'identities',
   {
     issuer: text().notNull(),
     subject: text().notNull(),
     user_id: ownerId(),
-    /** The row in `sessions` that all of their tokens are of. */
+    /** The row in `sessions` for all tokens of this user. */
     session_id: uuid().notNull(),
   },
   (identity) => [
@@ -73,7 +69,7 @@ export const identities = pgTable(
   ],
 )
 
-/** One row for each live sign-in or personal access token; ending it deletes the row. */
+/** One row per live sign-in or personal access token. Ending it deletes the row. */
 export const sessions = pgTable(
   'sessions',
   {
@@ -89,9 +85,9 @@ export const sessions = pgTable(
   (session) => [primaryKey({ columns: [session.user_id, session.id] })],
 )
 
-const live = (task: { deleted_at: SQLWrapper }) => sql`${task.deleted_at} is null`
+const isActive = (task: { deleted_at: SQLWrapper }) => sql`${task.deleted_at} is null`
 
-/** Every key and index starts with the user, so that the table can be distributed by user. */
+/** Every key and index starts with `user_id`, so that the table can be distributed by user. */
 export const tasks = pgTable(
   'tasks',
   {
@@ -108,29 +104,29 @@ export const tasks = pgTable(
     created_at: timestamp().notNull(),
     updated_at: timestamp().notNull(),
     deleted_at: timestamp(),
-    /** The number in `user_changes` of the write that left the row as it is. */
+    /** The number of the last write to the row (`user_changes`). */
     change: bigint({ mode: 'number' }).notNull(),
   },
   (task) => [
     primaryKey({ columns: [task.user_id, task.id] }),
-    index('tasks_by_created_at').on(task.user_id, task.created_at, task.id).where(live(task)),
-    index('tasks_by_updated_at').on(task.user_id, task.updated_at, task.id).where(live(task)),
-    // No due date comes last either way; `or is null` in the place of this read 60 001 rows for a page.
+    index('tasks_by_created_at').on(task.user_id, task.created_at, task.id).where(isActive(task)),
+    index('tasks_by_updated_at').on(task.user_id, task.updated_at, task.id).where(isActive(task)),
+    // No due date sorts last in both directions. With `or is null` instead, one page read 60 001 rows.
     index('tasks_by_due_at')
       .on(task.user_id, sql`coalesce(${task.due_at}, 'infinity'::timestamptz)`, task.id)
-      .where(live(task)),
+      .where(isActive(task)),
     index('tasks_by_due_at_desc')
       .on(task.user_id, sql`coalesce(${task.due_at}, '-infinity'::timestamptz)`, task.id)
-      .where(live(task)),
-    index('tasks_by_priority').on(task.user_id, task.priority, task.id).where(live(task)),
+      .where(isActive(task)),
+    index('tasks_by_priority').on(task.user_id, task.priority, task.id).where(isActive(task)),
     index('tasks_by_title')
       .on(task.user_id, sql`${task.title} collate "C"`, task.id)
-      .where(live(task)),
+      .where(isActive(task)),
     index('tasks_in_trash')
       .on(task.user_id, task.deleted_at, task.id)
       .where(sql`${task.deleted_at} is not null`),
-    // All are above 0; but an index of all rows is as good as the key where PostgreSQL takes a user for one of few
-    // tasks, and to find one task of 100 000 in it, all entries of the user's are read.
+    // True for every row. Without the condition, PostgreSQL may use this index instead of the primary key to find one
+    // task, and reads all 100 000 entries of the user.
     index('tasks_by_change').on(task.user_id, task.change, task.id).where(sql`${task.change} > 0`),
     check('tasks_title_length', sql`char_length(${task.title}) between 1 and 500`),
     check('tasks_description_length', sql`char_length(${task.description}) <= 10000`),
@@ -139,7 +135,7 @@ export const tasks = pgTable(
   ],
 )
 
-/** What is left of a task that was erased, for as long as a client's copy may still hold it. */
+/** Erased tasks, for as long as the copy of a client may contain them. */
 export const taskTombstones = pgTable(
   'task_tombstones',
   {
@@ -155,7 +151,7 @@ export const taskTombstones = pgTable(
   ],
 )
 
-/** The first answer that each `Idempotency-Key` got, written by the statement that had the effect. */
+/** The first response for each `Idempotency-Key`, written by the statement that had the effect. */
 export const idempotencyKeys = pgTable(
   'idempotency_keys',
   {
@@ -173,9 +169,8 @@ export const idempotencyKeys = pgTable(
 )
 
 /**
- * Counters of limits, where `RATE_LIMIT_STORE` is `postgres`; nobody's data, so no user leads the key.
- * Its migration makes it `UNLOGGED`, which Drizzle cannot say, with room in each page
- * for a row's next versions.
+ * Rate-limit counters, with `RATE_LIMIT_STORE=postgres`. The key does not start with a user, because addresses are
+ * counted too. The migration makes the table `UNLOGGED` with a fill factor, which Drizzle cannot express.
  */
 export const counters = pgTable(
   'counters',

@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import { type Db, only } from './client.ts'
 import { runRead } from './faults.ts'
 
-/** What a server says of itself: its version (`15.4` and 150004), its clock, and whether the connection is TLS. */
+/** Version (`15.4` and 150004), clock and TLS state of the server. */
 export const readServerInfo = async (db: Db) => {
   const rows = await runRead(() =>
     db
@@ -10,7 +10,7 @@ export const readServerInfo = async (db: Db) => {
         version: sql<string>`split_part(current_setting('server_version'), ' ', 1)`,
         number: sql<number>`current_setting('server_version_num')::int`,
         clockMs: sql<number>`(extract(epoch from clock_timestamp()) * 1000)::float8`,
-        // Of a pooler's connection, where one is between.
+        // Behind a pooler, this is the connection of the pooler.
         tls: sql<boolean | null>`(select ssl from pg_stat_ssl where pid = pg_backend_pid())`,
       })
       .from(sql`(select 1) one`),

@@ -1,19 +1,30 @@
 import { and, eq, exists, gt, type Placeholder, type SQL, sql } from 'drizzle-orm'
 import type { Db } from './client.ts'
+import { now } from './clock.ts'
 import { sessions, userChanges } from './schema.ts'
 
+/** The user and the session that a verified token names. The next SQL statement checks the session. */
+export type Principal = { userId: string; sessionId: string }
+
 type Value = string | Placeholder
-/** On whose behalf a statement runs, or the placeholders of it in a prepared one. */
+/** The values that bind a statement to a principal, or their placeholders in a prepared statement. */
 export type UserScopeValues = { user: Value; session: Value; now: Value }
 
-/** For statements that are prepared once and executed with a `Who` each time. */
+/** The values of the placeholders for one principal, at this moment. */
+export const scopeParameters = ({ userId, sessionId }: Principal) => ({
+  user: userId,
+  session: sessionId,
+  now: now(),
+})
+
+/** For prepared statements; executed with `scopeParameters`. */
 export const placeholders = {
   user: sql.placeholder('user'),
   session: sql.placeholder('session'),
   now: sql.placeholder('now'),
 }
 
-/** Locks the user's row in `user_changes`, before anything else that a statement writes. */
+/** Locks the user's row in `user_changes`. Every statement that writes rows of a user does this first. */
 export const lockUser = (db: Db, user: Value, where?: SQL) =>
   db.$with('locked_user').as(
     db
@@ -24,11 +35,10 @@ export const lockUser = (db: Db, user: Value, where?: SQL) =>
   )
 
 /**
- * The parts that every statement on a user's behalf is made of.
+ * The CTEs that every user-scoped statement consists of.
  *
- * `live` is the caller's session, one row or none: a statement that ends in
- * `from live left join …` tells a dead session (no row) from a missing thing
- * (a row of nulls), without a statement of its own.
+ * `sessionRow` has one row while the session is live. A statement that ends in `from session_row left join …`
+ * distinguishes an ended session (no row) from an absent object (a row of nulls) without a second statement.
  */
 export const createUserScope = (db: Db, scope: UserScopeValues) => {
   const sessionRow = db.$with('session_row').as(
@@ -46,7 +56,7 @@ export const createUserScope = (db: Db, scope: UserScopeValues) => {
   const isLive = exists(db.select().from(sessionRow))
   const lockedUser = lockUser(db, scope.user, isLive)
 
-  /** Locks it too, and takes the number of the next change. */
+  /** Locks the user's row too, and takes the number of the next change. */
   const nextChange = db.$with('next_change').as(
     db
       .update(userChanges)

@@ -2,17 +2,14 @@ import { Elysia, t } from 'elysia'
 import { Problem, throwProblem } from '../http/problem.ts'
 
 type Needs = {
-  /**
-   * Whether the service may be sent requests: the database and the limits' counters
-   * answer, the migrations are in, and nobody said stop.
-   */
+  /** The migrations are applied, database and rate-limit store respond, and the service is not shutting down. */
   isReady: () => Promise<boolean>
 }
 
-const open = { tags: ['Service'], security: [], 'x-budget': 'none' as const }
+const open = { tags: ['Service'], security: [], 'x-rate-limit': 'none' as const }
 const Status = t.Object({ status: t.Literal('ok') }, { additionalProperties: false, $id: 'Status' })
 
-/** For probes: the process runs; it may be sent requests. */
+/** Probes: `/health` for the process, `/ready` for load balancers. */
 export const healthRoutes = ({ isReady }: Needs) =>
   new Elysia({ detail: open })
     .get('/health', () => ({ status: 'ok' as const }), {

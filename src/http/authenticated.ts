@@ -3,22 +3,20 @@ import { bearerChallenge, throwProblem } from './problem.ts'
 import type { RequestContexts } from './request-context.ts'
 
 /**
- * Gives the routes of the plugin that uses it a `caller`.
+ * Gives the routes of the plugin that uses it a `principal`, the only source of a user id.
  *
- * The door has refused strangers long before, ahead of the body; this is the only
- * way for a route to learn a user's id, and it knows of no other source than the
- * verified claims.
+ * The route guard has verified the token before. A route that uses this plugin and is public by mistake is 401.
  */
-export const authenticated = (contexts: RequestContexts) =>
-  new Elysia({ name: 'signed-in' }).derive({ as: 'scoped' }, ({ request }) => {
+export const createAuthenticated = (contexts: RequestContexts) =>
+  new Elysia({ name: 'authenticated' }).derive({ as: 'scoped' }, ({ request }) => {
     const { principal } = contexts.of(request)
     return {
       principal: principal ?? throwProblem('unauthenticated', { headers: bearerChallenge(false) }),
     }
   })
 
-export type Authenticated = ReturnType<typeof authenticated>
+export type Authenticated = ReturnType<typeof createAuthenticated>
 
-/** What a statement found, or 401: a statement finds nothing at all only where the session has ended. */
+/** The result of a statement, or 401 if it is undefined: the statement found no live session. */
 export const requireSession = <T>(found: T | undefined): T =>
   found === undefined ? throwProblem('unauthenticated', { headers: bearerChallenge(true) }) : found

@@ -1,14 +1,14 @@
 import { isIP } from 'node:net'
 
-/** Who may say where a request came from: nobody, a platform's edge, or our own proxies. */
+/** Which proxy is trusted to report the client's address: none, a platform's edge, or a number of own proxies. */
 type TrustProxy = 'none' | 'fly' | 'railway' | number
 
 /**
- * The key under which a client's address is counted: an IPv4 address, the /64 of an
- * IPv6 address (the least that one subscriber gets), or `unknown`.
+ * The rate-limit key of a client's address: an IPv4 address, the /64 of an IPv6 address (the smallest network that
+ * a subscriber gets), or `unknown`.
  *
- * A header is believed only if `trustProxy` names who writes it, and only if it holds
- * exactly an address; whatever else it holds, the socket's peer counts.
+ * A header is trusted only if `trustProxy` names the proxy that writes it, and only if it contains exactly an
+ * address. Otherwise the peer of the socket is used.
  */
 export const createClientAddress =
   (trustProxy: TrustProxy) =>
@@ -16,16 +16,15 @@ export const createClientAddress =
     toAddressKey(forwardedAddress(trustProxy, request.headers)) ?? toAddressKey(peer) ?? 'unknown'
 
 /**
- * Fly's proxy writes `Fly-Client-IP` itself. Railway's edge overwrites `X-Real-IP` with
- * the client's address, also behind Cloudflare; its `X-Forwarded-For` ends with an
- * address of the edge that changes from request to request, so hops are of no use there.
+ * Fly's proxy sets `Fly-Client-IP`. Railway's edge overwrites `X-Real-IP` with the client's address, also behind
+ * Cloudflare. Railway's `X-Forwarded-For` ends with a changing address of the edge, so hops cannot be counted.
  */
 const forwardedAddress = (trustProxy: TrustProxy, headers: Headers) => {
   if (trustProxy === 'none') return undefined
   if (trustProxy === 'fly') return headers.get('fly-client-ip')
   if (trustProxy === 'railway') return headers.get('x-real-ip')
-  // Each proxy appends the peer it saw, so the n-th from the right was written by the
-  // outermost of n proxies of ours. What stands left of it is the client's own word.
+  // Each proxy appends its peer: the outermost of n own proxies wrote the n-th address from the right. The client
+  // controls everything left of it.
   return headers.get('x-forwarded-for')?.split(',').at(-trustProxy)
 }
 
@@ -42,7 +41,7 @@ const toAddressKey = (text: string | null | undefined) => {
   return `${groups.slice(0, 4).map(hex).join(':')}::/64`
 }
 
-/** Without the port that some proxies add (`192.0.2.1:4711`, `[2001:db8::1]:4711`), or a zone. */
+/** Removes a zone, and the port that some proxies add (`192.0.2.1:4711`, `[2001:db8::1]:4711`). */
 const bare = (text: string) =>
   text
     .trim()

@@ -1,4 +1,4 @@
-/** The one of the media types offered that `Accept` likes best (RFC 9110 §12.5.1); where it takes none, or says nothing, the first. */
+/** The offered media type that `Accept` prefers (RFC 9110 §12.5.1); the first if it accepts none or is absent. */
 export const negotiate = <Type extends string>(
   accept: string | null,
   offered: readonly [Type, ...Type[]],

@@ -1,9 +1,8 @@
 /**
- * CORS (https://fetch.spec.whatwg.org/#http-cors-protocol), for the origins named and nobody else.
+ * CORS headers (https://fetch.spec.whatwg.org/#http-cors-protocol) for the listed origins only.
  *
- * Ours, and not `@elysiajs/cors`: that one sends half of its headers to any origin, and answers
- * every OPTIONS ahead of the door, unknown paths too. Tokens travel in a header, never in a
- * cookie, so credentials are not allowed to anybody.
+ * `@elysiajs/cors` sends half of its headers to every origin, and answers every OPTIONS request before the route
+ * guard, for unknown paths too. Tokens are sent in a header, never in a cookie, so credentials are not allowed.
  */
 export const createCors = (origins: readonly string[]) => {
   const varies = origins.length > 0 ? { vary: 'Origin' } : {}
@@ -23,7 +22,7 @@ export const createCors = (origins: readonly string[]) => {
   }
 }
 
-/** A browser's question before a request that is not a simple one. */
+/** Whether the request is a preflight: a browser asks before a request that is not simple. */
 export const isPreflight = ({ method, headers }: Request): boolean =>
   method === 'OPTIONS' && headers.has('origin') && headers.has('access-control-request-method')
 

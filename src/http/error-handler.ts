@@ -1,9 +1,9 @@
 import { Elysia, ValidationError } from 'elysia'
-import { IssuerUnavailable } from '../auth/issuers/key-set.ts'
 import { DatabaseUnavailable } from '../db/faults.ts'
-import { RateLimitStoreUnavailable } from '../rate-limit/store.ts'
-import { type Log, recordDuration } from './access-log.ts'
-import type { Principal } from './principal.ts'
+import type { Principal } from '../db/user-scope.ts'
+import type { Log } from '../log.ts'
+import { Unavailable } from '../unavailable.ts'
+import { recordDuration } from './access-log.ts'
 import { bearerChallenge, ProblemError } from './problem.ts'
 import { problemCatalogue } from './problem-catalogue.ts'
 import type { RateLimit } from './rate-limit.ts'
@@ -15,47 +15,46 @@ type Needs = {
   contexts: RequestContexts
   log: Log
   limit: RateLimit
-  /** Whether the caller's session still lives: one statement, for what was refused before any was sent. */
-  isLive: (principal: Principal) => Promise<boolean>
+  /** Checks the session by a statement of its own, for requests that were refused before any statement. */
+  isSessionLive: (principal: Principal) => Promise<boolean>
 }
 
 /**
- * The only place where an error becomes a response.
+ * The only place where an error becomes a response (RFC 9457).
  *
- * What was refused before a handler ran is counted here, and its session checked
- * here: so every answer counts once, and a dead session is 401 whatever the body.
+ * A request that was refused before its handler ran is counted here, and its session is checked here. So every
+ * response counts once, and an ended session is 401 on every route with every body.
  */
-export const createErrorHandler = ({ contexts, log, limit, isLive }: Needs) => {
-  /** Whether a statement would find the session ended. What is answered whoever asks does not hang on it. */
-  const hasEnded = async (principal: Principal, code: string): Promise<boolean> => {
-    if (!beforeSession.has(code)) return false
+export const createErrorHandler = ({ contexts, log, limit, isSessionLive }: Needs) => {
+  const hasSessionEnded = async (principal: Principal, code: string): Promise<boolean> => {
+    if (!isBeforeSessionCheck.has(code)) return false
     try {
-      return !(await isLive(principal))
+      return !(await isSessionLive(principal))
     } catch (error) {
-      if (beforeToken.has(code)) return false
+      if (isBeforeTokenCheck.has(code)) return false
       throw error
     }
   }
 
-  /** Counts the answer, once and against whom it is due, and gives what is answered in the end. */
-  const settled = async (
+  /** Counts the response once, for user or address, and returns the problem to respond with. */
+  const countOnce = async (
     problem: ProblemError | undefined,
     requestContext: RequestContext,
     set: Set,
-  ) => {
-    const code = problem?.problem ?? 'options'
+  ): Promise<ProblemError | undefined> => {
+    const code = problem?.problemCode ?? 'options'
     if (code === 'unauthenticated') await limit.decrement(requestContext)
     Object.assign(set.headers, await limit.count(requestContext))
-    if (requestContext.principal === undefined || !(await hasEnded(requestContext.principal, code)))
-      return problem
+    const { principal } = requestContext
+    if (principal === undefined || !(await hasSessionEnded(principal, code))) return problem
     await limit.decrement(requestContext)
     Object.assign(set.headers, await limit.count(requestContext))
-    return beforeToken.has(code)
+    return isBeforeTokenCheck.has(code)
       ? problem
       : new ProblemError('unauthenticated', { headers: bearerChallenge(true) })
   }
 
-  return new Elysia({ name: 'problems' }).onError({ as: 'global' }, async (context) => {
+  return new Elysia({ name: 'error-handler' }).onError({ as: 'global' }, async (context) => {
     const { request, set } = context
     const requestContext = contexts.of(request)
     let error: unknown = context.error
@@ -66,35 +65,29 @@ export const createErrorHandler = ({ contexts, log, limit, isLive }: Needs) => {
 
     let problem = toProblem(error)
     try {
-      problem = await settled(problem, requestContext, set)
-    } catch (worse) {
-      error = worse
-      problem = toProblem(worse)
+      problem = await countOnce(problem, requestContext, set)
+    } catch (laterError) {
+      error = laterError
+      problem = toProblem(laterError)
     }
     if (error instanceof DatabaseUnavailable) requestContext.databaseErrorCode = error.code
     recordDuration(requestContext)
     if (problem === undefined) return ''
-    if (problem.problem === 'internal')
-      log.error('request failed', { request_id: requestContext.id, error })
-    // Without its stack: an outage is no bug, and every request of it is one.
-    if (isUnavailable(error)) {
-      const code = 'code' in error ? error.code : undefined
-      log.warn('unavailable', { request_id: requestContext.id, error: { name: error.name, code } })
-    }
-    return answer(problem, requestContext.id, set)
+    logFailure(log, requestContext.id, problem, error)
+    return respond(problem, requestContext.id, set)
   })
 }
 
-/** What is answered whoever asks; but the user is not to pay for what a dead session of theirs asks. */
-const beforeToken = new Set<string>([
+/** Decided before the token: the response is the same for an ended session, which only moves the count. */
+const isBeforeTokenCheck = new Set<string>([
   'not-found',
   'method-not-allowed',
   'body-too-large',
   'options',
 ])
-/** What a request can be answered with before a statement has seen its session. */
-const beforeSession = new Set<string>([
-  ...beforeToken,
+/** A request can get these before a statement has checked its session. */
+const isBeforeSessionCheck = new Set<string>([
+  ...isBeforeTokenCheck,
   'insufficient-scope',
   'malformed-request',
   'unsupported-media-type',
@@ -102,33 +95,37 @@ const beforeSession = new Set<string>([
   'weak-password',
 ])
 
+/** A bug is logged with its stack. An outage is not: every request has the same one. */
+const logFailure = (log: Log, request_id: string, problem: ProblemError, error: unknown) => {
+  if (problem.problemCode === 'internal') log.error('request failed', { request_id, error })
+  if (error instanceof Unavailable) {
+    const { name, code } = error
+    log.warn('unavailable', { request_id, error: { name, code } })
+  }
+}
+
 type Set = { status?: number | string; headers: Record<string, string | number> }
 
-const answer = ({ problem: code, errors, headers }: ProblemError, requestId: string, set: Set) => {
-  const { status, title } = problemCatalogue[code]
+const respond = ({ problemCode, errors, headers }: ProblemError, requestId: string, set: Set) => {
+  const { status, title } = problemCatalogue[problemCode]
   set.status = status
   Object.assign(set.headers, headers, { 'content-type': 'application/problem+json' })
   return JSON.stringify({
-    type: `/problems/${code}`,
+    type: `/problems/${problemCode}`,
     title,
     status,
-    code,
+    code: problemCode,
     request_id: requestId,
     errors,
   })
 }
 
-const isUnavailable = (error: unknown) =>
-  error instanceof DatabaseUnavailable ||
-  error instanceof RateLimitStoreUnavailable ||
-  error instanceof IssuerUnavailable
-
 const toProblem = (error: unknown): ProblemError | undefined => {
   if (error instanceof OptionsResponse) return undefined
   if (error instanceof ProblemError) return error
-  // Elysia wraps what a parser throws.
+  // Elysia wraps the error of a parser.
   if (error instanceof Error && error.cause instanceof ProblemError) return error.cause
-  if (isUnavailable(error))
+  if (error instanceof Unavailable)
     return new ProblemError('unavailable', { headers: { 'retry-after': '1' } })
   if (error instanceof ValidationError && error.type !== 'response')
     return new ProblemError('invalid-request', { errors: fieldErrorsOf(error) })

@@ -1,9 +1,9 @@
-/** No route takes more than 4. Validation recurses: 64 KiB of brackets kept it busy for 11 seconds. */
+/** No route needs more than 4. Validation is recursive: 64 KiB of brackets took it 11 seconds. */
 const depthMax = 32
 
 export const depthDetail = `must not be nested deeper than ${depthMax}`
 
-/** Whether a text of JSON has arrays and objects within each other so deep that nothing here is to walk them. */
+/** Whether arrays and objects in a JSON text are nested deeper than the limit. */
 export const exceedsDepth = (json: string): boolean => {
   let depth = 0
   let inText = false

@@ -1,158 +1,159 @@
 /**
- * Every refusal this service can give. The key is public: clients branch on it,
- * and `/problems/{code}` shows its cause and its cure.
+ * Every problem that the service returns. The key is public: clients branch on it. `/problems/{code}` shows the
+ * cause and what to do (`cure`).
  */
 export const problemCatalogue = {
   'malformed-request': {
     status: 400,
-    title: 'The request could not be read',
-    cause: 'The body is not JSON that parses, or a cursor or header is not of its form.',
-    cure: 'Send JSON in UTF-8, and cursors and an `ETag` (with its quotes) just as they were given.',
+    title: 'The request cannot be parsed',
+    cause: 'The body is not valid JSON, or a header, parameter or cursor has an invalid form.',
+    cure: 'Send JSON in UTF-8. Send cursors and an `ETag` (with its quotes) exactly as received.',
   },
   unauthenticated: {
     status: 401,
     title: 'A valid access token is required',
     cause:
-      'There was no bearer token, or it is malformed, expired, or of a session that has ended.',
+      'The request has no bearer token, or the token is malformed, expired, or of an ended session.',
     cure: 'Sign in at POST /api/auth/login and send `Authorization: Bearer <access_token>`.',
   },
   'invalid-credentials': {
     status: 401,
     title: 'The e-mail or the password is wrong',
-    cause: 'No account has this e-mail and this password.',
-    cure: 'Check both. Failed attempts are counted; see `too-many-attempts`.',
+    cause: 'No account has this e-mail and password.',
+    cure: 'Check both. Failed attempts are limited; see `too-many-attempts`.',
   },
   'insufficient-scope': {
     status: 403,
-    title: 'The token may not do this',
+    title: 'The token does not permit this',
     cause:
-      'It is a personal access token, or one of another identity provider: its scope does not go so ' +
-      'far, or this is about the account.',
+      'The token is a personal access token, or from another identity provider. Its scope does not include ' +
+      'this request, or the route is for the account.',
     cure: 'Use a token with the scope `tasks:write`, or sign in.',
   },
   'registration-closed': {
     status: 403,
-    title: 'Sign-up is closed here',
+    title: 'Sign-up is closed',
     cause: 'The operator of this service has set REGISTRATION=closed.',
     cure: 'Ask the operator for an account.',
   },
   'wrong-password': {
     status: 403,
-    title: 'The current password does not match',
+    title: 'The current password is wrong',
     cause: '`current_password` is not the password of the account.',
-    cure: 'Ask for the password again. Failed attempts count like failed sign-ins.',
+    cure: 'Ask the user for the password again. A wrong password counts as a failed sign-in.',
   },
   'not-found': {
     status: 404,
-    title: 'There is nothing at this address',
+    title: 'There is no such route',
     cause: 'No route has this path. Paths have no trailing slash.',
-    cure: 'See /docs for the routes there are.',
+    cure: 'See /docs for all routes.',
   },
   'task-not-found': {
     status: 404,
-    title: 'You have no such task',
-    cause: 'No task of yours has this id, or it was deleted.',
-    cure: 'List your tasks to see the ids there are.',
+    title: 'There is no such task',
+    cause: 'The user has no task with this id, or it is in the trash.',
+    cure: 'List the tasks to see their ids.',
   },
   'session-not-found': {
     status: 404,
-    title: 'You have no such session',
-    cause: 'No live session of yours has this id.',
-    cure: 'List your sessions to see the ids there are.',
+    title: 'There is no such session',
+    cause: 'The user has no live session with this id.',
+    cure: 'List the sessions to see their ids.',
   },
   'token-not-found': {
     status: 404,
-    title: 'You have no such token',
-    cause: 'No live personal access token of yours has this id.',
-    cure: 'List your tokens to see the ids there are.',
+    title: 'There is no such token',
+    cause: 'The user has no live personal access token with this id.',
+    cure: 'List the tokens to see their ids.',
   },
   'method-not-allowed': {
     status: 405,
-    title: 'This address does not take this method',
-    cause: 'The path exists, the method on it does not.',
-    cure: 'Use a method of the `Allow` header of the answer.',
+    title: 'The route does not have this method',
+    cause: 'The path exists, but not with this method.',
+    cure: 'Use a method of the `Allow` header of the response.',
   },
   'email-taken': {
     status: 409,
     title: 'An account with this e-mail exists',
-    cause: 'E-mails are unique, letter case and surrounding space aside.',
+    cause: 'E-mails are unique, ignoring case and surrounding spaces.',
     cure: 'Sign in instead, or use another e-mail.',
   },
   'idempotency-in-flight': {
     status: 409,
-    title: 'A request with this Idempotency-Key is under way',
-    cause: 'Two requests with one key came at the same time, and the other one is not done yet.',
-    cure: 'Repeat the request: it will get the answer of the first.',
+    title: 'A request with this Idempotency-Key is in progress',
+    cause:
+      'Two requests with the same key arrived at the same time, and the other one has not finished.',
+    cure: 'Repeat the request to get the response of the first.',
   },
   'sync-expired': {
     status: 410,
     title: 'The changes token is too old',
-    cause: 'Since it was given, erased tasks may have been forgotten (TRASH_DAYS, 30 by default).',
-    cure: 'Start anew without `since`, and replace your copy.',
+    cause: 'The token is older than the tombstones of erased tasks (TRASH_DAYS, 30 by default).',
+    cure: 'Start again without `since`, and replace the copy.',
   },
   'version-mismatch': {
     status: 412,
-    title: 'The task has changed since you read it',
-    cause: 'The version in `If-Match`, or in a batch, is not the current one.',
-    cure: 'Read the task again (its current `ETag` is in this answer), and decide anew.',
+    title: 'The task has changed',
+    cause: 'The version in `If-Match` or in the batch is not the current version.',
+    cure: 'Read the task again (the response has its current `ETag`), and apply the change to it.',
   },
   'body-too-large': {
     status: 413,
     title: 'The body is too large',
     cause:
-      'The body has more bytes than this service takes (BODY_LIMIT, 64 KiB by default), or an import has more bytes or records (IMPORT_LIMIT, IMPORT_ROWS).',
-    cure: 'Send less at once.',
+      'The body has more bytes than BODY_LIMIT (64 KiB by default), or an import exceeds IMPORT_LIMIT or IMPORT_ROWS.',
+    cure: 'Send less in one request.',
   },
   'unsupported-media-type': {
     status: 415,
-    title: 'The body is not of a media type this address takes',
-    cause: 'The Content-Type is missing or another one, or the body is compressed.',
+    title: 'The route does not accept this media type',
+    cause: 'The Content-Type is missing or not accepted, or the body is compressed.',
     cure:
-      'Send `Content-Type: application/json`, or another one that /docs names for this address, without ' +
+      'Send `Content-Type: application/json`, or another type that /docs lists for the route, without ' +
       'Content-Encoding.',
   },
   'invalid-request': {
     status: 422,
     title: 'The request does not match the schema',
-    cause: 'The request was read, but a value is wrong or a member or parameter is not known.',
-    cure: 'Mend what `errors` points at.',
+    cause: 'The request was parsed, but a value is invalid, or a member or parameter is unknown.',
+    cure: 'Correct what `errors` lists.',
   },
   'weak-password': {
     status: 422,
     title: 'The password is too easy to guess',
-    cause: 'It is too short, a commonly used one, or the e-mail itself.',
-    cure: 'Choose a longer one that nobody else would choose.',
+    cause: 'The password is too short, commonly used, or the e-mail itself.',
+    cure: 'Choose a longer, unusual password.',
   },
   'idempotency-mismatch': {
     status: 422,
-    title: 'The Idempotency-Key was used for another request',
-    cause: 'The same key came with another body, query or `If-Match` within 24 hours.',
-    cure: 'Make a new key for each new request.',
+    title: 'The Idempotency-Key was used for a different request',
+    cause: 'The same key was sent with another body, query or `If-Match` within 24 hours.',
+    cure: 'Generate a new key for each new request.',
   },
   'rate-limited': {
     status: 429,
     title: 'Too many requests',
-    cause: 'The hourly budget of the user, or before sign-in of the address, is spent.',
-    cure: 'Wait for the seconds of `Retry-After`.',
+    cause: 'The limit of the user, or of the client address before sign-in, is used up.',
+    cure: 'Wait for `Retry-After` seconds.',
   },
   'too-many-attempts': {
     status: 429,
-    title: 'Too many attempts to sign in',
-    cause: 'The account or the address has spent its budget of attempts.',
-    cure: 'Wait for the seconds of `Retry-After`, or sign in from another address.',
+    title: 'Too many sign-in attempts',
+    cause: 'The limit of attempts for the account or the client address is used up.',
+    cure: 'Wait for `Retry-After` seconds, or sign in from another address.',
   },
   internal: {
     status: 500,
-    title: 'Something went wrong on our side',
-    cause: 'A bug. It was logged under the `request_id` of the answer.',
-    cure: 'Tell the operator the `request_id`.',
+    title: 'Internal error',
+    cause: 'A bug. The log has an entry with the `request_id` of this response.',
+    cure: 'Report the `request_id` to the operator.',
   },
   unavailable: {
     status: 503,
-    title: 'The service cannot answer right now',
+    title: 'The service is temporarily unavailable',
     cause:
-      'The database, the limiter, the password queue or the keys of a trusted issuer could not ' +
-      'answer in time.',
-    cure: 'Repeat the request after the seconds of `Retry-After`.',
+      'The database, the rate-limit store, the password queue or the keys of a trusted issuer did not respond ' +
+      'in time.',
+    cure: 'Repeat the request after `Retry-After` seconds.',
   },
 } as const

@@ -4,7 +4,7 @@ import { problemCatalogue } from './problem-catalogue.ts'
 type ProblemCatalogue = typeof problemCatalogue
 export type ProblemCode = keyof ProblemCatalogue
 
-/** What is wrong with one place of the request. `pointer` is a JSON Pointer (RFC 6901). */
+/** One fault of a request. `pointer` is a JSON Pointer (RFC 6901). */
 export type FieldError = {
   in: 'body' | 'query' | 'header'
   pointer: string
@@ -12,47 +12,49 @@ export type FieldError = {
 }
 type Extras = { errors?: FieldError[]; headers?: Record<string, string> }
 
-/** An exit from a request with an answer of the catalogue. Has no `status` member: elysia-rate-limit would count a 404 twice. */
+/**
+ * Ends a request with a problem of the catalogue. It has no `status` member: elysia-rate-limit would count a
+ * 404 twice.
+ */
 export class ProblemError extends Error {
-  readonly problem: ProblemCode
+  readonly problemCode: ProblemCode
   readonly errors: FieldError[] | undefined
   readonly headers: Record<string, string>
 
   constructor(code: ProblemCode, { errors, headers = {} }: Extras = {}) {
     super(code)
-    this.problem = code
+    this.problemCode = code
     this.errors = errors
     this.headers = headers
   }
 }
 
-/** Leaves with a refusal. */
 export const throwProblem = (code: ProblemCode, extras?: Extras): never => {
   throw new ProblemError(code, extras)
 }
 
-/** The refusal of a value that no schema can judge alone. */
+/** Refuses a value that a schema alone cannot judge, with 422. */
 export const throwInvalidRequest = (
   pointer: string,
   detail: string,
   where: FieldError['in'] = 'body',
 ): never => throwProblem('invalid-request', { errors: [{ in: where, pointer, detail }] })
 
-/** The JSON Pointer of a member at the top, whatever its name; of a long one, the beginning. */
+/** The JSON Pointer of a top-level member. A long name is truncated. */
 export const toJsonPointer = (name: string): string =>
   `/${name.slice(0, 200).replaceAll('~', '~0').replaceAll('/', '~1')}`
 
-/** The challenge of RFC 6750: `error` only where a token was sent, and never why. */
+/** The challenge of RFC 6750 §3: `error` only if a token was sent, and never the reason. */
 export const bearerChallenge = (sent: boolean) => ({
   'www-authenticate': `Bearer realm="taskwarden"${sent ? ', error="invalid_token"' : ''}`,
 })
 
-/** The same for a token that is good, but not for this (RFC 6750 §3.1). */
+/** The challenge for a valid token without the required scope (RFC 6750 §3.1). */
 export const insufficientScopeChallenge = {
   'www-authenticate': 'Bearer realm="taskwarden", error="insufficient_scope"',
 }
 
-/** The wire form of a refusal (RFC 9457). */
+/** The body of every error response (RFC 9457). */
 export const Problem = t.Object(
   {
     type: t.String({ examples: ['/problems/invalid-request'] }),

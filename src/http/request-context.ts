@@ -1,53 +1,54 @@
-import type { Principal } from './principal.ts'
+import type { RequestPrincipal } from './principal.ts'
 import type { TraceContext } from './trace-context.ts'
 
-/** What the service knows of a request before, and while, it answers it. */
+/** Which limit counts a request: `revocation` is for ending sessions (`http/rate-limit.ts`). */
+export type RateLimitPolicy = 'api' | 'revocation' | 'none'
+
+/** What the service knows about one request. */
 export type RequestContext = {
   /** `X-Request-Id`. */
   id: string
   startedAtMs: number
-  /** From the door to the answer's head; nothing before that. */
+  /** From the route guard to the head of the response; undefined before that. */
   durationMs: number | undefined
-  /** The key of the client's address. */
+  /** The rate-limit key of the client's address. */
   address: string
-  /** The pattern of the route; nothing where there is none. */
+  /** The pattern of the route; undefined for an unknown path. */
   route: string | undefined
-  /** Whether a stranger may call the route. */
-  open: boolean
-  budget: 'api' | 'endings' | 'none'
-  /** Media types that the body may be of. */
+  /** The route needs no token. */
+  isPublic: boolean
+  rateLimitPolicy: RateLimitPolicy
+  /** Media types that the body may have. */
   accepts: readonly string[]
-  /** Whether the route looks at its query: its schema then says what is known there. */
-  takesQuery: boolean
-  /** Bytes. */
-  bodyMax: number
-  /** Whether an `Authorization` header came along. */
+  /** The route has a schema for its query, which then reports unknown parameters. */
+  hasQuerySchema: boolean
+  bodyBytesMax: number
+  /** The request has an `Authorization` header. */
   tokenSent: boolean
-  /** Of a token whose signature holds. Its session may have ended: the next statement tells. */
-  principal: Principal | undefined
-  /** The key that the answer was counted against. */
+  /** Set when the signature is verified. The next SQL statement checks the session. */
+  principal: RequestPrincipal | undefined
+  /** The key that the response was counted under. */
   rateLimitKey: string | undefined
-  /** The code of the database's failure, where the answer is 503 for it. */
+  /** The code of the database error that made the response a 503. */
   databaseErrorCode: string | undefined
-  /** The caller's trace, if he named one. */
+  /** From a `traceparent` header (W3C Trace Context). */
   trace: TraceContext | undefined
 }
 
-/** One per service; a request's facts go with the request. */
+/** One per service. */
 export const createRequestContexts = () => {
-  // A member of the request, and no WeakMap: the collector asks one of those for each request it holds.
-  const key = Symbol('visit')
+  // A property of the request: with a WeakMap, garbage collection visits each request once more.
+  const key = Symbol('request-context')
   type RequestWithContext = Request & { [key]?: RequestContext }
   return {
-    begin: (request: Request, requestContext: RequestContext): RequestContext => {
-      ;(request as RequestWithContext)[key] = requestContext
-      return requestContext
+    begin: (request: Request, context: RequestContext): RequestContext => {
+      ;(request as RequestWithContext)[key] = context
+      return context
     },
     of: (request: Request): RequestContext => {
-      const requestContext = (request as RequestWithContext)[key]
-      if (requestContext === undefined)
-        throw new Error('a request that never came through the door')
-      return requestContext
+      const context = (request as RequestWithContext)[key]
+      if (context === undefined) throw new Error('the request did not pass the route guard')
+      return context
     },
   }
 }

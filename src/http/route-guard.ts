@@ -1,4 +1,4 @@
-import { type DocumentDecoration, Elysia } from 'elysia'
+import { Elysia } from 'elysia'
 import { isPreflight } from './cors.ts'
 import type { VerifiedToken } from './principal.ts'
 import {
@@ -7,38 +7,26 @@ import {
   ProblemError,
   throwProblem,
 } from './problem.ts'
-import type { RequestContexts } from './request-context.ts'
+import type { RequestContext, RequestContexts } from './request-context.ts'
+import { createRouteTable, type Route, type RouteEntry } from './route-table.ts'
 import { parseBearer, type ResponseHeaders } from './security-headers.ts'
 import { parseTraceparent } from './trace-context.ts'
 
-declare module 'elysia' {
-  /** What a route says of itself in its `detail`. `security: []` lets strangers in; nothing else does. */
-  interface DocumentDecoration {
-    /** Which budget a request spends: the API's (where it says nothing), the one for ending sessions, or none. */
-    'x-budget'?: 'api' | 'endings' | 'none'
-    /** Media types of the body; JSON where it says nothing. */
-    'x-accepts'?: readonly string[]
-    /** Whether the body may be as long as an import (IMPORT_LIMIT), where all others are shorter (BODY_LIMIT). */
-    'x-imports'?: boolean
-  }
-}
-
-type Hooks = { detail?: DocumentDecoration; query?: unknown }
-type Route = { method: string; path: string; hooks?: Hooks }
 type Settings = { bodyLimit: number; importing: { bytesMax: number } }
 type Needs = {
   settings: Settings
   contexts: RequestContexts
-  /** Who a bearer token is of; nothing where it is not good. */
+  /** Verifies a bearer token; undefined if it is not valid. */
   authenticate: (token: string) => Promise<VerifiedToken | undefined>
-  createResponseHeaders: ResponseHeaders
+  responseHeaders: ResponseHeaders
   clientAddressOf: (request: Request) => string
+  /** The migrations are applied. */
   isUp: () => boolean
-  /** Asked once, at the first request, when all routes are there. */
+  /** Called once, at the first request, when all routes are registered. */
   routes: () => readonly Route[]
 }
 
-/** The answer to a plain OPTIONS is no refusal, but leaves the same way. */
+/** Ends an OPTIONS request in the error handler, with 204. */
 export class OptionsResponse extends Error {
   readonly allow: string
   constructor(allow: string) {
@@ -48,60 +36,32 @@ export class OptionsResponse extends Error {
 }
 
 /**
- * The first thing a request meets, ahead of routing, body and validation: is there
- * such a route (404, 405), is the body of a size to be read (413), is the caller
- * somebody (401).
+ * The first step of every request. It finds the route (404, 405, OPTIONS), checks the declared length of the
+ * body (413), verifies the token (401) and its scope (403), in this order.
  *
- * Elysia routes and parses before any guard of its own can speak; here a stranger
- * is sent away without a byte of the body read, and `trash` is never taken for an id.
+ * Elysia routes, parses and validates before its own guards run. Here an unauthenticated request is refused
+ * before its body is read.
  */
 export const createRouteGuard = (needs: Needs) => {
-  const { settings, contexts, authenticate, createResponseHeaders, clientAddressOf, isUp, routes } =
-    needs
+  const { contexts, authenticate, responseHeaders, isUp, routes } = needs
   let routeTable: ReturnType<typeof createRouteTable> | undefined
 
-  return new Elysia({ name: 'door' }).onRequest(async ({ request, set }) => {
+  return new Elysia({ name: 'route-guard' }).onRequest(async ({ request, set }) => {
     routeTable ??= createRouteTable(routes())
     const { method, headers } = request
-    const authorization = headers.get('authorization')
     const entry = routeTable.find(pathOf(request.url))
-    const hooks = entry?.methods.get(method === 'HEAD' ? 'GET' : method)
-    const detail = hooks?.detail
+    const hooks = hooksOf(entry, method)
+    const context = contexts.begin(request, createContext(needs, request, entry))
+    Object.assign(set.headers, responseHeaders(request, context, entry?.allow))
 
-    const requestContext = contexts.begin(request, {
-      id: requestId(headers.get('x-request-id')),
-      startedAtMs: performance.now(),
-      durationMs: undefined,
-      address: clientAddressOf(request),
-      route: entry?.pattern,
-      open: detail?.security?.length === 0,
-      budget:
-        entry?.isUncounted || (entry !== undefined && isPreflight(request))
-          ? 'none'
-          : (detail?.['x-budget'] ?? 'api'),
-      accepts: detail?.['x-accepts'] ?? ['application/json'],
-      takesQuery: hooks?.query !== undefined,
-      bodyMax: detail?.['x-imports'] ? settings.importing.bytesMax : settings.bodyLimit,
-      tokenSent: authorization !== null,
-      principal: undefined,
-      rateLimitKey: undefined,
-      databaseErrorCode: undefined,
-      trace: parseTraceparent(headers.get('traceparent')),
-    })
-    Object.assign(set.headers, createResponseHeaders(request, requestContext, entry?.allow))
-
-    const token = requestContext.open ? undefined : parseBearer(authorization)
+    const token = context.isPublic ? undefined : parseBearer(headers.get('authorization'))
     let authenticationError: unknown
     try {
-      const verifiedToken = token && (await authenticate(token))
-      if (verifiedToken)
-        requestContext.principal = {
-          ...verifiedToken,
-          address: requestContext.address,
-          requestId: requestContext.id,
-        }
+      const verified = token && (await authenticate(token))
+      if (verified)
+        context.principal = { ...verified, address: context.address, requestId: context.id }
     } catch (error) {
-      // Whether there is such a route is answered all the same.
+      // 404, 405 and 413 do not depend on the token.
       authenticationError = error
     }
 
@@ -109,85 +69,67 @@ export const createRouteGuard = (needs: Needs) => {
     if (method === 'OPTIONS') throw new OptionsResponse(entry.allow)
     if (hooks === undefined)
       throw new ProblemError('method-not-allowed', { headers: { allow: entry.allow } })
-    if (Number(headers.get('content-length') ?? 0) > requestContext.bodyMax)
+    if (Number(headers.get('content-length') ?? 0) > context.bodyBytesMax)
       throwProblem('body-too-large')
     if (authenticationError !== undefined) throw authenticationError
-    if (!requestContext.open && requestContext.principal === undefined)
-      throwProblem('unauthenticated', { headers: bearerChallenge(requestContext.tokenSent) })
-    if (!isInScope(entry.pattern, method, requestContext.principal?.scope))
+    if (!context.isPublic && context.principal === undefined)
+      throwProblem('unauthenticated', { headers: bearerChallenge(context.tokenSent) })
+    if (!isInScope(entry.pattern, method, context.principal?.scope))
       throwProblem('insufficient-scope', { headers: insufficientScopeChallenge })
-    if (!isUp() && requestContext.budget !== 'none')
+    if (!isUp() && context.rateLimitPolicy !== 'none')
       throwProblem('unavailable', { headers: { 'retry-after': '1' } })
   })
 }
 
+const hooksOf = (entry: RouteEntry | undefined, method: string) =>
+  entry?.methods.get(method === 'HEAD' ? 'GET' : method)
+
+const createContext = (
+  { settings, clientAddressOf }: Needs,
+  request: Request,
+  entry: RouteEntry | undefined,
+): RequestContext => {
+  const { method, headers } = request
+  const hooks = hooksOf(entry, method)
+  const detail = hooks?.detail
+  const isUncounted = entry?.isUncounted || (entry !== undefined && isPreflight(request))
+  return {
+    id: requestIdFrom(headers.get('x-request-id')),
+    startedAtMs: performance.now(),
+    durationMs: undefined,
+    address: clientAddressOf(request),
+    route: entry?.pattern,
+    isPublic: detail?.security?.length === 0,
+    rateLimitPolicy: isUncounted ? 'none' : (detail?.['x-rate-limit'] ?? 'api'),
+    accepts: detail?.['x-accepts'] ?? ['application/json'],
+    hasQuerySchema: hooks?.query !== undefined,
+    bodyBytesMax: detail?.['x-imports'] ? settings.importing.bytesMax : settings.bodyLimit,
+    tokenSent: headers.has('authorization'),
+    principal: undefined,
+    rateLimitKey: undefined,
+    databaseErrorCode: undefined,
+    trace: parseTraceparent(headers.get('traceparent')),
+  }
+}
+
 /**
- * A personal access token is for tasks, and for asking whose it is; the account is not its to
- * manage. A route that is not named here is out of its reach.
+ * A token with a scope may use the task routes within its scope, and read `/api/auth/me`. Every route that is
+ * not named here is refused.
  */
 const isInScope = (pattern: string, method: string, scope: string | undefined): boolean => {
   if (scope === undefined) return true
-  const reads = method === 'GET' || method === 'HEAD'
+  const isRead = method === 'GET' || method === 'HEAD'
   if (/^\/api\/tasks(\/|$)/.test(pattern))
-    return scope.split(' ').includes(reads ? 'tasks:read' : 'tasks:write')
-  return reads && pattern === '/api/auth/me'
+    return scope.split(' ').includes(isRead ? 'tasks:read' : 'tasks:write')
+  return isRead && pattern === '/api/auth/me'
 }
 
-type RouteEntry = {
-  pattern: string
-  methods: Map<string, Hooks>
-  allow: string
-  isUncounted: boolean
-}
-
-/** The app's own route table, by path: literal segments win over parameters, whatever the method. */
-const createRouteTable = (routes: readonly Route[]) => {
-  const entries = new Map<string, RouteEntry>()
-  for (const { method, path, hooks } of routes) {
-    const entry = entries.get(path) ?? {
-      pattern: path,
-      methods: new Map(),
-      allow: '',
-      isUncounted: false,
-    }
-    entry.methods.set(method, hooks ?? {})
-    entries.set(path, entry)
-  }
-
-  const patterns: { segments: string[]; entry: RouteEntry }[] = []
-  for (const entry of entries.values()) {
-    const methods = [...entry.methods.keys()]
-    // Its 405s and OPTIONS too: probes are not counted, whatever they send.
-    entry.isUncounted = [...entry.methods.values()].every(
-      ({ detail }) => detail?.['x-budget'] === 'none',
-    )
-    entry.allow = [...methods, ...(entry.methods.has('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ')
-    if (entry.pattern.includes(':')) patterns.push({ segments: entry.pattern.split('/'), entry })
-  }
-  patterns.sort((a, b) => a.entry.pattern.split(':').length - b.entry.pattern.split(':').length)
-
-  const matchesPattern = (segments: string[], path: string[]) =>
-    segments.length === path.length &&
-    segments.every((segment, at) =>
-      segment.startsWith(':') ? path[at] !== '' : segment === path[at],
-    )
-
-  return {
-    find: (path: string): RouteEntry | undefined => {
-      const literal = entries.get(path)
-      if (literal !== undefined) return literal
-      const given = path.split('/')
-      return patterns.find(({ segments }) => matchesPattern(segments, given))?.entry
-    },
-  }
-}
-
-/** The path as it was sent: Elysia matches it undecoded too, and takes a `#` for a part of it. */
+/** The path as sent. Elysia does not decode it before it matches either, and treats `#` as part of it. */
 const pathOf = (url: string): string => {
   const start = url.indexOf('/', url.indexOf('://') + 3)
   const end = url.indexOf('?')
   return start === -1 ? '/' : url.slice(start, end === -1 ? undefined : end)
 }
 
-const requestId = (sent: string | null): string =>
+const requestIdFrom = (sent: string | null): string =>
   sent !== null && /^[A-Za-z0-9._-]{1,128}$/.test(sent) ? sent : Bun.randomUUIDv7()

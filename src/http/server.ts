@@ -1,39 +1,41 @@
-import type { Log } from './access-log.ts'
+import type { Log } from '../log.ts'
 
 type Settings = { host: string; port: number; drainMs: number }
 type Fetch = (request: Request) => Response | Promise<Response>
 
-/** The address or the port cannot be had; the message says what to do. */
+/** The service cannot listen on the address or the port; the message says what to do. */
 class ListenError extends Error {
   override readonly name = 'CannotListen'
 
   constructor(error: unknown) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'failed'
-    super(reasons[code] ?? `HOST is no address of this machine (${code}); unset it for all of them`)
+    super(
+      reasons[code] ??
+        `HOST is not an address of this machine (${code}); unset it to listen on all addresses`,
+    )
   }
 }
 
 const reasons: Record<string, string> = {
   EADDRINUSE: 'the port is in use by another process; set PORT to a free one',
-  EACCES: 'this user may not listen on that port; set PORT to 1024 or more',
+  EACCES: 'this user may not listen on this port; set PORT to 1024 or more',
 }
 
-/** How long a connection may be silent, in the middle of a request too. */
+/** How long a connection may be idle, also in the middle of a request. */
 export const idleSeconds = 30
 
 /**
- * The listening server, apart from the service: sockets, peers, and how it stops.
+ * The HTTP server: sockets, peer addresses and shutdown. It knows nothing about the service.
  *
- * `stop` drains: for `drainMs` the service is not ready and asks clients to close their
- * connections, so that a load balancer sees it before anything is refused; then the
- * listener closes, and what is in flight ends.
+ * `stop` drains. For `drainMs`, `/ready` is 503 and every response has `Connection: close`, so that load balancers
+ * stop sending requests. Then the listener closes, and requests in flight finish.
  */
 export const createServer = ({ host, port, drainMs }: Settings, fetch: Fetch, log: Log) => {
   let peerOf = (_: Request): string | undefined => undefined
   let draining = false
   let inFlight = () => 0
 
-  const answer = async (request: Request): Promise<Response> => {
+  const respond = async (request: Request): Promise<Response> => {
     const response = await fetch(withAbsoluteUrl(request))
     if (draining) response.headers.set('connection', 'close')
     return response
@@ -41,7 +43,7 @@ export const createServer = ({ host, port, drainMs }: Settings, fetch: Fetch, lo
 
   return {
     isDraining: () => draining,
-    /** Requests whose answer is not sent whole yet. */
+    /** Requests whose response is not sent completely. */
     inFlight: () => inFlight(),
     peerOf: (request: Request) => peerOf(request),
     start: () => {
@@ -49,9 +51,9 @@ export const createServer = ({ host, port, drainMs }: Settings, fetch: Fetch, lo
         hostname: host,
         port,
         idleTimeout: idleSeconds,
-        // The door and the intake refuse by their own limits, in problems: Bun's is a bare 413.
+        // Route guard and body parser enforce the limits with a problem; Bun's own 413 has no body.
         maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-        fetch: answer,
+        fetch: respond,
       })
       inFlight = () => server.pendingRequests
       peerOf = (request) => server.requestIP(received.get(request) ?? request)?.address
@@ -76,10 +78,10 @@ const startServer = (options: Parameters<typeof Bun.serve<undefined>>[0]) => {
   }
 }
 
-/** What a request was before it was made whole, which the server knows the peer of. */
+/** The original request, for which Bun knows the peer. */
 const received = new WeakMap<Request, Request>()
 
-/** Without a usable Host (probes that speak HTTP/1.0 send none) Bun gives a path for a URL. */
+/** Without a usable Host, as in HTTP/1.0 probes, the URL that Bun gives is a path. */
 const withAbsoluteUrl = (request: Request): Request => {
   if (!request.url.startsWith('/')) return request
   const made = new Request(`http://localhost${request.url}`, request)

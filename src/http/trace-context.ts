@@ -1,17 +1,15 @@
-/** Where a request stands in a trace that its caller has begun. */
+/** The trace of the client that a request belongs to. */
 export type TraceContext = { traceId: string; parentId: string }
 
-/** Version, trace id, parent id, flags; of later versions, also what they may append. */
+/** Version, trace id, parent id, flags; later versions may append fields. */
 const form =
   /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-[\x21-\x2b\x2d-\x7e]*)?$/
 
 /**
- * What `traceparent` says (W3C Trace Context, levels 1 and 2), or nothing where it is not
- * of its form: the request then stands alone. A header that came twice arrives joined
- * with a comma, which no version has.
+ * Parses `traceparent` (W3C Trace Context, levels 1 and 2); undefined if it is invalid. A repeated header arrives
+ * joined with a comma, which is invalid in every version.
  *
- * The caller's ids go into the log as they are. No span of our own is made: there is
- * nobody that it would be reported to.
+ * The ids are logged as received. The service creates no span, because it reports to no collector.
  */
 export const parseTraceparent = (traceparent: string | null): TraceContext | undefined => {
   if (traceparent === null || traceparent.length > traceparentMax) return undefined

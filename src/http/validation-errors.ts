@@ -4,13 +4,13 @@ import type { ValidationError } from 'elysia'
 import { explainMismatch } from '../schema/types.ts'
 import type { FieldError } from './problem.ts'
 
-/** What is wrong with a request, place by place; never what was sent there. */
+/** The faults of a request, one per place. They never contain what was sent. */
 export const fieldErrorsOf = ({ validator, value, type }: ValidationError): FieldError[] =>
   'Errors' in validator
     ? toFieldErrors(validator.Errors(value), type === 'query' ? 'query' : 'body')
     : []
 
-/** The same of any errors of TypeBox, one for each place, twenty at most. */
+/** The faults for any errors of TypeBox: one per place, at most twenty. */
 export const toFieldErrors = (
   errors: Iterable<ValueError>,
   where: FieldError['in'],
@@ -23,7 +23,7 @@ export const toFieldErrors = (
   return [...found.values()]
 }
 
-/** Of a query, on the routes that take one and those that take none. */
+/** The detail for an unknown query parameter, on routes with and without a query schema. */
 export const unknownParameter = 'is not a known parameter'
 
 const fieldErrorsMax = 20
@@ -31,7 +31,7 @@ const shortened = (path: string) => (path.length > 200 ? `${path.slice(0, 200)}â
 
 type Explained = { path: string; detail: string }
 
-/** One by one, so that whoever has enough of them looks no further. */
+/** A generator, so that the caller can stop early. */
 function* explained(errors: Iterable<ValueError>, where: FieldError['in']): Generator<Explained> {
   for (const error of errors) {
     const nested = error.type === ValueErrorType.Union ? inObject(error) : undefined
@@ -39,18 +39,18 @@ function* explained(errors: Iterable<ValueError>, where: FieldError['in']): Gene
     else {
       const isMissing = error.type === ValueErrorType.ObjectRequiredProperty
       const mismatch = isMissing ? undefined : explainMismatch(error.schema, error.value)
-      yield { path: error.path, detail: mismatch ?? phrase(error, where) }
+      yield { path: error.path, detail: mismatch ?? describe(error, where) }
     }
-    // What follows is one look at each item, and there may be millions of them.
+    // TypeBox would check each item next, and there may be millions.
     if (error.type === ValueErrorType.ArrayMaxItems) return
   }
 }
 
-/** Of the variants of a union, what is wrong with the object: the others are there for no body at all. */
+/** In a union, the errors of its object: the other alternatives stand for an absent body. */
 const inObject = ({ schema, errors }: ValueError): Iterable<ValueError> | undefined =>
   errors[schema.anyOf.findIndex((one: TSchema) => one.type === 'object')]
 
-const phrase = ({ type, schema }: ValueError, where: FieldError['in']): string => {
+const describe = ({ type, schema }: ValueError, where: FieldError['in']): string => {
   switch (type) {
     case ValueErrorType.ObjectAdditionalProperties:
       return where === 'query' ? unknownParameter : 'is not a known member'

@@ -1,4 +1,4 @@
-import type { Log } from '../http/access-log.ts'
+import type { Log } from '../log.ts'
 
 /**
  * Milliseconds. The first comes soon, since an instance that sleeps while nobody calls, or is deployed often,

@@ -1,7 +1,7 @@
 import { Counter, type Registry } from 'prom-client'
 import { createZeroedCounter } from './log-metrics.ts'
 
-/** SQLSTATEs, drivers' and system's codes by what an operator would do about them. */
+/** SQLSTATEs, driver codes and system codes, grouped by what an operator does about them. */
 const kinds: [string, RegExp][] = [
   ['deadline', /^(deadline|57014|55P03)$/],
   ['queue', /^queue$/],
@@ -11,18 +11,18 @@ const kinds: [string, RegExp][] = [
   ['conflict', /^40...$/],
 ]
 
-/** Counts answers that were 503 because the database could not do its part, by what its code means. */
+/** Counts the responses that were 503 because of the database, by the kind of the error code. */
 export const createDatabaseErrorMetrics = (registry: Registry) => {
-  const faults = new Counter({
+  const counter = new Counter({
     name: 'taskwarden_database_unavailable_total',
     help: 'Requests that the database could not serve in time (503), by kind.',
     labelNames: ['kind'],
     registers: [registry],
   })
-  const other = createZeroedCounter(faults, { kind: 'other' })
+  const other = createZeroedCounter(counter, { kind: 'other' })
   const counts = kinds.map(([kind, codes]) => ({
     codes,
-    count: createZeroedCounter(faults, { kind }),
+    count: createZeroedCounter(counter, { kind }),
   }))
 
   return (code: string): void => (counts.find(({ codes }) => codes.test(code))?.count ?? other)()

@@ -1,11 +1,11 @@
-const everyMs = 100
+const intervalMs = 100
 
-/** Tells every 100 ms by how many seconds the timer came late; it keeps no process alive. */
-export const watchEventLoopLag = (tell: (seconds: number) => void): void => {
-  let due = performance.now() + everyMs
+/** Reports every 100 ms how late the timer fired, in seconds. It does not keep the process alive. */
+export const watchEventLoopLag = (report: (seconds: number) => void): void => {
+  let due = performance.now() + intervalMs
   setInterval(() => {
     const now = performance.now()
-    tell(Math.max(0, now - due) / 1000)
-    due = now + everyMs
-  }, everyMs).unref()
+    report(Math.max(0, now - due) / 1000)
+    due = now + intervalMs
+  }, intervalMs).unref()
 }

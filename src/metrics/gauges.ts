@@ -6,13 +6,13 @@ import type { PoolState } from '../db/client.ts'
 
 export type PasswordLoad = { hashing: number; waiting: number; waitingMax: number; refused: number }
 
-/** What only the process and its listener know. */
+/** The state of the process and its listener. */
 export type ProcessState = {
-  /** Requests whose answer is not sent whole yet. */
+  /** Requests whose response is not sent completely. */
   inFlight: () => number
   pool: () => PoolState
-  /** Tells, again and again, by how many seconds the event loop was late. */
-  watchEventLoopLag: (tell: (seconds: number) => void) => void
+  /** Reports repeatedly how late the event loop is, in seconds. */
+  watchEventLoopLag: (report: (seconds: number) => void) => void
 }
 
 type Needs = {
@@ -21,10 +21,10 @@ type Needs = {
   isReady: () => Promise<boolean>
 }
 
-/** How long a scrape waits to hear whether the service is ready: with a frozen database it is not. */
+/** How long a scrape waits for the readiness check, which a frozen database delays. */
 const readyMsMax = 1000
 
-/** What is true at the moment of a scrape; nothing is measured in between, but how late the event loop is. */
+/** Gauges and counters that are read at each scrape. Only the event-loop lag is measured in between. */
 export const registerGauges = (
   registry: Registry,
   { processState, passwordLoad, isReady }: Needs,
@@ -51,24 +51,20 @@ export const registerGauges = (
 
   new Gauge({
     name: 'taskwarden_build_info',
-    help: 'Always 1; what runs is in the labels.',
+    help: 'Always 1; the labels have the versions.',
     labelNames: ['version', 'bun'],
     registers: [registry],
   }).set({ version, bun: Bun.version }, 1)
-  now('taskwarden_ready', 'What /ready says: 1 ready, 0 not.', async () =>
+  now('taskwarden_ready', '1 if /ready is 200, otherwise 0.', async () =>
     Number(await Promise.race([isReady(), Bun.sleep(readyMsMax).then(() => false)])),
   )
   now(
     'http_requests_in_flight',
-    'Requests whose answer is not sent whole yet.',
+    'Requests whose response is not sent completely.',
     processState.inFlight,
   )
 
-  now(
-    'taskwarden_database_connections_max',
-    'Connections that there may be.',
-    () => processState.pool().max,
-  )
+  now('taskwarden_database_connections_max', 'DB_POOL_MAX.', () => processState.pool().max)
   now('taskwarden_database_connections_used', 'Connections in use.', () => processState.pool().used)
   now(
     'taskwarden_database_waiting',
@@ -77,34 +73,34 @@ export const registerGauges = (
   )
 
   now('taskwarden_bcrypt_active', 'Passwords being hashed.', () => passwordLoad().hashing)
-  now('taskwarden_bcrypt_waiting', 'Passwords that wait for it.', () => passwordLoad().waiting)
+  now(
+    'taskwarden_bcrypt_waiting',
+    'Passwords that wait to be hashed.',
+    () => passwordLoad().waiting,
+  )
   now('taskwarden_bcrypt_waiting_max', 'BCRYPT_QUEUE_MAX.', () => passwordLoad().waitingMax)
   rising(
     'taskwarden_bcrypt_refused_total',
-    'Passwords refused (503), the queue being full.',
+    'Passwords refused (503) because the queue was full.',
     () => passwordLoad().refused,
   )
 
   now('process_resident_memory_bytes', 'Resident memory.', () => memoryUsage().rss)
-  now(
-    'process_js_heap_used_bytes',
-    'Memory that JavaScript objects take.',
-    () => memoryUsage().heapUsed,
-  )
+  now('process_js_heap_used_bytes', 'Memory of JavaScript objects.', () => memoryUsage().heapUsed)
   now(
     'process_start_time_seconds',
-    'When the process started, since 1970.',
+    'Start time of the process, in seconds since 1970.',
     () => performance.timeOrigin / 1000,
   )
   rising('process_cpu_seconds_total', 'User and system CPU time.', () => {
     const { user, system } = cpuUsage()
     return (user + system) / 1e6
   })
-  now('process_open_fds', 'Open file descriptors; 0 where the system does not tell.', openFiles)
+  now('process_open_fds', 'Open file descriptors; 0 if the system does not report them.', openFiles)
 
   const lag = new Histogram({
     name: 'event_loop_lag_seconds',
-    help: 'By how much timers were late: how long something else had the event loop.',
+    help: 'How late timers fired: how long other work blocked the event loop.',
     buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
     registers: [registry],
   })

@@ -1,26 +1,26 @@
 import { Counter, type Registry } from 'prom-client'
-import type { Log } from '../http/access-log.ts'
+import type { Log } from '../log.ts'
 
 /**
- * A log that counts what it is told: signing in, and sessions that start and end, each
- * have an event there already. What nobody logs, because of LOG_LEVEL, counts as well.
+ * A log that also counts sign-ins and the start and end of sessions: each has an event already. Events count
+ * even if LOG_LEVEL hides them.
  */
 export const withLogMetrics = (log: Log, registry: Registry): Log => {
   const signIns = new Counter({
     name: 'taskwarden_sign_ins_total',
-    help: 'Passwords checked at sign-in or as current_password, by outcome; what a limit turned away is not among them.',
+    help: 'Passwords checked at sign-in or as current_password, by outcome; attempts refused by a limit are not counted.',
     labelNames: ['outcome'],
     registers: [registry],
   })
   const started = new Counter({
     name: 'taskwarden_sessions_started_total',
-    help: 'Sessions that started, by cause; personal: an access token was made.',
+    help: 'Sessions that started, by cause; personal: a personal access token was created.',
     labelNames: ['cause'],
     registers: [registry],
   })
   const endings = new Counter({
     name: 'taskwarden_session_endings_total',
-    help: 'Acts that ended sessions, by cause; one act may end several.',
+    help: 'Requests that ended sessions, by cause; one request may end several.',
     labelNames: ['cause'],
     registers: [registry],
   })
@@ -57,7 +57,7 @@ export const withLogMetrics = (log: Log, registry: Registry): Log => {
   }
 }
 
-/** There from the start, so that a first increase is seen as one. */
+/** A counter that starts at 0 instead of being absent, so that Prometheus sees its first increase. */
 export const createZeroedCounter = <Label extends string>(
   counter: Counter<Label>,
   labels: Record<Label, string>,

@@ -2,7 +2,7 @@ import { Counter, type Registry } from 'prom-client'
 import type { RateLimitCounters } from '../rate-limit/store.ts'
 import { createZeroedCounter } from './log-metrics.ts'
 
-/** The budget that each kind of key is of. */
+/** The label of each kind of key. */
 const budgets = new Map([
   ['user', 'api'],
   ['address', 'address'],
@@ -12,18 +12,18 @@ const budgets = new Map([
   ['sign-in', 'sign-in'],
 ])
 
-/** Counters of which each decision is counted. */
+/** A rate-limit store whose decisions are counted. */
 export const withRateLimitMetrics = (
   rateLimitStore: RateLimitCounters,
   registry: Registry,
 ): RateLimitCounters => {
   const decisions = new Counter({
     name: 'taskwarden_limiter_decisions_total',
-    help: 'What the limiter decided, by budget; an attempt to sign in spends up to three of its own.',
+    help: 'Decisions of the rate limiter, by budget; a sign-in attempt takes up to three.',
     labelNames: ['budget', 'decision'],
     registers: [registry],
   })
-  const tallies = new Map(
+  const byBudget = new Map(
     [...new Set([...budgets.values(), 'other'])].map((budget) => [
       budget,
       {
@@ -38,14 +38,14 @@ export const withRateLimitMetrics = (
     ...rateLimitStore,
     add: async (key, windowMs, limit) => {
       const kind = key.slice(0, Math.max(0, key.indexOf(':')))
-      const tally = tallies.get(budgets.get(kind) ?? 'other')
+      const decided = byBudget.get(budgets.get(kind) ?? 'other')
       try {
         const counted = await rateLimitStore.add(key, windowMs, limit)
-        if (counted.count <= limit) tally?.allowed()
-        else tally?.limited()
+        if (counted.count <= limit) decided?.allowed()
+        else decided?.limited()
         return counted
       } catch (error) {
-        tally?.unavailable()
+        decided?.unavailable()
         throw error
       }
     },

@@ -1,39 +1,38 @@
 import { Counter, Histogram, type Registry } from 'prom-client'
 
 type Routes = readonly { method: string; path: string }[]
-type Operation = { took: (seconds: number) => void; answered: Map<number, () => void> }
+type Operation = { observeSeconds: (seconds: number) => void; byStatus: Map<number, () => void> }
 
-/** Seconds: from a read of one row to two deadlines of the database; a sign-in hashes for ~0.24. */
+/** Seconds: from the read of one row to two database deadlines. A sign-in hashes for about 0.24 s. */
 const buckets = [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
 const noRoute = 'none'
 const otherMethod = 'other'
 
 /**
- * Counts each answer, by the pattern of its route.
+ * Counts responses by the pattern of the route.
  *
- * What a client can name makes no series: there are as many as the app has operations, and for
- * each route one for all methods it does not take (its OPTIONS too). The label handles are
- * made once, so that a request costs two lookups and two additions (~1 µs, measured).
+ * Clients cannot create series: there is one per operation, and one per route for all other methods (OPTIONS
+ * included). The label handles are created once, so a request costs two lookups and two additions (about 1 µs).
  */
 export const createRequestMetrics = (registry: Registry, routes: () => Routes) => {
   const total = new Counter({
     name: 'http_requests_total',
-    help: 'Answered requests, by the route’s pattern; method "other" is one that the route does not take.',
+    help: 'Responses, by the pattern of the route; method "other" is one that the route does not have.',
     labelNames: ['method', 'route', 'status'],
     registers: [registry],
   })
   const duration = new Histogram({
     name: 'http_request_duration_seconds',
-    help: 'From the first look at a request to the head of its answer.',
+    help: 'From the route guard to the head of the response.',
     labelNames: ['method', 'route'],
     buckets,
     registers: [registry],
   })
 
   const operation = (method: string, route: string): Operation => ({
-    took: duration.labels({ method, route }).observe,
-    answered: new Map(),
+    observeSeconds: duration.labels({ method, route }).observe,
+    byStatus: new Map(),
   })
 
   const operationsOf = (routes: Routes) => {
@@ -56,12 +55,12 @@ export const createRequestMetrics = (registry: Registry, routes: () => Routes) =
     const found = taken?.get(name)
     if (found === undefined) return
 
-    let count = found.answered.get(status)
+    let count = found.byStatus.get(status)
     if (count === undefined) {
       count = total.labels({ method: name, route: route ?? noRoute, status }).inc
-      found.answered.set(status, count)
+      found.byStatus.set(status, count)
     }
     count()
-    found.took(ms / 1000)
+    found.observeSeconds(ms / 1000)
   }
 }

@@ -1,9 +1,10 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { Elysia } from 'elysia'
 import { Registry } from 'prom-client'
-import type { Log } from '../http/access-log.ts'
 import { bearerChallenge, throwProblem } from '../http/problem.ts'
 import type { RequestContexts } from '../http/request-context.ts'
+import { parseBearer } from '../http/security-headers.ts'
+import type { Log } from '../log.ts'
 import type { RateLimitCounters } from '../rate-limit/store.ts'
 import { createDatabaseErrorMetrics } from './database-error-metrics.ts'
 import { type PasswordLoad, type ProcessState, registerGauges } from './gauges.ts'
@@ -20,27 +21,24 @@ export type MetricsNeeds = {
   processState: ProcessState
   passwordLoad: () => PasswordLoad
   isReady: () => Promise<boolean>
-  /** Asked once, at the first request, when all routes are there. */
+  /** Called once, at the first request, when all routes are registered. */
   routes: () => readonly { method: string; path: string }[]
 }
 
 /**
- * What this service counts of itself, in a registry of its own, and `GET /metrics` to read it
- * (Prometheus text format 0.0.4).
+ * The metrics of one service in a registry of its own, and `GET /metrics` (Prometheus text format 0.0.4).
  *
- * The parts that are to be counted are wrapped and given back: the log, for what happens
- * to sessions, and the counters, for what they decide.
+ * Log and rate-limit store are returned wrapped, so that their events are counted.
  */
 export const createMetrics = (needs: MetricsNeeds) => {
   const { token, log, rateLimitStore, contexts, routes } = needs
-
   const registry = new Registry()
   const countRequest = createRequestMetrics(registry, routes)
   const countDatabaseError = createDatabaseErrorMetrics(registry)
   registerGauges(registry, needs)
   const isToken = createTokenComparison(token)
 
-  const plugin = new Elysia({ name: 'metrics' })
+  const metricsRoutes = new Elysia({ name: 'metrics' })
     .onAfterResponse({ as: 'global' }, ({ request, set }) => {
       const { route, durationMs = 0, databaseErrorCode } = contexts.of(request)
       const status = typeof set.status === 'number' ? set.status : 200
@@ -51,27 +49,27 @@ export const createMetrics = (needs: MetricsNeeds) => {
       '/metrics',
       ({ request: { headers }, set }) => {
         const authorization = headers.get('authorization')
-        const [, given] = /^Bearer +(\S+)$/i.exec(authorization ?? '') ?? []
-        if (given === undefined || !isToken(given))
+        const sent = parseBearer(authorization)
+        if (sent === undefined || !isToken(sent))
           throwProblem('unauthenticated', { headers: bearerChallenge(authorization !== null) })
         set.headers['content-type'] = registry.contentType
         return registry.metrics()
       },
-      { detail: { hide: true, security: [], 'x-budget': 'none' } },
+      { detail: { hide: true, security: [], 'x-rate-limit': 'none' } },
     )
 
   return {
     log: withLogMetrics(log, registry),
     rateLimitStore: withRateLimitMetrics(rateLimitStore, registry),
-    plugin,
+    routes: metricsRoutes,
   }
 }
 
 export type Metrics = ReturnType<typeof createMetrics>
 
-/** Compares digests: in constant time, and of one length whatever was sent. */
+/** Compares digests: in constant time, and of equal length for any input. */
 const createTokenComparison = (token: string) => {
   const digest = (text: string) => createHash('sha256').update(text).digest()
   const expected = digest(token)
-  return (given: string) => timingSafeEqual(digest(given), expected)
+  return (sent: string) => timingSafeEqual(digest(sent), expected)
 }

@@ -1,4 +1,4 @@
-/** A key's place in a ring; alone in it at first. */
+/** An entry of a doubly linked ring; it starts alone. */
 export class QueueEntry {
   readonly key: string
   before: QueueEntry = this
@@ -10,12 +10,11 @@ export class QueueEntry {
 }
 
 /**
- * Numbered queues of places. Joining, leaving and looking at a head take constant
- * time; the head of a JavaScript `Set` does not: it walks over what was deleted
- * (290 µs each, measured with 100 000 keys).
+ * Numbered FIFO queues. Joining, leaving and reading a head take constant time. The first element of a JavaScript
+ * `Set` does not: it skips deleted entries (290 µs with 100 000 keys).
  */
 export const createKeyedQueue = () => {
-  /** Each queue is a ring closed by a place of nobody: the head is after it, the tail before it. */
+  /** Each queue is a ring with a sentinel: the head follows it, the tail precedes it. */
   const ends = new Map<number, QueueEntry>()
   let size = 0
 
@@ -37,7 +36,7 @@ export const createKeyedQueue = () => {
       size += 1
     },
 
-    /** Nothing, if it stands in no queue. */
+    /** Has no effect if the entry is in no queue. */
     leave(entry: QueueEntry) {
       if (entry.after === entry) return
       entry.before.after = entry.after
@@ -49,7 +48,7 @@ export const createKeyedQueue = () => {
 
     heads: () => [...ends.values()].flatMap((end) => headOf(end) ?? []),
 
-    /** The head of the queue with the lowest number from 0 up; undefined if all are empty. */
+    /** The head of the non-empty queue with the lowest number; undefined if all are empty. */
     lowest() {
       if (size === 0) return undefined
       for (let number = 0; ; number += 1) {

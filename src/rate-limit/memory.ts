@@ -2,63 +2,62 @@ import { createKeyedQueue, QueueEntry } from './keyed-queue.ts'
 import { type Count, type RateLimitStore, RateLimitStoreUnavailable } from './store.ts'
 
 /**
- * Counters of this process alone: right for one instance, and bounded.
+ * Counters in the memory of one process, for a single instance.
  *
- * Each kind of key has room for `keysMax`. When that is full a newcomer takes the
- * place of an expired key, else of one with the smallest count. A key that has
- * used up its limit keeps its place, or whoever is refused could have himself
- * forgotten by a flood; if there are only such keys, the newcomer is turned away.
+ * Each kind of key has room for `keysMax`. A new key evicts an expired key, or else one with the smallest count. A
+ * key that is over its limit is never evicted, so that a client cannot reset its count by a flood of other keys. If
+ * all keys are over the limit, a new key is refused (503).
  */
 export const createMemoryStore = ({ keysMax = 100_000 } = {}) => {
-  const spaces = new Map<string, Space>()
+  const partitions = new Map<string, Partition>()
 
-  const spaceOf = (key: string) => {
+  const partitionOf = (key: string) => {
     const kind = key.slice(0, Math.max(0, key.indexOf(':')))
-    const space = spaces.get(kind) ?? spaceFor(keysMax)
-    spaces.set(kind, space)
-    return space
+    const partition = partitions.get(kind) ?? createPartition(keysMax)
+    partitions.set(kind, partition)
+    return partition
   }
 
   return {
-    add: (key, windowMs, limit) => spaceOf(key).add(key, windowMs, limit),
-    decrement: (key) => spaceOf(key).decrement(key),
-    reset: (key) => spaceOf(key).reset(key),
+    add: (key, windowMs, limit) => partitionOf(key).add(key, windowMs, limit),
+    decrement: (key) => partitionOf(key).decrement(key),
+    reset: (key) => partitionOf(key).reset(key),
     ping: async () => {},
     close: async () => {},
   } satisfies RateLimitStore
 }
 
-type Entry = Count & { limit: number; inAge: QueueEntry; inCount: QueueEntry }
-type Space = ReturnType<typeof spaceFor>
+type Entry = Count & { limit: number; inWindowQueue: QueueEntry; inCountQueue: QueueEntry }
+type Partition = ReturnType<typeof createPartition>
 
-const spaceFor = (keysMax: number) => {
+const createPartition = (keysMax: number) => {
   const entries = new Map<string, Entry>()
-  /** Every key, by the length of its window: those of one length expire in the order they came. */
+  /** Every key, by the length of its window: keys of equal length expire in the order of their creation. */
   const byWindow = createKeyedQueue()
-  /** The keys that still have some of their limit left, by count. */
+  /** The keys below their limit, by count. */
   const byCount = createKeyedQueue()
 
   const recount = (entry: Entry, count: number) => {
-    byCount.leave(entry.inCount)
+    byCount.leave(entry.inCountQueue)
     entry.count = count
-    if (count < entry.limit) byCount.join(count, entry.inCount)
+    if (count < entry.limit) byCount.join(count, entry.inCountQueue)
   }
 
   const reset = (key: string) => {
     const entry = entries.get(key)
     if (entry === undefined) return
     entries.delete(key)
-    byWindow.leave(entry.inAge)
-    byCount.leave(entry.inCount)
+    byWindow.leave(entry.inWindowQueue)
+    byCount.leave(entry.inCountQueue)
   }
 
-  /** `lowest` walks up the counts; the requests that raised them have paid for the walk. */
+  /** `lowest` visits the counts upwards: each step was paid for by a request that raised a count. */
   const makeRoom = (now: number) => {
     const expired = byWindow.heads().find((key) => (entries.get(key)?.resetsAt ?? now) <= now)
-    const leaver = expired ?? byCount.lowest()
-    // All keys have used up their limit.
-    if (leaver === undefined) throw new RateLimitStoreUnavailable('full')
-    reset(leaver)
+    const evicted = expired ?? byCount.lowest()
+    // All keys are over their limit.
+    if (evicted === undefined) throw new RateLimitStoreUnavailable('full')
+    reset(evicted)
   }
 
   const open = (key: string, windowMs: number, limit: number, now: number) => {
@@ -69,11 +68,11 @@ const spaceFor = (keysMax: number) => {
       count: 0,
       resetsAt,
       limit,
-      inAge: new QueueEntry(key),
-      inCount: new QueueEntry(key),
+      inWindowQueue: new QueueEntry(key),
+      inCountQueue: new QueueEntry(key),
     }
     entries.set(key, entry)
-    byWindow.join(windowMs, entry.inAge)
+    byWindow.join(windowMs, entry.inWindowQueue)
     return entry
   }
 

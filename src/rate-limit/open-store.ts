@@ -11,14 +11,14 @@ export type RateLimitStoreSettings =
   | { kind: 'redis'; url: string }
 
 /**
- * Counting holds each request up: past this, connecting included, it is 503. A second was too short for
- * a burst on a machine that has other work: requests were refused that the store would have counted.
+ * Deadline for one count, connecting included; then the request is 503. One second was too short for bursts on a
+ * busy machine: requests were refused that the store would have counted.
  */
 const deadlineMs = 3000
-/** Connections that counting has for itself, so that it never queues behind slow statements. */
+/** Connections of the store's own pool, so that counting never queues behind slow statements. */
 const connectionsMax = 4
 
-/** Opens the store; nothing is connected yet, so that the process starts while it is down. */
+/** Opens the store without connecting, so that the process starts while the store is down. */
 export const openRateLimitStore = (
   settings: RateLimitStoreSettings,
   timeoutMs = deadlineMs,

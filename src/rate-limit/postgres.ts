@@ -4,27 +4,26 @@ import { type Count, type RateLimitStore, RateLimitStoreUnavailable } from './st
 type Row = Record<string, unknown>
 
 type Needs = {
-  /** Sends one statement, prepared by its text; throws within the deadline of whoever made it. */
+  /** Sends one statement, prepared by its text; rejects at the deadline of the pool. */
   run: (text: string, params: (string | number)[]) => PromiseLike<readonly Row[]>
   close: () => Promise<void>
 }
 
-/** How often an instance that counts also clears away what has expired. */
+/** How often an instance that counts also deletes expired rows. */
 const sweepMs = 60_000
 const sweptAtOnceMax = 1000
 
 /**
- * Counters in a table of PostgreSQL, for any number of instances. One statement counts, under the row's
- * lock and by the server's clock.
+ * Counters in a PostgreSQL table, for any number of instances. One statement counts, under the row lock and by the
+ * clock of the server.
  *
- * What comes for a key while its statement runs is counted by the next one, all at once: it would
- * only wait for the row's lock, on connections that others need.
+ * Requests for a key whose statement is running are counted together by the next statement. Otherwise they would
+ * wait for the row lock on connections that other requests need.
  *
- * The table is unlogged: counts need no WAL (and no fsync), and a crash of the server, a failover or
- * a suspended Neon compute forgets them.
+ * The table is unlogged: counting needs no WAL and no fsync. A server crash, a failover or a suspended Neon compute
+ * loses the counts.
  *
- * What has expired is cleared away in the wake of counting, not by a timer, which would keep a
- * database awake that nobody uses.
+ * Expired rows are deleted after a count, not by a timer, which would keep an idle database awake.
  */
 export const createPostgresStore = ({ run, close }: Needs): RateLimitStore => {
   let sweepAt = performance.now() + Math.random() * sweepMs
@@ -42,7 +41,7 @@ export const createPostgresStore = ({ run, close }: Needs): RateLimitStore => {
     return { count: Number(row?.count), resetsAt: Date.now() + Number(row?.left_ms) }
   }
 
-  /** Those of one key and window, from the first that waits on. */
+  /** Waiting requests by key and window. */
   const queues = new Map<string, Waiting[]>()
 
   const countAll = async (name: string, key: string, windowMs: number, queue: Waiting[]) => {
@@ -61,7 +60,7 @@ export const createPostgresStore = ({ run, close }: Needs): RateLimitStore => {
     queues.delete(name)
   }
 
-  /** What it cannot do now it does a minute later. */
+  /** An error is ignored: the next sweep follows a minute later. */
   const sweep = async () => {
     sweepAt = performance.now() + sweepMs
     try {
@@ -112,10 +111,10 @@ const addStatement = `
     resets_at = case when c.resets_at > now() then c.resets_at else excluded.resets_at end
   returning count::float8 as count, ceil(extract(epoch from resets_at - now()) * 1000)::float8 as left_ms`
 
-/** Where the window has turned this changes nothing: the next request opens another. */
+/** After the end of the window this has no effect: the next request opens a new window. */
 const giveBackStatement = 'update counters set count = count - 1 where key = $1 and count > 0'
 
-/** Past rows that somebody counts on at this moment. */
+/** Skips rows that are being counted at this moment. */
 const sweepStatement = `
   delete from counters where key in (
     select key from counters where resets_at <= now() limit $1 for update skip locked

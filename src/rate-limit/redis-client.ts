@@ -1,23 +1,23 @@
 import { RedisClient } from 'bun'
 import { RateLimitStoreUnavailable } from './store.ts'
 
-/** How long a server that could not be reached is not called again: until then, whoever asks is refused at once. */
+/** How long an unreachable server is not tried again; meanwhile commands fail at once. */
 const retryAfterMs = 100
 
 /**
- * A connection to Redis that is replaced when it fails, and a deadline for each command.
+ * A Redis connection that is replaced when it fails, with a deadline for each command.
  *
- * Bun's client reconnects by itself too, but then a command sent while the server is away waits in its
- * queue for the server to return (6 s and more, measured), and a `connect()` never settles. A command that got
- * no answer is not sent twice: it may have counted.
+ * Bun's client can reconnect by itself, but then a command that is sent while the server is down waits for the server
+ * to return (6 s and more), and a `connect()` never settles. A command without a response is not sent again, because
+ * it may have counted.
  */
 export const createRedisClient = (url: string, timeoutMs: number) => {
-  let link: Link | undefined
+  let connection: RedisConnection | undefined
   let retryAtMs = 0
   let closed = false
 
-  const drop = (dropped: Link) => {
-    if (link === dropped) link = undefined
+  const drop = (dropped: RedisConnection) => {
+    if (connection === dropped) connection = undefined
     dropped.client.close()
   }
 
@@ -43,14 +43,14 @@ export const createRedisClient = (url: string, timeoutMs: number) => {
   return {
     async send(command: string, args: string[]): Promise<unknown> {
       if (closed) throw new RateLimitStoreUnavailable('closed')
-      link ??= open()
-      const used = link
+      connection ??= open()
+      const used = connection
       const answer = used.connected.then(() => used.client.send(command, args))
       try {
         return await inTime(answer, timeoutMs)
       } catch (error) {
         const code = codeOf(error)
-        // A primary that became a replica stays connected; whoever took over is found by its name.
+        // A primary that became a replica stays connected; its host name leads to the new primary.
         if (!isReply(error) || code === 'READONLY') drop(used)
         throw new RateLimitStoreUnavailable(code)
       }
@@ -58,12 +58,12 @@ export const createRedisClient = (url: string, timeoutMs: number) => {
 
     close() {
       closed = true
-      if (link !== undefined) drop(link)
+      if (connection !== undefined) drop(connection)
     },
   }
 }
 
-type Link = { client: RedisClient; connected: Promise<void> }
+type RedisConnection = { client: RedisClient; connected: Promise<void> }
 
 const inTime = async <Result>(work: Promise<Result>, timeoutMs: number): Promise<Result> => {
   const late = Promise.withResolvers<never>()
@@ -78,7 +78,7 @@ const inTime = async <Result>(work: Promise<Result>, timeoutMs: number): Promise
 const isReply = (error: unknown) =>
   error instanceof Error && 'code' in error && error.code === 'ERR_REDIS_SERVER_ERROR'
 
-/** Of a reply its first word only: what follows may name keys. */
+/** Only the first word of an error reply: the rest may contain keys. */
 const codeOf = (error: unknown): string => {
   if (error instanceof RateLimitStoreUnavailable) return error.code
   if (!isReply(error) || !(error instanceof Error)) return 'unreachable'

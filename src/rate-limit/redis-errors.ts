@@ -2,26 +2,26 @@ import { createConnection } from 'node:net'
 
 const probeMs = 3000
 
-/** What a bare connection finds out; Bun's client says of every failure that the connection was closed. */
+/** Diagnoses with a plain socket: Bun's client reports every failure as a closed connection. */
 export const diagnoseRedis = async (url: string): Promise<string> => {
   const { hostname, port, protocol } = new URL(url)
   const isTls = /^(rediss|valkeys):$/.test(protocol)
   const reply = await firstReply(hostname.replace(/^\[|\]$/g, ''), Number(port || 6379), isTls)
   if (reply === 'ECONNREFUSED')
-    return 'nothing listens there: check host and port in REDIS_URL, and that it runs'
+    return 'no server listens there: check host and port in REDIS_URL, and that the server runs'
   if (reply === 'ENOTFOUND' || reply === 'EAI_AGAIN')
-    return 'there is no such host: check REDIS_URL'
-  if (reply === 'silent') return 'no answer: check host, port and firewall'
+    return 'the host does not exist: check REDIS_URL'
+  if (reply === 'silent') return 'no response: check host, port and firewall'
   if (isTls)
-    return 'it takes connections, but not by TLS with a certificate that verifies: check REDIS_URL, or give its CA by NODE_EXTRA_CA_CERTS'
+    return 'the server accepts connections, but not TLS with a trusted certificate: check REDIS_URL, or set its CA with NODE_EXTRA_CA_CERTS'
   if (reply.startsWith('-NOAUTH'))
-    return 'it asks for a password, and REDIS_URL has none or another: redis://user:password@host'
+    return 'the server requires a password, and REDIS_URL has none or a wrong one: redis://user:password@host'
   if (/^[+-]/.test(reply))
-    return 'it answers, but not to this user, password or database number: check REDIS_URL'
-  return 'what listens there is no Redis: check REDIS_URL'
+    return 'the server responds, but refuses this user, password or database number: check REDIS_URL'
+  return 'the server there is not Redis: check REDIS_URL'
 }
 
-/** The reply to a PING, a system's code, or `silent`; of TLS only that somebody listens. */
+/** The reply to PING, a system error code, or `silent`. With TLS, only whether a server listens. */
 const firstReply = (host: string, port: number, isTls: boolean): Promise<string> => {
   const { promise, resolve } = Promise.withResolvers<string>()
   const socket = createConnection({ host, port })

@@ -2,21 +2,21 @@ import { createRedisClient } from './redis-client.ts'
 import type { RateLimitStore } from './store.ts'
 
 type Settings = {
-  /** `redis://` or `rediss://`, with user, password and database. Valkey speaks the same. */
+  /** `redis://` or `rediss://`, with user, password and database number. Valkey works too. */
   url: string
   /** For one round trip, connecting included. */
   timeoutMs: number
 }
 
-/** So that a Redis may have other users. */
+/** Other programs may use the same Redis. */
 const prefix = 'taskwarden:'
 
 /**
- * Counters in Redis, for any number of instances. A key's time to live is its window, so the clock is
- * Redis's, and what has expired goes by itself. Each script is one atomic step.
+ * Counters in Redis, for any number of instances. The time to live of a key is its window, by the clock of Redis, and
+ * expired keys vanish by themselves. Each script is atomic.
  *
- * The scripts are sent by EVAL each time. EVALSHA saves 200 bytes and nothing that could be
- * measured, and has to be told the scripts again after each restart.
+ * Scripts are sent with EVAL. EVALSHA saves 200 bytes but no measurable time, and has to load the scripts again after
+ * each restart.
  */
 export const createRedisStore = ({ url, timeoutMs }: Settings): RateLimitStore => {
   const link = createRedisClient(url, timeoutMs)
@@ -41,7 +41,7 @@ export const createRedisStore = ({ url, timeoutMs }: Settings): RateLimitStore =
   }
 }
 
-/** By the time that is left and not by the count: one that was given back to 0 is still in its window. */
+/** The window is open while it has time left, not while the count is above 0: a count may be decremented to 0. */
 const addScript = `
 local left = redis.call('PTTL', KEYS[1])
 if left > 0 then return { redis.call('INCR', KEYS[1]), left } end

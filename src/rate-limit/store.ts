@@ -1,38 +1,38 @@
-/** `resetsAt`: when the window turns, in milliseconds since 1970 by this process's clock. */
+import { Unavailable } from '../unavailable.ts'
+
+/** `resetsAt`: the end of the window, in milliseconds since 1970 by the clock of this process. */
 export type Count = { count: number; resetsAt: number }
 
 /**
- * Fixed-window counters. A key is `kind:rest`, as in `user:0198…`; a store in memory
- * keeps each kind apart, so that a flood of one cannot crowd out another.
+ * Fixed-window counters. A key is `kind:id`, such as `user:0198…`. The memory store separates the kinds, so that a
+ * flood of one kind does not evict another.
  *
- * A store that cannot answer throws `CountersUnavailable`: never an open door.
+ * A store that does not respond throws `RateLimitStoreUnavailable`: no request passes uncounted.
  */
 export type RateLimitCounters = {
-  /** Adds one, opening a window of `windowMs` if none is open. The count may go past `limit`. */
+  /** Adds one, and opens a window of `windowMs` if none is open. The count may exceed `limit`. */
   add(key: string, windowMs: number, limit: number): Count | Promise<Count>
-  /** One less, never below zero; nothing at all if the window has turned since. */
+  /** Subtracts one, never below zero. It has no effect if the window has ended. */
   decrement(key: string): void | Promise<void>
   reset(key: string): void | Promise<void>
 }
 
-/** Counters that a process holds open, in its memory or elsewhere. */
+/** A rate-limit store that is open. */
 export type RateLimitStore = RateLimitCounters & {
-  /** One round trip; `CountersUnavailable` when it fails. */
+  /** One round trip; `RateLimitStoreUnavailable` if it fails. */
   ping(): Promise<void>
   close(): Promise<void>
 }
 
 /**
- * The store could not count: a 503. It carries a code for the log and nothing else:
- * a client's own message may have keys or an address in it.
+ * The rate-limit store does not respond in time: 503. `code` is a SQLSTATE, the first word of a Redis error (`OOM`),
+ * or `full`, `deadline`, `unreachable`, `closed`.
  */
-export class RateLimitStoreUnavailable extends Error {
-  override readonly name = 'CountersUnavailable'
-  /** A SQLSTATE, a Redis error's first word (`OOM`), or `full`, `deadline`, `unreachable`, `closed`. */
-  readonly code: string
+export class RateLimitStoreUnavailable extends Unavailable {
+  override readonly name = 'RateLimitStoreUnavailable'
+  declare readonly code: string
 
   constructor(code: string) {
-    super(`the counters cannot answer (${code})`)
-    this.code = code
+    super(`the rate-limit store is unavailable (${code})`, code)
   }
 }

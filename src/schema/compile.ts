@@ -2,7 +2,7 @@ import type { Static, TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { lazy } from '../lazy.ts'
 
-/** The check of a schema, compiled for the first value that it is asked about: each would take 2 to 5 ms of a start. */
+/** A validator for a schema, compiled at its first use: each would add 2 to 5 ms to the start. */
 export const compileSchema = <Schema extends TSchema>(schema: Schema) => {
   const check = lazy(() => {
     const compiled = TypeCompiler.Compile(schema)

@@ -2,19 +2,18 @@ import { Kind, type Static, type TSchema, Type, TypeRegistry } from '@sinclair/t
 import { compileSchema } from './compile.ts'
 
 /**
- * What a route answers, described in full, and checked for what a mistake of ours could tell or leave
- * out: that it has the members it should and no others, each of its JSON type.
+ * The schema of a response body: documented completely, but checked only for its members and their JSON types, so
+ * that a new column or a secret is never returned by accident.
  *
- * It is the net that keeps a new column, or a secret, from being answered by accident. What a
- * text looks like was checked when it came in, and the tests hold each answer against its whole
- * schema: here, checking every text and time of a page again cost more than all else in this process.
+ * The content of texts was checked when it was stored, and the tests check responses against the whole schema.
+ * Checking every text and time of a page here cost more than everything else in the process.
  */
 export const ResponseBody = <Schema extends TSchema>(schema: Schema) =>
   Type.Unsafe<Static<Schema>>({ ...schema, [Kind]: 'ResponseBody' })
 
 type Check = ReturnType<typeof compileSchema>
 
-/** By schema, made when it is first needed: a framework may have copied it meanwhile. */
+/** By schema, compiled at first use, because Elysia may copy the schema. */
 const checks = new WeakMap<TSchema, Check>()
 
 TypeRegistry.Set('ResponseBody', (schema: TSchema, value) => {
@@ -26,7 +25,7 @@ TypeRegistry.Set('ResponseBody', (schema: TSchema, value) => {
   return check.matches(value)
 })
 
-/** The same schema without all that it says of a value beyond its type, closed at every depth. */
+/** The schema reduced to JSON types, closed at every depth. */
 const typeOnly = (schema: TSchema): TSchema => {
   if ('const' in schema) return Type.Literal(schema.const)
   if (schema.anyOf) return Type.Union((schema.anyOf as TSchema[]).map(typeOnly))
@@ -46,7 +45,7 @@ const typeOnly = (schema: TSchema): TSchema => {
     case 'null':
       return Type.Null()
     default:
-      throw new Error(`an answer of type ${schema.type}`)
+      throw new Error(`a response of type ${schema.type}`)
   }
 }
 

@@ -9,12 +9,11 @@ import {
 import { toUtc } from './timestamp.ts'
 
 /**
- * The leaves of every schema.
+ * The types that schemas are made of.
  *
- * They are kinds of our own because the stock ones let through what the contract
- * refuses: `maxLength` counts UTF-16 units, `t.Integer` takes "1", `t.Date` takes
- * 30 February, query numbers take `1e3` and `0x10`. Each says what is wrong in
- * words for a client, and what it is in JSON Schema.
+ * Elysia's own types accept what the contract refuses: `maxLength` counts UTF-16 units, `t.Integer` accepts "1",
+ * `t.Date` accepts 30 February, and query numbers accept `1e3` and `0x10`. Each type here also explains what is
+ * wrong with a value.
  */
 type Validator = (value: unknown, schema: TSchema) => string | undefined
 
@@ -69,7 +68,7 @@ const validators = {
   FormBody: () => undefined,
 } satisfies Record<string, Validator>
 
-/** TypeBox has kinds of its own under some of these names, such as `Integer`. */
+/** Prefixed, because TypeBox has kinds of its own with some of these names, such as `Integer`. */
 const kindOf = (name: string): string => `Strict${name}`
 
 const validatorByKind = new Map<unknown, Validator>()
@@ -85,7 +84,7 @@ for (const [name, validate] of Object.entries<Validator>(validators)) {
 /** Whether the schema is a `Text` of this file. */
 export const isText = (schema: TSchema | undefined): boolean => schema?.[Kind] === kindOf('Text')
 
-/** Why a value is not of a shape of this file, in words that follow its pointer; nothing for other schemas. */
+/** What is wrong with a value, as a detail for its pointer; undefined for schemas that are not of this file. */
 export const explainMismatch = (schema: TSchema, value: unknown): string | undefined => {
   const mismatch = validatorByKind.get(schema[Kind])?.(value, schema)
   return mismatch && schema.nullable === true ? `${mismatch}, or null` : mismatch
@@ -99,7 +98,7 @@ const customType = <T>(kind: keyof typeof validators, options: SchemaOptions): T
 
 const jsonType = ({ nullable }: Options) => (nullable ? ['string', 'null'] : 'string')
 
-/** Text of `min` to `max` Unicode code points, which PostgreSQL can store. `blank: false` asks for a character that is not white space. */
+/** Text of `min` to `max` Unicode code points that PostgreSQL can store. `blank: false` refuses white space alone. */
 export const Text = <const O extends Options & { min: number; max: number; blank?: false }>({
   min,
   max,
@@ -112,7 +111,7 @@ export const Text = <const O extends Options & { min: number; max: number; blank
     ...options,
   })
 
-/** An e-mail; compared and stored as `canonicalEmail` gives it. */
+/** An e-mail address, compared and stored in the form of `normalizeEmail`. */
 export const Email = <const O extends Options>(options: O) =>
   customType<Nullable<string, O>>('Email', {
     type: jsonType(options),
@@ -121,7 +120,7 @@ export const Email = <const O extends Options>(options: O) =>
     ...options,
   })
 
-/** RFC 3339 with any offset; `toUtc` gives the one form that is stored. */
+/** RFC 3339 with any offset; `toUtc` converts it to the stored form. */
 export const Timestamp = <const O extends Options>(options: O) =>
   customType<Nullable<string, O>>('Timestamp', {
     type: jsonType(options),
@@ -138,44 +137,44 @@ export const Enum = <const Values extends readonly string[]>(
 export const BooleanParam = (options: SchemaOptions = {}) =>
   customType<'true' | 'false'>('BooleanParam', { type: 'boolean', ...options })
 
-/** A whole number in a body. */
+/** An integer in a body. */
 export const Integer = (options: SchemaOptions & { minimum: number; maximum: number }) =>
   customType<number>('Integer', { type: 'integer', ...options })
 
-/** A query parameter that may be repeated: one value, or a list of them. */
+/** A query parameter that may be repeated: one value or a list. */
 export const ListParam = (items: TSchema, options: SchemaOptions & { maxItems: number }) =>
   customType<string | string[]>('ListParam', { type: 'array', items, ...options })
 
-/** A whole number in a query, in plain decimal digits. */
+/** An integer in a query, in decimal digits. */
 export const IntegerParam = (options: SchemaOptions & { minimum: number; maximum: number }) =>
   customType<string>('IntegerParam', { type: 'integer', ...options })
 
-/** An id in a path. Takes anything: one that is not canonical is an id that does not exist. */
+/** An id in a path. It accepts any text: text that is not a UUID is an id that does not exist. */
 export const Id = (options: SchemaOptions = {}) =>
   customType<string>('Id', { type: 'string', format: 'uuid', ...options })
 
-/** A form (`application/x-www-form-urlencoded`), which its route reads by itself; `schema` describes it. */
+/** A form body (`application/x-www-form-urlencoded`). The route parses it; `schema` documents it. */
 export const FormBody = (schema: SchemaOptions) =>
   customType<URLSearchParams | undefined>('FormBody', schema)
 
-/** Unicode code points, which is how JSON Schema counts too. */
+/** Counts Unicode code points, as JSON Schema does. */
 export const countCodePoints = (text: string): number => {
   let pairs = 0
   for (const _ of text.matchAll(/[\uD800-\uDBFF][\uDC00-\uDFFF]/g)) pairs++
   return text.length - pairs
 }
 
-/** NFC once more: in lower case there is a letter for what has none as a capital, such as J and a caron. */
+/** NFC again after lower case: J with caron has a composed form only in lower case. */
 export const normalizeEmail = (text: string): string =>
   text.trim().normalize('NFC').toLowerCase().normalize('NFC')
 
 const canonicalId = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
-/** The id, or one that nothing has: what is not canonical is looked up like any absent id. */
+/** The canonical id, or the nil UUID, which no row has: invalid text is looked up like any absent id. */
 export const normalizeId = (text: string): string =>
   canonicalId.test(text) ? text : '00000000-0000-0000-0000-000000000000'
 
-/** A body that is text of its own format, which its route reads by itself. */
+/** A body that is neither JSON nor a form. The route parses it. */
 export class TextBody {
   readonly type: string
   readonly text: string
@@ -185,14 +184,14 @@ export class TextBody {
   }
 }
 
-/** A body of one of several formats; `schema` describes the JSON one. */
+/** A body in one of several formats; `schema` documents the JSON format. */
 export const FileBody = (schema: SchemaOptions) => customType<unknown>('FormBody', schema)
 
-/** For routes that take no body: nothing at all, or `{}`, which some clients always send. */
+/** For routes without a body: nothing, or `{}`, which some clients always send. */
 export const NoBody = Type.Union([
   Type.Undefined(),
   Type.Object({}, { additionalProperties: false }),
 ])
 
-/** The answer with no content: a 204. */
+/** A 204 response. */
 export const NoContent = Type.Void()

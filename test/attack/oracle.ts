@@ -1,4 +1,4 @@
-import type { LogFields } from '../../src/http/access-log.ts'
+import type { LogFields } from '../../src/log.ts'
 import { problemCatalogue } from '../../src/http/problem-catalogue.ts'
 import { type Answer, rowsOf, type Someone } from '../support/service.ts'
 

@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net'
-import { createLog } from '../../src/http/access-log.ts'
+import { createLog } from '../../src/log.ts'
 import { createServer } from '../../src/http/server.ts'
 import type { Answer, Service } from '../support/service.ts'
 

@@ -25,7 +25,7 @@ describe.each(kinds)('on %s', (kind, database) => {
 
       expect(await user(`disable ${ada.email}`)).toEqual({
         code: 0,
-        out: `${ada.email} (${ada.id}) is disabled: all sessions have ended, and nobody signs in\n`,
+        out: `${ada.email} (${ada.id}) is disabled: all sessions have ended, and sign-in is refused\n`,
         err: '',
       })
       expect((await user('list')).out.split('\n')[0]).toContain('\tdisabled\t')
@@ -57,7 +57,7 @@ describe.each(kinds)('on %s', (kind, database) => {
       expect(await user(`delete ${ada.email}`)).toEqual({
         code: 1,
         out: '',
-        err: `taskwarden: there is no account of ${ada.email}\n`,
+        err: `taskwarden: there is no account ${ada.email}\n`,
       })
     },
     patience,
@@ -102,7 +102,7 @@ test(
     const service = await start(settings)
 
     const said = expect.stringMatching(
-      /^taskwarden: the data directory \S+ is in use by another process; stop that one first\n$/,
+      /^taskwarden: the data directory \S+ is in use by another process; stop that process first\n$/,
     )
     for (const args of [['user', 'list'], ['migrate'], ['purge']])
       expect(await invoke(args, settings)).toEqual({ code: 1, out: '', err: said })
@@ -152,7 +152,7 @@ test(
     expect(gone).toEqual({
       code: 1,
       out: '',
-      err: `taskwarden: no answer on port ${service.port} (ECONNREFUSED)\n`,
+      err: `taskwarden: no response on port ${service.port} (ECONNREFUSED)\n`,
     })
   },
   patience,

@@ -69,12 +69,12 @@ describe('a call', () => {
     ['nothing', /no command "nothing"/],
     ['toString', /no command "toString"/],
     ['--verbose', /no command "--verbose"/],
-    ['migrate now', /"now" is one word too many/],
+    ['migrate now', /"now" is an unexpected argument/],
     ['serve --port=1', /--port/],
     ['user', /user takes list, reset-password, disable, enable or delete/],
     ['user drop a@b', /not "drop"/],
     ['user delete', /e-mail or id is missing/],
-    ['user delete a@b c@d', /"c@d" is one word too many/],
+    ['user delete a@b c@d', /"c@d" is an unexpected argument/],
     ['user list --all', /--all/],
   ])('%s is refused with 2, in a line, before anything is opened', async (line, what) => {
     const { code, out, err } = await command(line, { DATABASE_URL: 'nonsense' })
@@ -169,9 +169,9 @@ describe('healthcheck', () => {
     expect(answers.map(({ code }) => code)).toEqual([1, 1, 1, 1, 1])
     expect(answers.map(({ err: [line] }) => line)).toEqual([
       'taskwarden: /health answered 503, not 200',
-      `taskwarden: no answer on port ${port} (closed)`,
-      'taskwarden: no answer on port 1 (ECONNREFUSED)',
-      'taskwarden: PORT is 0: nobody knows which port the service took',
+      `taskwarden: no response on port ${port} (closed)`,
+      'taskwarden: no response on port 1 (ECONNREFUSED)',
+      'taskwarden: PORT is 0: the port of the service is unknown',
       expect.stringContaining('PORT: is not a whole number'),
     ])
   })
@@ -191,7 +191,7 @@ describe('doctor', () => {
     expect([code, err]).toEqual([0, []])
     expect(out.join('\n')).toMatch(/^ok +database: PostgreSQL \d+\.\d+ answers in \d+ ms$/m)
     expect(out.join('\n')).toMatch(/^(ok|note) +migrations: /m)
-    expect(out.join('\n')).toMatch(/^ok +clock: \d+ ms apart from the database's$/m)
+    expect(out.join('\n')).toMatch(/^ok +clock: \d+ ms from the clock of the database$/m)
     expect(out.join('\n')).not.toContain(secret)
   })
 

@@ -354,13 +354,13 @@ describe.skipIf(!hasRedis)('a Redis that does not let the service in', () => {
       ...[1, expect.stringMatching(/not by TLS with a certificate that verifies/)],
     ])
     expect(await limits(`redis://127.0.0.1:${other.port}`)).toEqual([
-      ...[1, expect.stringMatching(/what listens there is no Redis: check REDIS_URL/)],
+      ...[1, expect.stringMatching(/the server there is not Redis: check REDIS_URL/)],
     ])
     expect(await limits('redis://127.0.0.1:1')).toEqual([
       ...[1, expect.stringMatching(/nothing listens there: check host and port in REDIS_URL/)],
     ])
     expect(await limits(`redis://${noSuchHost}`)).toEqual([
-      ...[1, expect.stringMatching(/there is no such host: check REDIS_URL/)],
+      ...[1, expect.stringMatching(/the host does not exist: check REDIS_URL/)],
     ])
     other.stop(true)
   }, 60_000)

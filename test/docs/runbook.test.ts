@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import postgres from 'postgres'
 import { createReadinessCheck } from '../../src/cli/readiness.ts'
 import { DatabaseUnavailable } from '../../src/db/faults.ts'
-import { createLog } from '../../src/http/access-log.ts'
+import { createLog } from '../../src/log.ts'
 import { openRateLimitStore } from '../../src/rate-limit/open-store.ts'
 import { RateLimitStoreUnavailable } from '../../src/rate-limit/store.ts'
 import { serverUrl } from '../support/databases.ts'
@@ -42,7 +42,7 @@ test('what is missing is said once, with why, and that it is back', async () => 
 
   expect(lines.map(({ event, missing, reason }) => [event, missing, reason])).toEqual([
     ['not ready', 'database', expect.stringMatching(/nothing listens there.*\(ECONNREFUSED\)$/)],
-    ['not ready', 'limits', 'RATE_LIMIT_STORE does not answer (unreachable)'],
+    ['not ready', 'limits', 'RATE_LIMIT_STORE does not respond (unreachable)'],
     ['ready again', undefined, undefined],
   ])
 })

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { createLog } from '../../src/http/access-log.ts'
+import { createLog } from '../../src/log.ts'
 import { hourlySchedule, schedule } from '../../src/maintenance/scheduler.ts'
 
 const soon = { firstMaxMs: 1, everyMs: 1 }

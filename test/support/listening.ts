@@ -1,4 +1,4 @@
-import { createLog } from '../../src/http/access-log.ts'
+import { createLog } from '../../src/log.ts'
 import { createServer } from '../../src/http/server.ts'
 import { service } from './service.ts'
 

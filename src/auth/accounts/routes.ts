@@ -1,7 +1,7 @@
 import { Elysia } from 'elysia'
-import type { Log } from '../../http/access-log.ts'
+import type { Log } from '../../log.ts'
 import { type Authenticated, requireSession } from '../../http/authenticated.ts'
-import { auditFields, type Principal } from '../../http/principal.ts'
+import { auditFields, type RequestPrincipal } from '../../http/principal.ts'
 import { throwInvalidRequest, throwProblem } from '../../http/problem.ts'
 import { normalizeEmail } from '../../schema/types.ts'
 import type { LoginThrottle } from '../login-throttle.ts'
@@ -10,7 +10,9 @@ import { type PasswordHasher, requireStrongPassword } from '../passwords/hasher.
 import type { AccountRepository, createAccountRepository } from './repository.ts'
 
 type Needs = {
-  createAccountRepository: (principal: Principal) => ReturnType<typeof createAccountRepository>
+  createAccountRepository: (
+    principal: RequestPrincipal,
+  ) => ReturnType<typeof createAccountRepository>
   loginThrottle: LoginThrottle
   passwords: PasswordHasher
   authenticated: Authenticated
@@ -28,7 +30,7 @@ export const accountRoutes = ({
   /** Whoever holds a token must still know the password; a wrong one counts like a failed sign-in. */
   const confirmed = async (
     account: AccountRepository,
-    principal: Principal,
+    principal: RequestPrincipal,
     password: string,
     check: (email: string) => Promise<void> = async () => {},
   ): Promise<string> => {

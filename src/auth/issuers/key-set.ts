@@ -1,9 +1,14 @@
 import { createLocalJWKSet, errors, type JWTVerifyGetKey } from 'jose'
-import type { Log } from '../../http/access-log.ts'
+import type { Log } from '../../log.ts'
+import { Unavailable } from '../../unavailable.ts'
 
 /** The keys of an issuer cannot be had, and without them nobody can tell whether a token is good: a 503. */
-export class IssuerUnavailable extends Error {
+export class IssuerUnavailable extends Unavailable {
   override readonly name = 'IssuerUnavailable'
+
+  constructor() {
+    super('the keys of the issuer are unavailable')
+  }
 }
 
 /** Keys are asked for anew after so long, while those at hand go on being used. */

@@ -1,7 +1,7 @@
 import { createSecretKey } from 'node:crypto'
 import { type Static, t } from 'elysia'
 import { decodeJwt, type JWTVerifyGetKey, jwtVerify } from 'jose'
-import type { Log } from '../../http/access-log.ts'
+import type { Log } from '../../log.ts'
 import { compileSchema } from '../../schema/compile.ts'
 import { createKeySet, IssuerUnavailable } from './key-set.ts'
 

@@ -1,7 +1,7 @@
 import { Elysia } from 'elysia'
-import type { Log } from '../../http/access-log.ts'
+import type { Log } from '../../log.ts'
 import { type Authenticated, requireSession } from '../../http/authenticated.ts'
-import { auditFields, type Principal } from '../../http/principal.ts'
+import { auditFields, type RequestPrincipal } from '../../http/principal.ts'
 import { throwProblem } from '../../http/problem.ts'
 import { normalizeId } from '../../schema/types.ts'
 import type { AccessTokens } from '../access-tokens/jwt.ts'
@@ -9,7 +9,7 @@ import * as operations from '../operations.ts'
 import { type createPersonalTokenRepository, grantedScope } from './repository.ts'
 
 type Needs = {
-  tokensOf: (principal: Principal) => ReturnType<typeof createPersonalTokenRepository>
+  tokensOf: (principal: RequestPrincipal) => ReturnType<typeof createPersonalTokenRepository>
   tokens: AccessTokens
   authenticated: Authenticated
   log: Log

@@ -3,8 +3,13 @@ import type { Db } from '../../db/client.ts'
 import { addSeconds } from '../../db/clock.ts'
 import { runRead, runWrite } from '../../db/faults.ts'
 import { sessions } from '../../db/schema.ts'
-import { createUserScope, lockUser, TRUE } from '../../db/user-scope.ts'
-import { type Principal, scopeParameters } from '../../http/principal.ts'
+import {
+  createUserScope,
+  lockUser,
+  type Principal,
+  scopeParameters,
+  TRUE,
+} from '../../db/user-scope.ts'
 
 const { user_id: _owner, ...sessionColumns } = getTableColumns(sessions)
 

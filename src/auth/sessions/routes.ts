@@ -1,7 +1,7 @@
 import { Elysia } from 'elysia'
-import type { Log } from '../../http/access-log.ts'
+import type { Log } from '../../log.ts'
 import { type Authenticated, requireSession } from '../../http/authenticated.ts'
-import { auditFields, type Principal } from '../../http/principal.ts'
+import { auditFields, type RequestPrincipal } from '../../http/principal.ts'
 import { throwProblem } from '../../http/problem.ts'
 import { normalizeId } from '../../schema/types.ts'
 import { type AccessTokens, accessTokenResponse } from '../access-tokens/jwt.ts'
@@ -9,7 +9,9 @@ import * as operations from '../operations.ts'
 import type { createSessionRepository } from './repository.ts'
 
 type Needs = {
-  createSessionRepository: (principal: Principal) => ReturnType<typeof createSessionRepository>
+  createSessionRepository: (
+    principal: RequestPrincipal,
+  ) => ReturnType<typeof createSessionRepository>
   tokens: AccessTokens
   /** A session's tokens live for so long, and it for so many days after sign-in at most. */
   ttlSeconds: number

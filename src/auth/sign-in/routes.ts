@@ -1,5 +1,5 @@
 import { Elysia } from 'elysia'
-import type { Log } from '../../http/access-log.ts'
+import type { Log } from '../../log.ts'
 import { bearerChallenge, throwProblem } from '../../http/problem.ts'
 import type { RequestContexts } from '../../http/request-context.ts'
 import { normalizeEmail } from '../../schema/types.ts'

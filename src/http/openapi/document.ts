@@ -1,29 +1,28 @@
 import { Elysia } from 'elysia'
 import { responseHeaders } from './headers.ts'
 import { about, securitySchemes } from './info.ts'
-import { operation, type Walked } from './operation.ts'
+import { type GeneratedOperation, toOperation } from './operation.ts'
 import { problemExamples } from './problem-responses.ts'
-import { named, type Schema } from './schemas.ts'
+import { collectNamed, type Schema } from './schemas.ts'
 
 export type Routes = Elysia['routes']
-type Paths = Record<string, Record<string, Walked>>
+type Paths = Record<string, Record<string, GeneratedOperation>>
 
 /**
  * The OpenAPI 3.1 document of these routes.
  *
- * @elysiajs/swagger walks them; what it finds is valid by no version of the standard
- * (no descriptions, every body in three media types, refusals as plain JSON), so each
- * operation is put together anew, here and nowhere else. What a route cannot say of
- * itself is added to all: how any request may be refused, and which headers come back.
+ * @elysiajs/swagger generates it from the routes, but the result is not valid: responses have no descriptions,
+ * every body has three media types, and problems are plain JSON. So each operation is built again from it. What
+ * applies to every operation is added here: common problems and response headers.
  */
 export const createOpenApiDocument = async (routes: Routes) => {
-  const listed = routes.filter(({ hooks }) => hooks.detail?.hide !== true)
-  const schemas = named(listed.flatMap(schemasOf))
+  const documented = routes.filter(({ hooks }) => hooks.detail?.hide !== true)
+  const schemas = collectNamed(documented.flatMap(schemasOf))
 
   return {
     ...about,
-    paths: mapValues(await walk(listed), (methods) =>
-      mapValues(methods, (walked) => operation(walked, schemas)),
+    paths: mapValues(await generate(documented), (methods) =>
+      mapValues(methods, (generated) => toOperation(generated, schemas)),
     ),
     components: {
       securitySchemes,
@@ -34,23 +33,23 @@ export const createOpenApiDocument = async (routes: Routes) => {
   }
 }
 
-/** On an app of its own, with the routes' schemas and none of their code. */
-const walk = async (routes: Routes): Promise<Paths> => {
-  // Loaded when the document is first asked for: it takes 17 ms that no start need wait for.
+/** Runs the plugin on a temporary app that has the schemas of the routes and none of their handlers. */
+const generate = async (routes: Routes): Promise<Paths> => {
+  // Loaded at the first request for the document: it takes 17 ms.
   const { swagger } = await import('@elysiajs/swagger')
-  const shell = new Elysia({ aot: false })
+  const app = new Elysia({ aot: false })
   for (const { method, path, hooks } of routes) {
     const { params, query, body, response, detail } = hooks
-    shell.route(method, path, () => '', { params, query, body, response, detail })
+    app.route(method, path, () => '', { params, query, body, response, detail })
   }
-  shell.use(swagger({ path: '/docs', specPath: '/docs/json', excludeStaticFile: false }))
+  app.use(swagger({ path: '/docs', specPath: '/docs/json', excludeStaticFile: false }))
 
-  const answer = await shell.handle(new Request('http://localhost/docs/json'))
-  const { paths } = (await answer.json()) as { paths: Paths }
+  const response = await app.handle(new Request('http://localhost/docs/json'))
+  const { paths } = (await response.json()) as { paths: Paths }
   return paths
 }
 
-/** From the routes, because the walk drops `additionalProperties` of what is answered. */
+/** From the routes, because the plugin drops `additionalProperties` of responses. */
 const schemasOf = ({ hooks: { body, response = {} } }: Routes[number]): Schema[] =>
   JSON.parse(JSON.stringify([body, ...Object.values(response)].filter(Boolean)))
 

@@ -3,14 +3,14 @@ import { exampleId } from './schemas.ts'
 const text = { type: 'string' }
 const whole = { type: 'integer', minimum: 0 }
 
-/** Every header that an answer may have and a client may want to know of. */
+/** Every response header that matters to a client. */
 export const responseHeaders = {
   'X-Request-Id': {
-    description: 'The id of the request: the one that was sent, or a new one',
+    description: 'The id of the request: the received one, or a new one',
     schema: { ...text, pattern: '^[A-Za-z0-9._-]{1,128}$' },
     example: exampleId,
   },
-  'RateLimit-Limit': { description: 'Requests in a window', schema: whole, example: 100 },
+  'RateLimit-Limit': { description: 'Requests per window', schema: whole, example: 100 },
   'RateLimit-Remaining': {
     description: 'Requests left in this window',
     schema: whole,
@@ -23,7 +23,7 @@ export const responseHeaders = {
     example: '"api";q=100;w=3600',
   },
   RateLimit: {
-    description: 'What is left, after the same draft',
+    description: 'Remaining quota, after the same draft',
     schema: text,
     example: '"api";r=99;t=3600',
   },
@@ -34,22 +34,22 @@ export const responseHeaders = {
     example: 'Bearer realm="taskwarden", error="invalid_token"',
   },
   Location: {
-    description: 'Path of what was made',
+    description: 'Path of the created object',
     schema: { ...text, format: 'uri-reference' },
     example: `/api/tasks/${exampleId}`,
   },
   ETag: {
-    description: 'The version, to be sent as `If-Match` or `If-None-Match`',
+    description: 'The version of the task, for `If-Match` and `If-None-Match`',
     schema: text,
     example: '"1"',
   },
   Link: {
-    description: 'Path of the next page (`rel="next"`), while there is one',
+    description: 'Path of the next page (`rel="next"`), if there is one',
     schema: text,
     example: '</api/tasks?limit=50&cursor=AbGe0f7uJqTn1dS3yQx8>; rel="next"',
   },
   'Idempotency-Replayed': {
-    description: '`true` where this is the kept answer to an earlier request with the same key',
+    description: '`true` if this is the stored response to an earlier request with the same key',
     schema: text,
     example: 'true',
   },
@@ -61,23 +61,23 @@ export const responseHeaders = {
 } as const
 
 /**
- * Headers of a request that change what it does. Their examples are in the schemas: Swagger UI
- * fills its form with those of a parameter, and each request would be a conditional one.
+ * Request headers that change what a request does. Their examples are in the schemas: Swagger UI fills its form
+ * with the examples of a parameter, which would make every request conditional.
  */
 const requestHeaders = {
   'If-Match': {
     description:
-      'Only if the task is still of this version, else 412: an `ETag` as it was given, a list of them, or `*`',
+      'Only if the task has this version, otherwise 412: an `ETag` with its quotes, a list of them, or `*`',
     schema: { ...text, examples: ['"1"'] },
   },
   'If-None-Match': {
-    description: 'Only if the task is no longer of this version, else 304: its `ETag`',
+    description: 'Only if the task has another version than this `ETag`, otherwise 304',
     schema: { ...text, examples: ['"1"'] },
   },
   'Idempotency-Key': {
     description:
-      'Makes repeating safe: for 24 h the same key gets the first answer again, and nothing is done ' +
-      'twice. Printable ASCII, quoted or not; a new one for each new request, such as a UUID',
+      'Makes a repeated request safe: for 24 h the same key gets the first response again, without a second ' +
+      'effect. Printable ASCII, quoted or not. Use a new key, such as a UUID, for each new request',
     schema: { ...text, minLength: 1, maxLength: 255, examples: [exampleId] },
   },
 } as const

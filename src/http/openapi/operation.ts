@@ -21,13 +21,13 @@ import { exampleOf, isEmpty, isOptional, plain, type Schema, type Schemas } from
 
 declare module 'elysia' {
   interface DocumentDecoration {
-    /** Headers of the route's success, besides those of its schema, which has `x-headers` too. */
+    /** Headers of a successful response, in addition to the `x-headers` of its schema. */
     'x-headers'?: readonly ResponseHeader[]
-    /** Headers of a request that the route heeds. */
+    /** Request headers that the route uses. */
     'x-takes'?: readonly RequestHeader[]
-    /** Media types of the route's success; JSON where it says nothing. */
+    /** Media types of a successful response; JSON if absent. */
     'x-produces'?: readonly string[]
-    /** What body or success look like in media types other than JSON. */
+    /** Examples of the body or the response in media types other than JSON. */
     'x-examples'?: Readonly<Record<string, unknown>>
   }
 }
@@ -35,33 +35,36 @@ declare module 'elysia' {
 type Media = Record<string, { schema: Schema; example?: unknown; examples?: unknown }>
 type Parameter = { in: string; name: string; examples?: unknown[]; schema: Schema }
 
-/** A response as @elysiajs/swagger gives it: the schema's own members are spread over it. */
-type Answered = Schema & {
+/** A response as @elysiajs/swagger generates it: the members of the schema are spread over it. */
+type GeneratedResponse = Schema & {
   content?: Media
   description?: string
   'x-codes'?: ProblemCode[]
   'x-headers'?: ResponseHeader[]
 }
-/** An operation as @elysiajs/swagger gives it. */
-export type Walked = Omit<DocumentDecoration, 'parameters' | 'requestBody' | 'responses'> & {
+/** An operation as @elysiajs/swagger generates it. */
+export type GeneratedOperation = Omit<
+  DocumentDecoration,
+  'parameters' | 'requestBody' | 'responses'
+> & {
   parameters?: Parameter[]
   requestBody?: { content: Media }
-  responses: Record<string, Answered>
+  responses: Record<string, GeneratedResponse>
 }
 
-/** The same operation in valid OpenAPI, with all that goes without saying in its route. */
-export const operation = (walked: Walked, schemas: Schemas) => {
-  const { operationId, summary, description, tags } = walked
-  const accepts = walked['x-accepts'] ?? json
-  const body = Object.values(walked.requestBody?.content ?? {})[0]?.schema
+/** The same operation in valid OpenAPI, with the problems and headers that its route does not declare. */
+export const toOperation = (generated: GeneratedOperation, schemas: Schemas) => {
+  const { operationId, summary, description, tags } = generated
+  const accepts = generated['x-accepts'] ?? json
+  const body = Object.values(generated.requestBody?.content ?? {})[0]?.schema
   const trait: Trait = {
-    open: walked.security?.length === 0,
+    isPublic: generated.security?.length === 0,
     readsProfile: operationId === 'readMe',
-    counted: walked['x-budget'] !== 'none',
+    counted: generated['x-rate-limit'] !== 'none',
     body: body !== undefined && !isEmpty(body),
     form: accepts.includes('application/x-www-form-urlencoded'),
-    query: walked.parameters?.some((parameter) => parameter.in === 'query') ?? false,
-    takes: walked['x-takes'] ?? [],
+    query: generated.parameters?.some((parameter) => parameter.in === 'query') ?? false,
+    takes: generated['x-takes'] ?? [],
   }
 
   return {
@@ -69,37 +72,40 @@ export const operation = (walked: Walked, schemas: Schemas) => {
     summary,
     ...(description !== undefined && { description }),
     tags,
-    security: trait.open ? [] : protectedBy,
-    parameters: [...(walked.parameters ?? []).map(parameterOf), ...headerParameters(trait.takes)],
+    security: trait.isPublic ? [] : protectedBy,
+    parameters: [
+      ...(generated.parameters ?? []).map(toParameter),
+      ...headerParameters(trait.takes),
+    ],
     ...(body !== undefined &&
       trait.body && {
         requestBody: {
           required: !isOptional(body),
-          content: contentOf(plain(body), accepts, { schemas, walked }),
+          content: contentOf(plain(body), accepts, { schemas, generated }),
         },
       }),
-    responses: responsesOf(walked, trait, schemas),
+    responses: responsesOf(generated, trait, schemas),
   }
 }
 
 const json = ['application/json']
 
 /**
- * Its examples go into the schema: Swagger UI fills its form with those of a parameter,
- * and would filter by all of them at once.
+ * Examples are moved into the schema: Swagger UI fills its form with the examples of a parameter, and would use
+ * all filters at once.
  */
-const parameterOf = ({ examples, schema, ...rest }: Parameter) => ({
+const toParameter = ({ examples, schema, ...rest }: Parameter) => ({
   ...rest,
   schema: plain({ ...schema, ...(examples !== undefined && { examples }) }),
 })
 
-type Context = { schemas: Schemas; walked: Walked }
+type Context = { schemas: Schemas; generated: GeneratedOperation }
 
-/** JSON and forms have the schema; in other media types the same comes as text. */
+/** JSON and forms get the schema, other media types are text. */
 const contentOf = (
   schema: Schema,
   types: readonly string[],
-  { schemas, walked }: Context,
+  { schemas, generated }: Context,
 ): Media => {
   const structure = types.length > 1 ? withoutText(schema) : schema
   return Object.fromEntries(
@@ -107,41 +113,41 @@ const contentOf = (
       type,
       /[/+]json$|-urlencoded$/.test(type)
         ? { schema: structure, example: exampleOf(structure, schemas) }
-        : { schema: { type: 'string' }, example: walked['x-examples']?.[type] },
+        : { schema: { type: 'string' }, example: generated['x-examples']?.[type] },
     ]),
   )
 }
 
-/** What is text in other media types is none in JSON. */
+/** Drops the text alternative, which is for other media types. */
 const withoutText = (schema: Schema): Schema => {
   const [structure, ...more] = schema.anyOf?.filter(({ type }) => type !== 'string') ?? []
   return structure !== undefined && more.length === 0 ? structure : schema
 }
 
-const responsesOf = (walked: Walked, trait: Trait, schemas: Schemas) => {
+const responsesOf = (generated: GeneratedOperation, trait: Trait, schemas: Schemas) => {
   const common: ResponseHeader[] = ['X-Request-Id', ...(trait.counted ? countedHeaders : [])]
-  const columnDefinitions = Object.entries(walked.responses)
-  const codes = columnDefinitions
+  const declared = Object.entries(generated.responses)
+  const codes = declared
     .filter(([, { $id }]) => $id === 'Problem')
-    .flatMap(([status, answered]) => answered['x-codes'] ?? codesOf(Number(status)))
+    .flatMap(([status, response]) => response['x-codes'] ?? codesOf(Number(status)))
 
   const responses: Record<string, { description: string; headers: object; content?: Media }> = {}
-  for (const [status, answered] of columnDefinitions)
-    if (answered.$id !== 'Problem')
+  for (const [status, response] of declared)
+    if (response.$id !== 'Problem')
       responses[status] = {
-        description: answered.description ?? phrases[status] ?? 'The answer',
-        headers: headerRefs([...common, ...headersWith(status, answered, walked)]),
+        description: response.description ?? phrases[status] ?? 'The response',
+        headers: headerRefs([...common, ...headersWith(status, response, generated)]),
         ...(status !== '204' &&
-          status !== '304' && { content: successContent(answered, walked, schemas) }),
+          status !== '304' && { content: successContent(response, generated, schemas) }),
       }
 
   for (const [status, shared] of byStatus([...codes, ...generalCodes(trait)])) {
-    const refusal = problemResponse(shared)
+    const problem = problemResponse(shared)
     const other = responses[status]
     responses[status] = {
-      description: [other?.description, refusal.description].filter(Boolean).join('\n\n'),
+      description: [other?.description, problem.description].filter(Boolean).join('\n\n'),
       headers: headerRefs([...common, ...shared.flatMap(headersOf)]),
-      content: { ...other?.content, ...refusal.content },
+      content: { ...other?.content, ...problem.content },
     }
   }
   return { ...responses, default: { ...anyProblem, headers: headerRefs(common) } }
@@ -149,21 +155,29 @@ const responsesOf = (walked: Walked, trait: Trait, schemas: Schemas) => {
 
 const phrases: Record<string, string> = {
   200: 'Done',
-  201: 'Made',
-  204: 'Done; there is nothing to say',
-  304: 'Nothing has changed',
+  201: 'Created',
+  204: 'Done, without content',
+  304: 'Not modified',
 }
 
-const headersWith = (status: string, answered: Answered, walked: Walked): ResponseHeader[] => [
+const headersWith = (
+  status: string,
+  response: GeneratedResponse,
+  generated: GeneratedOperation,
+): ResponseHeader[] => [
   ...(status === '201' ? ['Location' as const] : []),
   ...(status === '304' ? ['ETag' as const] : []),
-  ...(answered['x-headers'] ?? []),
-  ...(status.startsWith('2') ? (walked['x-headers'] ?? []) : []),
+  ...(response['x-headers'] ?? []),
+  ...(status.startsWith('2') ? (generated['x-headers'] ?? []) : []),
 ]
 
-const successContent = (answered: Answered, walked: Walked, schemas: Schemas): Media => {
-  const [media] = Object.values(answered.content ?? {})
-  const { $id } = answered
+const successContent = (
+  response: GeneratedResponse,
+  generated: GeneratedOperation,
+  schemas: Schemas,
+): Media => {
+  const [media] = Object.values(response.content ?? {})
+  const { $id } = response
   const schema = $id === undefined ? media?.schema : { $id }
-  return contentOf(plain(schema ?? {}), walked['x-produces'] ?? json, { schemas, walked })
+  return contentOf(plain(schema ?? {}), generated['x-produces'] ?? json, { schemas, generated })
 }

@@ -9,10 +9,10 @@ const codes = Object.keys(problemCatalogue) as ProblemCode[]
 export const codesOf = (status: number): ProblemCode[] =>
   codes.filter((code) => problemCatalogue[code].status === status)
 
-/** What an operation is like, as far as it decides how it may be refused. */
+/** The properties of an operation that decide which problems it can return. */
 export type Trait = {
-  open: boolean
-  /** The one route that any token may ask. */
+  isPublic: boolean
+  /** The one route that accepts every scope. */
   readsProfile: boolean
   counted: boolean
   body: boolean
@@ -23,11 +23,11 @@ export type Trait = {
 
 const general: [ProblemCode, (trait: Trait) => boolean][] = [
   ['malformed-request', ({ body, query, takes }) => body || query || takes.some(isCondition)],
-  ['unauthenticated', ({ open }) => !open],
-  ['insufficient-scope', ({ open, readsProfile }) => !open && !readsProfile],
+  ['unauthenticated', ({ isPublic }) => !isPublic],
+  ['insufficient-scope', ({ isPublic, readsProfile }) => !isPublic && !readsProfile],
   ['body-too-large', ({ body }) => body],
   ['unsupported-media-type', ({ body }) => body],
-  // A form's refusals are those of RFC 6749.
+  // A form gets the errors of RFC 6749.
   [
     'invalid-request',
     ({ body, form, query, takes }) => (body && !form) || query || takes.includes('Idempotency-Key'),
@@ -39,16 +39,16 @@ const general: [ProblemCode, (trait: Trait) => boolean][] = [
 
 const isCondition = (header: RequestHeader) => header !== 'Idempotency-Key'
 
-/** The refusals that any operation of this kind may meet, said by no route of itself. */
+/** The problems that every operation with these properties can return. */
 export const generalCodes = (trait: Trait): ProblemCode[] =>
   general.filter(([, applies]) => applies(trait)).map(([code]) => code)
 
-/** The codes under the status that they share, each once. */
+/** Groups the codes by status, each once. */
 export const byStatus = (codes: ProblemCode[]): [string, ProblemCode[]][] => [
   ...Map.groupBy(new Set(codes), (code) => String(problemCatalogue[code].status)),
 ]
 
-/** The headers that go with a refusal. */
+/** The headers of a problem response. */
 export const headersOf = (code: ProblemCode): ResponseHeader[] => {
   const status: number = problemCatalogue[code].status
   if (status === 401 || code === 'insufficient-scope') return ['WWW-Authenticate']
@@ -58,9 +58,9 @@ export const headersOf = (code: ProblemCode): ResponseHeader[] => {
 
 const problem = { $ref: '#/components/schemas/Problem' }
 
-/** Description and content of a status that stands for these refusals. */
+/** Description and content of the response for problems that share a status. */
 export const problemResponse = (shared: readonly ProblemCode[]) => ({
-  description: shared.map(described).join('\n\n'),
+  description: shared.map(describe).join('\n\n'),
   content: {
     'application/problem+json': {
       schema: problem,
@@ -71,36 +71,39 @@ export const problemResponse = (shared: readonly ProblemCode[]) => ({
   },
 })
 
-const described = (code: ProblemCode) =>
+const describe = (code: ProblemCode) =>
   `\`${code}\`: ${problemCatalogue[code].title}. ${problemCatalogue[code].cause}`
 
-/** What no operation lists by itself: a body where none belongs, a client's own mistakes. */
+/** The default response: problems that an operation does not list, such as an unexpected body. */
 export const anyProblem = {
-  description: 'Any other refusal: a problem of the catalogue at `/problems`.',
+  description: 'Any other problem of the catalogue at `/problems`.',
   content: { 'application/problem+json': { schema: problem } },
 }
 
-const places: Partial<Record<ProblemCode, { pointer: string; detail: string }>> = {
+const exampleErrors: Partial<Record<ProblemCode, { pointer: string; detail: string }>> = {
   'invalid-request': { pointer: '/title', detail: 'must have at most 500 characters' },
   'weak-password': { pointer: '/password', detail: 'is one of the most used passwords' },
 }
 
-/** One example for each code, to be referred to. */
+/** One example for each code, for references. */
 export const problemExamples = () =>
   Object.fromEntries(
-    codes.map((code) => [code, { summary: problemCatalogue[code].title, value: sampleOf(code) }]),
+    codes.map((code) => [
+      code,
+      { summary: problemCatalogue[code].title, value: exampleProblem(code) },
+    ]),
   )
 
-/** What a refusal looks like. */
-export const sampleOf = (code: ProblemCode) => {
+/** An example of a problem. */
+export const exampleProblem = (code: ProblemCode) => {
   const { status, title } = problemCatalogue[code]
-  const place = places[code]
+  const error = exampleErrors[code]
   return {
     type: `/problems/${code}`,
     title,
     status,
     code,
     request_id: exampleId,
-    ...(place !== undefined && { errors: [{ in: 'body', ...place }] }),
+    ...(error !== undefined && { errors: [{ in: 'body', ...error }] }),
   }
 }

@@ -1,4 +1,4 @@
-/** JSON Schema 2020-12, as far as it is looked at here. */
+/** The part of JSON Schema 2020-12 that is used here. */
 export type Schema = {
   $id?: string
   $ref?: string
@@ -16,27 +16,26 @@ export type Schema = {
 export type Schemas = Record<string, Schema>
 
 /**
- * Turns what TypeBox, Elysia and our shapes leave in a schema into plain JSON Schema:
- * a schema with an `$id` becomes a reference, everything else what it stands for.
+ * Turns a schema of TypeBox, Elysia or `schema/types.ts` into plain JSON Schema. A schema with an `$id` becomes a
+ * reference.
  */
 export const plain = (schema: Schema): Schema =>
   schema.$id === undefined ? unnamed(schema) : { $ref: `#/components/schemas/${schema.$id}` }
 
 /** Every schema with an `$id`, at any depth, under its name. */
-export const named = (schemas: Schema[]): Schemas => {
+export const collectNamed = (schemas: Schema[]): Schemas => {
   const found: Schemas = {}
-  const requestContext = (schema: Schema): void => {
+  const collect = (schema: Schema): void => {
     if (schema.$id !== undefined) {
-      const whole = unnamed(schema)
+      const schemaWithoutId = unnamed(schema)
       const before = found[schema.$id]
-      // Two shapes under one name would make one of them a lie.
-      if (before !== undefined && !Bun.deepEquals(before, whole))
+      if (before !== undefined && !Bun.deepEquals(before, schemaWithoutId))
         throw new Error(`two schemas are named ${schema.$id}`)
-      found[schema.$id] = whole
+      found[schema.$id] = schemaWithoutId
     }
-    parts(schema).forEach(requestContext)
+    parts(schema).forEach(collect)
   }
-  schemas.forEach(requestContext)
+  schemas.forEach(collect)
   return Object.fromEntries(Object.entries(found).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
@@ -54,7 +53,7 @@ const parts = ({
   ...(oneOf as Schema[]),
 ]
 
-/** Ours, for validation or for the document's other parts: no keywords of JSON Schema. */
+/** Keywords of this service, which JSON Schema does not have. */
 const internal = new Set(['$id', 'nullable', 'blank', 'x-codes', 'x-headers'])
 
 const unnamed = (schema: Schema): Schema => {
@@ -64,10 +63,10 @@ const unnamed = (schema: Schema): Schema => {
     if (left.length === 1 && left[0] !== undefined) return plain(left[0])
   }
   const entries = Object.entries(schema).filter(([keyword]) => !internal.has(keyword))
-  return Object.fromEntries(entries.map(([keyword, value]) => [keyword, repaired(keyword, value)]))
+  return Object.fromEntries(entries.map(([keyword, value]) => [keyword, toPlain(keyword, value)]))
 }
 
-const repaired = (keyword: string, value: unknown): unknown => {
+const toPlain = (keyword: string, value: unknown): unknown => {
   if (keyword === 'properties')
     return Object.fromEntries(
       Object.entries(value as Schemas).map(([name, schema]) => [name, plain(schema)]),
@@ -77,18 +76,18 @@ const repaired = (keyword: string, value: unknown): unknown => {
   return keyword === 'items' ? plain(value as Schema) : value
 }
 
-/** Without the absence of a value, and the text that Elysia takes for an integer in queries. */
+/** Drops `undefined`, and the text that Elysia accepts for an integer in queries. */
 const alternatives = (anyOf: Schema[]): Schema[] =>
   anyOf.filter(({ type, format }) => {
     const coerced = type === 'string' && (format === 'integer' || format === 'numeric')
     return type !== 'undefined' && !coerced
   })
 
-/** Whether a value may be left out altogether. */
+/** Whether the value may be absent. */
 export const isOptional = ({ anyOf = [], type }: Schema): boolean =>
   type === 'undefined' || anyOf.some((one) => one.type === 'undefined')
 
-/** Whether a schema takes nothing, or at most the empty object that some clients always send. */
+/** Whether a schema accepts nothing, or only the empty object that some clients always send. */
 export const isEmpty = (schema: Schema): boolean => {
   if (schema.anyOf !== undefined) return schema.anyOf.every(isEmpty)
   const { type, properties = {}, additionalProperties } = schema
@@ -97,7 +96,7 @@ export const isEmpty = (schema: Schema): boolean => {
   return type === 'undefined' || type === 'void'
 }
 
-/** A value that fits a plain schema, made of the examples within it. */
+/** An example value of a plain schema, from the examples in it. */
 export const exampleOf = (schema: Schema, schemas: Schemas): unknown => {
   const { $ref, examples, type, anyOf } = schema
   if ($ref !== undefined) return exampleOf(schemas[$ref.split('/').at(-1) ?? ''] ?? {}, schemas)
@@ -109,7 +108,7 @@ export const exampleOf = (schema: Schema, schemas: Schemas): unknown => {
   if (type === 'array') return schema.items === undefined ? [] : [exampleOf(schema.items, schemas)]
   if (type === 'boolean') return false
   if (type === 'integer' || type === 'number') return schema.minimum ?? 0
-  if (type === 'string') return textOf(schema)
+  if (type === 'string') return exampleText(schema)
   return Object.fromEntries(
     Object.entries(schema.properties ?? {}).map(([name, one]) => [name, exampleOf(one, schemas)]),
   )
@@ -117,7 +116,7 @@ export const exampleOf = (schema: Schema, schemas: Schemas): unknown => {
 
 export const exampleId = '0199e2b3-6f4a-7c31-9d5e-8a1b2c3d4e5f'
 
-const textOf = ({ format }: Schema): string => {
+const exampleText = ({ format }: Schema): string => {
   if (format === 'uuid') return exampleId
   if (format === 'date-time') return '2026-11-20T23:16:35.474Z'
   return format === 'email' ? 'ada@example.com' : '…'

@@ -1,4 +1,4 @@
-/** Files that `with { type: 'file' }` turns into a path, in the compiled binary too. */
+/** `with { type: 'file' }` turns these imports into paths, also in the compiled binary. */
 declare module 'swagger-ui-dist/swagger-ui*' {
   const path: string
   export = path

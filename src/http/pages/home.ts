@@ -7,7 +7,7 @@ type Needs = { registration: 'open' | 'closed' }
 const about = {
   name: 'Taskwarden' as const,
   version,
-  description: 'A task list for each of many users, as a REST API',
+  description: 'A task management REST API for many users',
   links: {
     docs: '/docs',
     openapi: '/docs/json',
@@ -31,7 +31,7 @@ const About = t.Object(
   { additionalProperties: false, $id: 'About', examples: [about] },
 )
 
-/** What whoever comes by address alone gets to see: what runs here, and where to go on. */
+/** `GET /`: name, version and links, as JSON or as a page. */
 export const homePage = ({ registration }: Needs) => {
   const body = renderBody(registration === 'open')
 
@@ -44,9 +44,9 @@ export const homePage = ({ registration }: Needs) => {
       detail: {
         tags: ['Service'],
         security: [],
-        'x-budget': 'none',
+        'x-rate-limit': 'none',
         operationId: 'about',
-        summary: 'What runs here, and where to go on',
+        summary: 'Name, version and links of the service',
         'x-produces': ['application/json', 'text/html'],
         'x-examples': pageExample,
       },
@@ -59,21 +59,21 @@ const { docs, openapi, problems, health, ready } = about.links
 const renderBody = (canSignUp: boolean): string => `<h1>${about.name} <small>${version}</small></h1>
 <p>${about.description}.</p>
 <table>
-<tr><td><a href="${docs}">Documentation</a><td>every route, to be read and to be tried
-<tr><td><a href="${openapi}">OpenAPI</a><td>the same for programs: clients are generated from it
-<tr><td><a href="${problems}">Problems</a><td>every refusal there is, with its cause and its cure
+<tr><td><a href="${docs}">Documentation</a><td>read about every route and try it
+<tr><td><a href="${openapi}">OpenAPI</a><td>the same for programs, for example to generate clients
+<tr><td><a href="${problems}">Problems</a><td>every error code, its cause and what to do
 <tr><td><a href="${health}">Health</a><td>whether the process runs
-<tr><td><a href="${ready}">Readiness</a><td>whether database and counters answer
+<tr><td><a href="${ready}">Readiness</a><td>whether the database and the rate-limit store respond
 </table>
 <h2>First steps</h2>
 <ol>
 <li>${renderProse(canSignUp ? signUp : askForAccount)}
 <li>${renderProse('Send it with each request: `Authorization: Bearer <access_token>`.')}
-<li>${renderProse('`POST /api/tasks` adds a task, `GET /api/tasks` lists yours and nobody else’s.')}
+<li>${renderProse('`POST /api/tasks` adds a task, `GET /api/tasks` lists your tasks.')}
 </ol>
-<p>In the <a href="${docs}">documentation</a>, <em>Authorize</em> takes the e-mail and the password.</p>`
+<p>In the <a href="${docs}">documentation</a>, <em>Authorize</em> accepts e-mail and password.</p>`
 
 const signUp =
-  'Sign up: `POST /api/auth/register` takes `{"email": "…", "password": "…"}` and answers an `access_token`.'
+  'Sign up: `POST /api/auth/register` with `{"email": "…", "password": "…"}` returns an `access_token`.'
 const askForAccount =
-  'Sign-up is closed here. With an account, `POST /api/auth/login` takes `{"email": "…", "password": "…"}` and answers an `access_token`.'
+  'Sign-up is closed. If you have an account, `POST /api/auth/login` with `{"email": "…", "password": "…"}` returns an `access_token`.'

@@ -1,16 +1,16 @@
 import { negotiate } from '../content-negotiation.ts'
 
-/** Elysia's `set`, as far as an answer's headers go. */
+/** The part of Elysia's `set` that has the response headers. */
 type Set = { headers: Record<string, string | number> }
 
-/** Whether to answer with a page: programs, and whoever takes anything, get JSON. */
+/** Whether the client prefers a page. Programs, and clients that accept anything, get JSON. */
 export const prefersHtml = (request: Request, set: Set): boolean => {
   set.headers.vary = ['Accept', set.headers.vary].filter(Boolean).join(', ')
   const offered = ['application/json', 'text/html'] as const
   return negotiate(request.headers.get('accept'), offered) === 'text/html'
 }
 
-/** A page for people, with nothing from elsewhere and no script. `body` is HTML. */
+/** A page without scripts and without external resources. `body` is HTML. */
 export const renderPage = (title: string, body: string, set: Set): string => {
   set.headers['content-type'] = 'text/html; charset=utf-8'
   set.headers['content-security-policy'] = policy
@@ -30,16 +30,16 @@ ${body}
 `
 }
 
-/** Text of ours as HTML: what is between backticks is code. */
+/** Escapes text and turns backticks into `<code>`. */
 export const renderProse = (text: string): string =>
   Bun.escapeHTML(text).replace(/`([^`]+)`/g, '<code>$1</code>')
 
-/** How the document shows that an address has a page, too. */
+/** The example in the OpenAPI document for routes that also have a page. */
 export const pageExample = {
   'text/html': '<!doctype html>\n<html lang="en">\n<title>Taskwarden</title>\n</html>\n',
 }
 
-/** A tick in a box. It is in the page, so that no browser asks for a `/favicon.ico`. */
+/** Inline, so that browsers do not request `/favicon.ico`. */
 const icon = `data:image/svg+xml,${encodeURIComponent(
   '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" fill="#2a6f4e"/><path d="m3.5 8.5 3 3 6-7" fill="none" stroke="#fff" stroke-width="2"/></svg>',
 )}`
@@ -57,7 +57,7 @@ th, td { text-align: left; vertical-align: top; padding: .35rem 1rem .35rem 0; b
 a { color: light-dark(#1d5c40, #7fd1a8) }
 `
 
-/** Of all styles and images, only the ones in the page; of all else, nothing. */
+/** Allows only the inline style and icon of the page. */
 const policy = [
   "default-src 'none'",
   `style-src 'sha256-${new Bun.CryptoHasher('sha256').update(style).digest('base64')}'`,

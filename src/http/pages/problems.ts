@@ -1,5 +1,5 @@
 import { Elysia, t } from 'elysia'
-import { sampleOf } from '../openapi/problem-responses.ts'
+import { exampleProblem } from '../openapi/problem-responses.ts'
 import { type ProblemCode, problemResponses, throwProblem } from '../problem.ts'
 import { problemCatalogue } from '../problem-catalogue.ts'
 import { pageExample, prefersHtml, renderPage, renderProse } from './html.ts'
@@ -30,12 +30,12 @@ const ProblemPages = t.Object(
 const detail = {
   tags: ['Service'],
   security: [],
-  'x-budget': 'none' as const,
+  'x-rate-limit': 'none' as const,
   'x-produces': ['application/json', 'text/html'],
   'x-examples': pageExample,
 }
 
-/** What the `type` of a problem leads to: each refusal with its cause and its cure, for people and programs. */
+/** The catalogue of problems, where the `type` of a problem points, as JSON or as pages. */
 export const problemPages = () =>
   new Elysia({ prefix: '/problems', detail })
     .get(
@@ -44,7 +44,7 @@ export const problemPages = () =>
         prefersHtml(request, set) ? renderPage('Problems', list, set) : { problems: entries },
       {
         response: { 200: t.Union([ProblemPages, t.String()]) },
-        detail: { operationId: 'listProblems', summary: 'Every refusal there is' },
+        detail: { operationId: 'listProblems', summary: 'All problem codes' },
       },
     )
     .get(
@@ -56,12 +56,15 @@ export const problemPages = () =>
       {
         params: t.Object({ code: t.String({ examples: ['invalid-request'] }) }),
         response: { 200: t.Union([ProblemPage, t.String()]), ...problemResponses('not-found') },
-        detail: { operationId: 'readProblem', summary: 'One refusal: its cause and its cure' },
+        detail: {
+          operationId: 'readProblem',
+          summary: 'One problem code, its cause and what to do',
+        },
       },
     )
 
 const list = `<h1>Problems</h1>
-<p>${renderProse('Every refusal of this service is `application/problem+json` (RFC 9457). Branch on its `code`.')}</p>
+<p>${renderProse('Every error response is `application/problem+json` (RFC 9457). Branch on its `code`.')}</p>
 <table>
 <tr><th>Status<th>Code<th>Meaning
 ${entries.map(({ type, code, status, title }) => `<tr><td>${status}<td><a href="${type}"><code>${code}</code></a><td>${title}`).join('\n')}
@@ -72,8 +75,8 @@ const article = ({ code, status, title, cause, cure }: Entry): string => `<h1>${
 <p><code>${code}</code>, status ${status}</p>
 <h2>Cause</h2>
 <p>${renderProse(cause)}</p>
-<h2>Cure</h2>
+<h2>What to do</h2>
 <p>${renderProse(cure)}</p>
-<h2>The answer</h2>
-<pre>${Bun.escapeHTML(JSON.stringify(sampleOf(code), null, 2))}</pre>
+<h2>Example</h2>
+<pre>${Bun.escapeHTML(JSON.stringify(exampleProblem(code), null, 2))}</pre>
 <p><a href="/problems">All problems</a> · <a href="/docs">Documentation</a></p>`

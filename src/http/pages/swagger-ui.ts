@@ -9,11 +9,11 @@ import { assetBytes } from '../../asset.ts'
 import { createOpenApiDocument, type Routes } from '../openapi/document.ts'
 
 type Needs = {
-  /** Asked once, at the first request for the document, when all routes are there. */
+  /** Called once, at the first request for the document, when all routes are registered. */
   routes: () => Routes
 }
 
-/** The version is in the path, so that a browser may keep them for good. */
+/** The path contains the version, so that browsers can cache the assets forever. */
 const assets = `/swagger-ui-${version}`
 
 const page = `<!doctype html>
@@ -37,19 +37,16 @@ const options = {
   url: '/docs/json',
   dom_id: '#swagger-ui',
   deepLinking: true,
-  // A token in localStorage would outlive the tab, for any script to find.
+  // In localStorage, a token would outlive the tab and be readable by any script.
   persistAuthorization: false,
-  // It would send the document to a validator on another host.
+  // The default validator is on another host.
   validatorUrl: null,
 }
 
-/**
- * A file of its own: the page's policy forbids scripts within it.
- * The client id only fills a field that the dialog has.
- */
+/** A separate file, because the policy of the page forbids inline scripts. The dialog requires a client id. */
 const start = `SwaggerUIBundle(${JSON.stringify(options)}).initOAuth({ clientId: 'swagger-ui' })\n`
 
-/** No other host, no frame, no inline script. Swagger UI draws its icons from `data:` URLs. */
+/** No other host, no frames, no inline scripts. Swagger UI has icons in `data:` URLs. */
 const policy = {
   'content-security-policy': [
     "default-src 'none'",
@@ -65,13 +62,13 @@ const policy = {
   'cross-origin-opener-policy': 'same-origin',
 }
 
-/** The OpenAPI document, and Swagger UI with nothing from elsewhere: it works with no internet. */
+/** The OpenAPI document, and Swagger UI with all assets from this process: it works without internet. */
 export const swaggerUi = ({ routes }: Needs) => {
   let json: Promise<string> | undefined
 
   return new Elysia({
     prefix: '/docs',
-    detail: { hide: true, security: [], 'x-budget': 'none' as const },
+    detail: { hide: true, security: [], 'x-rate-limit': 'none' as const },
   })
     .onBeforeHandle(({ set }) => void Object.assign(set.headers, policy))
     .get('', ({ request, set }) => revalidatedText(page, 'text/html', request, set))
@@ -88,7 +85,7 @@ export const swaggerUi = ({ routes }: Needs) => {
 type Set = { status?: number | string; headers: Record<string, string | number> }
 type Context = { request: Request; set: Set }
 
-/** Text that the next release may change: kept by a browser, and asked about each time. */
+/** Text that the next release may change: cached, and revalidated by `ETag` each time. */
 const revalidatedText = (text: string, type: string, request: Request, set: Set) => {
   const etag = `"${Bun.hash(text).toString(36)}"`
   set.headers['cache-control'] = 'no-cache'
@@ -101,7 +98,7 @@ const revalidatedText = (text: string, type: string, request: Request, set: Set)
   return text
 }
 
-/** A file that a browser may keep. Compressed once, off the event loop: 1.9 MB become 0.5 MB. */
+/** A file that browsers cache forever. It is compressed once, off the event loop: 1.9 MB become 0.5 MB. */
 const immutableFile = (path: string, type: string) => {
   let compressed: Promise<Uint8Array<ArrayBuffer>> | undefined
 

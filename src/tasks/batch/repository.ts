@@ -7,7 +7,7 @@ import {
   type StoredResponse,
 } from '../../db/idempotency.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
-import { type Principal, scopeParameters } from '../../http/principal.ts'
+import { type Principal, scopeParameters } from '../../db/user-scope.ts'
 import { presentMembers, withUtcTimes } from '../task/columns.ts'
 import type { NewTask, Task, TaskChanges } from '../task/schema.ts'
 import { arrayLiteral } from '../task/sql.ts'

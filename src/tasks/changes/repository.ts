@@ -3,8 +3,13 @@ import type { Db } from '../../db/client.ts'
 import { runRead } from '../../db/faults.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
 import { tasks, taskTombstones, userChanges } from '../../db/schema.ts'
-import { createUserScope, placeholders, TRUE } from '../../db/user-scope.ts'
-import { type Principal, scopeParameters } from '../../http/principal.ts'
+import {
+  createUserScope,
+  type Principal,
+  placeholders,
+  scopeParameters,
+  TRUE,
+} from '../../db/user-scope.ts'
 import type { Change } from '../bulk-model.ts'
 import type { Task } from '../task/schema.ts'
 import { isActive, param, taskColumns } from '../task/sql.ts'

@@ -3,9 +3,15 @@ import type { Db } from '../../db/client.ts'
 import { runRead } from '../../db/faults.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
 import { tasks } from '../../db/schema.ts'
-import { createUserScope, placeholders, TRUE, type UserScopeValues } from '../../db/user-scope.ts'
+import {
+  createUserScope,
+  type Principal,
+  placeholders,
+  scopeParameters,
+  TRUE,
+  type UserScopeValues,
+} from '../../db/user-scope.ts'
 import type { CursorPosition } from '../../http/cursor-codec.ts'
-import { type Principal, scopeParameters } from '../../http/principal.ts'
 import { toUtc } from '../../schema/timestamp.ts'
 import type { Sort, Task, TaskQuery, TrashedTask } from '../task/schema.ts'
 import { activeTasksOf, arrayLiteral, taskColumns, trashedTasks } from '../task/sql.ts'

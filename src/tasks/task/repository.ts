@@ -6,7 +6,7 @@ import {
   retryOnConflict,
   type StoredResponse,
 } from '../../db/idempotency.ts'
-import { type Principal, scopeParameters } from '../../http/principal.ts'
+import { type Principal, scopeParameters } from '../../db/user-scope.ts'
 import { normalizeId } from '../../schema/types.ts'
 import { insertParameters, patchParameters } from './columns.ts'
 import type { NewTask, Task, TaskChanges, TaskReplacement } from './schema.ts'

@@ -11,8 +11,13 @@ import {
 import { patiently } from '../../db/patience.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
 import { tasks } from '../../db/schema.ts'
-import { createUserScope, placeholders, TRUE } from '../../db/user-scope.ts'
-import { type Principal, scopeParameters } from '../../http/principal.ts'
+import {
+  createUserScope,
+  type Principal,
+  placeholders,
+  scopeParameters,
+  TRUE,
+} from '../../db/user-scope.ts'
 import { columnDefinitions, insertColumns, newTaskRow, recordsetColumn } from '../task/columns.ts'
 import type { NewTask, Task } from '../task/schema.ts'
 

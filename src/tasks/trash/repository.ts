@@ -4,8 +4,13 @@ import { now } from '../../db/clock.ts'
 import { runWrite } from '../../db/faults.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
 import { tasks, taskTombstones, userChanges } from '../../db/schema.ts'
-import { createUserScope, placeholders, TRUE } from '../../db/user-scope.ts'
-import { type Principal, scopeParameters } from '../../http/principal.ts'
+import {
+  createUserScope,
+  type Principal,
+  placeholders,
+  scopeParameters,
+  TRUE,
+} from '../../db/user-scope.ts'
 import { normalizeId } from '../../schema/types.ts'
 import { byId, isTrashedTask, trashedTasks } from '../task/sql.ts'
 

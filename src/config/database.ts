@@ -1,7 +1,7 @@
 import { AddressError, addressOf } from '../db/address.ts'
 import type { EnvReader } from './environment.ts'
 
-type Database =
+export type DatabaseConfig =
   | {
       kind: 'postgres'
       url: string
@@ -10,15 +10,15 @@ type Database =
       timeoutMs: number
       prepare: 'auto' | boolean
     }
-  /** `dataDir` undefined: in memory, gone with the process. */
+  /** Without `dataDir` the data is in memory and ends with the process. */
   | { kind: 'embedded'; dataDir: string | undefined; timeoutMs: number }
 
-/** Where the data is. Every variable is read, whatever the kind, so that a wrong one is reported either way. */
-export const readDatabaseConfig = (read: EnvReader, production: boolean): Database => {
+/** Every variable is read, whatever the kind of database, so that an invalid one is always reported. */
+export const readDatabaseConfig = (read: EnvReader, production: boolean): DatabaseConfig => {
   const url = read.text('DATABASE_URL')
   const migrationUrl = read.text('MIGRATION_DATABASE_URL')
   const poolMax = read.integer('DB_POOL_MAX', 10, [1, 1000])
-  // A connection is closed after 30 silent seconds, unanswered ones too, and counting may take 3 of them.
+  // The server closes an idle connection after 30 s, waiting requests included, and counting may take 3 s.
   const timeoutMs = read.integer('DB_TIMEOUT_MS', 5000, [1, 25_000])
   const prepare = read.choice('DB_PREPARE', 'auto', ['auto', 'true', 'false'])
 
@@ -37,10 +37,7 @@ export const readDatabaseConfig = (read: EnvReader, production: boolean): Databa
     }
 
   if (migrationUrl !== undefined && isEmbedded(url))
-    read.problem(
-      'MIGRATION_DATABASE_URL',
-      'has no use without a postgres:// DATABASE_URL; set both',
-    )
+    read.problem('MIGRATION_DATABASE_URL', 'is used only with a postgres:// DATABASE_URL; set both')
   if (url === undefined && production)
     read.problem(
       'DATABASE_URL',
@@ -48,7 +45,7 @@ export const readDatabaseConfig = (read: EnvReader, production: boolean): Databa
         'which may lose data in a power cut',
     )
   if (!isEmbedded(url))
-    read.problem('DATABASE_URL', `is not ${postgresForm}; nor is it pglite: or pglite:memory`)
+    read.problem('DATABASE_URL', `is neither ${postgresForm}, nor pglite: or pglite:memory`)
   return {
     kind: 'embedded',
     dataDir: url === 'pglite:memory' ? undefined : readDataDir(read),
@@ -56,7 +53,7 @@ export const readDatabaseConfig = (read: EnvReader, production: boolean): Databa
   }
 }
 
-/** Whether this `DATABASE_URL` stands for the embedded database. */
+/** Whether this `DATABASE_URL` selects the embedded database. */
 export const isEmbedded = (url: string | undefined) =>
   url === undefined || url === 'pglite:' || url === 'pglite:memory'
 
@@ -66,7 +63,7 @@ const isPostgres = (url: string) => {
   if (!/^postgres(ql)?:\/\/\S+$/.test(url)) return false
   try {
     const { username, password, pathname } = new URL(url)
-    // The driver decodes these when it connects; a lone % would only fail there.
+    // The driver decodes these when it connects; an invalid % would fail only then.
     decodeURIComponent(username + password + pathname)
     return true
   } catch {
@@ -80,50 +77,6 @@ const checkAddress = (read: EnvReader, variable: string, url: string) => {
   } catch (error) {
     if (!(error instanceof AddressError)) throw error
     read.problem(variable, error.message)
-  }
-}
-
-type RateLimitCounters =
-  | { kind: 'memory' }
-  | { kind: 'postgres'; url: string; prepare: 'auto' | boolean }
-  | { kind: 'redis'; url: string }
-
-/**
- * Where limits are counted. `REDIS_URL` is checked also where it has no use; that it has none is no mistake,
- * since platforms set it by themselves.
- */
-export const readRateLimitStoreConfig = (
-  read: EnvReader,
-  database: Database,
-): RateLimitCounters => {
-  const kind = read.choice('RATE_LIMIT_STORE', 'memory', ['memory', 'postgres', 'redis'])
-  const url = read.text('REDIS_URL')
-
-  if (url !== undefined && !isRedis(url)) read.problem('REDIS_URL', `is not ${redisForm}`)
-  if (kind === 'redis' && url === undefined)
-    read.problem('REDIS_URL', `is required with RATE_LIMIT_STORE=redis; set it to ${redisForm}`)
-  if (kind === 'redis') return { kind, url: url ?? '' }
-  if (kind === 'memory') return { kind }
-
-  if (database.kind === 'postgres') return { kind, url: database.url, prepare: database.prepare }
-  read.problem(
-    'RATE_LIMIT_STORE',
-    'postgres needs a postgres:// DATABASE_URL; one process with the embedded database counts in memory',
-  )
-  return { kind: 'memory' }
-}
-
-const redisForm =
-  'redis://user:password@host:port/number (rediss:// for TLS), with special characters percent-encoded'
-
-const isRedis = (url: string) => {
-  if (!/^(redis|valkey)s?:\/\/\S+$/.test(url)) return false
-  try {
-    const { hostname, username, password, pathname } = new URL(url)
-    decodeURIComponent(username + password)
-    return hostname !== '' && /^\/?\d{0,5}$/.test(pathname)
-  } catch {
-    return false
   }
 }
 
