@@ -63,7 +63,7 @@ const ofPrefix = async (shared: Promise<Shared>): Promise<Store> => {
 }
 
 /**
- * Counters of one service, of the kind that `TEST_COUNTERS` says: `memory`, `postgres` (embedded, without a
+ * Counters of one service, of the kind that `TEST_RATE_LIMIT_STORE` says: `memory`, `postgres` (embedded, without a
  * server) or `redis`.
  *
  * A test moves time by this process's clock, of which a store that has its own knows nothing. There windows
@@ -71,9 +71,9 @@ const ofPrefix = async (shared: Promise<Shared>): Promise<Store> => {
  * is what stores.test.ts is about.
  */
 export const ownCounters = async (): Promise<RateLimitStore> => {
-  const kind = process.env.TEST_COUNTERS || 'memory'
+  const kind = process.env.TEST_RATE_LIMIT_STORE || 'memory'
   const open = stores[kind] ?? stores[`${kind}, embedded`]
-  if (open === undefined) throw new Error(`TEST_COUNTERS: there is no ${kind} here`)
+  if (open === undefined) throw new Error(`TEST_RATE_LIMIT_STORE: there is no ${kind} here`)
   const store = await open()
   const rateLimitStore = store.open()
   return store.pass === passHere ? rateLimitStore : turnedByHand(rateLimitStore)
