@@ -6,7 +6,7 @@ const json = { 'content-type': 'application/json' }
 const codeOf = ({ status, body }: Answer) => `${status} ${body?.code ?? ''}`.trim()
 const bytes = (text: string) => new TextEncoder().encode(text)
 
-/** Ada with a task; `refuses` sends something to a route, and finds nothing changed. */
+/** A user with a task; `refuses` sends a request and checks that nothing changed. */
 const ada = async () => {
   const here = await service()
   const person = await here.someone()
@@ -41,7 +41,7 @@ describe('server-owned members', () => {
     'Title',
     'title ',
     '',
-  ])('%j is refused by name, and the row is unchanged', async (member) => {
+  ])('%j is 422 by name, and the row is unchanged', async (member) => {
     const { path, refuses } = await ada()
     const sent = { title: 'x', completed: true, [member]: 'x' }
 
@@ -55,7 +55,7 @@ describe('server-owned members', () => {
     await refuses('422 invalid-request', ({ call }) => call('PATCH', `${path}/complete`, one))
   })
 
-  test('completed is none of a new task’s members', async () => {
+  test('completed is not a member of a new task', async () => {
     const { refuses } = await ada()
 
     await refuses('422 invalid-request', ({ call }) =>
@@ -89,7 +89,7 @@ describe('a body', () => {
     ['a number', '1'],
     ['true', 'true'],
     ['an empty object', '{}'],
-  ])('of %s is 422 where an object is asked for', async (_, text) => {
+  ])('of %s is 422 where an object is required', async (_, text) => {
     const { path, refuses } = await ada()
 
     await refuses('422 invalid-request', ({ call }) => call('PUT', path, text, json))
@@ -113,7 +113,7 @@ describe('a body', () => {
     '\ufeff{"title":"x","completed":true}',
     'title=x',
     '01',
-  ])('of %j does not parse: 400', async (text) => {
+  ])('of %j does not parse and is 400', async (text) => {
     const { path, refuses } = await ada()
 
     await refuses('400 malformed-request', ({ call }) => call('PUT', path, text, json))
@@ -182,7 +182,7 @@ describe('a body', () => {
     'application/json; charset=utf-8',
     'application/json;charset="UTF-8"',
     'application/json ; x=y',
-  ])('of the media type %j is taken', async (type) => {
+  ])('of the media type %j is accepted', async (type) => {
     const { call, path } = await ada()
 
     const { status } = await call('PUT', path, {}, { 'content-type': type })
@@ -191,7 +191,7 @@ describe('a body', () => {
     expect((await call('PUT', path, bytes(text), { 'content-type': type })).status).toBe(200)
   })
 
-  test('of more than BODY_LIMIT is 413, with and without a length, and is not read further', async () => {
+  test('over BODY_LIMIT is 413, with and without Content-Length, and is not read further', async () => {
     const { call, path, refuses } = await ada()
     const title = (length: number) =>
       bytes(`{"completed":true,"title":"${'x'.repeat(length - 29)}"}`)
@@ -210,7 +210,7 @@ describe('a body', () => {
       await refuses('413 body-too-large', () => call('PUT', path, title(65_537), headers))
     await refuses('413 body-too-large', () => call('PUT', path, endless(), json))
     expect(pulled).toBeLessThan(10)
-    // One byte less is read, and is too long a title.
+    // One byte less is read, and the title is too long.
     await refuses('422 invalid-request', () => call('PUT', path, title(65_536), json))
   })
 
@@ -234,7 +234,7 @@ describe('a body', () => {
     },
   )
 
-  test('of a password of 10 MB is 413, and nothing is hashed or counted as an attempt', async () => {
+  test('with a password of 10 MB is 413, and nothing is hashed or counted as an attempt', async () => {
     const { call } = await service({ LOGIN_ATTEMPTS: '1' })
     const body = { email: 'ada@example.test', password: 'x'.repeat(10_000_000) }
 
@@ -246,7 +246,7 @@ describe('a body', () => {
     }
   })
 
-  test('of duplicate keys is read by its last ones', async () => {
+  test('with duplicate keys uses the last ones', async () => {
     const { call, path } = await ada()
 
     const text = '{"title":"first","completed":true,"title":"last"}'
@@ -263,7 +263,7 @@ describe('a body', () => {
       (deep: number) => ['{"a":'.repeat(deep), `1${'}'.repeat(deep)}`],
       10_000,
     ],
-  ])('%s is refused at once, to whomever', async (_, nest, deep) => {
+  ])('%s is refused at once, with and without a token', async (_, nest, deep) => {
     const { call, refuses } = await ada()
     const [opening, closing] = nest(deep)
     const from = performance.now()
@@ -277,7 +277,7 @@ describe('a body', () => {
     expect(performance.now() - from).toBeLessThan(5000)
   })
 
-  test('is looked into as deep as 32, and no further', async () => {
+  test('may be nested 32 levels deep, and no deeper', async () => {
     const { call } = await (await service()).someone()
     const detailAt = async (deep: number) => {
       const nested = `${'['.repeat(deep - 1)}${']'.repeat(deep - 1)}`
@@ -289,14 +289,14 @@ describe('a body', () => {
     expect(await detailAt(33)).toEqual([422, '', 'must not be nested deeper than 32'])
   })
 
-  test('with brackets in its text is not taken for a deep one', async () => {
+  test('with brackets in strings is not deeply nested', async () => {
     const { call } = await ada()
 
     for (const title of ['['.repeat(400), `"\\"${'{'.repeat(400)}`, `\\\\"${'[{'.repeat(200)}\\`])
       expect((await call('POST', '/api/tasks', { title })).body.title).toBe(title)
   })
 
-  test('that is never closed, however deep, is 400; a million deep it is 413', async () => {
+  test('with unclosed brackets is 400; with a million of them it is 413', async () => {
     const { call, refuses } = await ada()
 
     await refuses('400 malformed-request', () =>
@@ -307,12 +307,12 @@ describe('a body', () => {
     )
   })
 
-  test('with thousands of members is refused at once, with 20 of them named', async () => {
+  test('with thousands of unknown members is refused at once, and names 20 of them', async () => {
     const { call, path, refuses } = await ada()
     const members = Array.from({ length: 6000 }, (_, at) => `"m${at}":1`)
     const from = performance.now()
 
-    // A route with one shape of body, one that takes none as well, and one that takes none at all.
+    // A route with one body schema, one with an optional body, and one without a body.
     for (const [method, to] of [
       ['POST', '/api/tasks'],
       ['PATCH', `${path}/complete`],
@@ -334,7 +334,7 @@ describe('a body', () => {
     expect(performance.now() - from).toBeLessThan(5000)
   })
 
-  test('is read by its media type alone: no method is overridden', async () => {
+  test('is parsed by its media type only, and no header overrides the method', async () => {
     const { call, path } = await ada()
     const headers = {
       'x-http-method-override': 'DELETE',
@@ -348,7 +348,7 @@ describe('a body', () => {
     expect((await call('GET', path)).status).toBe(200)
   })
 
-  test('where none is asked for may be absent or an empty object, and nothing else', async () => {
+  test('of a route without a body may be absent or an empty object, and nothing else', async () => {
     const { app, call: ask, refuses } = await ada()
     const takesNone = [
       'DELETE /api/tasks/:id',
@@ -406,7 +406,7 @@ describe('a value', () => {
     }
   })
 
-  test('a tag has 1 to 50 code points, and there are at most 20, none twice', async () => {
+  test('a tag has 1 to 50 code points, and there are at most 20 unique tags', async () => {
     const { call, refuses } = await ada()
     const send = (tags: unknown) => call('POST', '/api/tasks', { title: 'x', tags })
     const many = Array.from({ length: 21 }, (_, at) => `t${at}`)
@@ -494,7 +494,7 @@ describe('a value', () => {
         {},
       ],
     ],
-  ])('%s of a wrong kind or form is refused by name', async (member, values) => {
+  ])('%s of a wrong type or form is 422 by name', async (member, values) => {
     const { call, path, refuses } = await ada()
 
     for (const value of values) {
@@ -508,7 +508,7 @@ describe('a value', () => {
     }
   })
 
-  test('a number is never taken for another kind: 1e400, -0, 2^53+1', async () => {
+  test('a number is never accepted as another type: 1e400, -0, 2^53+1', async () => {
     const { call, path, refuses } = await ada()
 
     for (const number of ['1e400', '-0', '9007199254740993', '1.5', '-1'])
@@ -519,7 +519,7 @@ describe('a value', () => {
       }
   })
 
-  test('is never echoed: neither in the answer nor in the log', async () => {
+  test('never appears in the response or the log', async () => {
     const { call, path, log, token } = await ada()
     const canary = 'canary-4711'
     const sends: [string, string, unknown, string][] = [
@@ -582,7 +582,7 @@ describe('a query', () => {
     '=x',
     'a=b',
     '%00=x',
-  ])('?%s is 422 and says where', async (query) => {
+  ])('?%s is 422 and names the parameter', async (query) => {
     const { call, refuses } = await ada()
 
     const { body } = await refuses('422 invalid-request', () => call('GET', `/api/tasks?${query}`))
@@ -608,7 +608,7 @@ describe('a query', () => {
     },
   )
 
-  test('is refused by name on every route that takes none', async () => {
+  test('is 422 by name on every route without query parameters', async () => {
     const { app, call, token, refuses } = await ada()
 
     for (const { name, method, path, body } of closedRoutes(app)) {
@@ -638,7 +638,7 @@ describe('a query', () => {
 })
 
 describe('an id', () => {
-  test('that is not canonical is an id that does not exist', async () => {
+  test('that is not a canonical UUID does not exist', async () => {
     const { call, task, refuses } = await ada()
     const bent = [
       task.id.toUpperCase(),

@@ -17,11 +17,11 @@ const spoofed = {
   forwarded: 'for=192.0.2.1',
 }
 
-test('the peer is the client, whatever headers say, unless a proxy is trusted', () => {
+test('without a trusted proxy, the peer is the client, and headers are ignored', () => {
   expect(keyOf('none', spoofed)).toBe(peer)
 })
 
-test('only the header of the trusted proxy is believed', () => {
+test('only the header of the trusted proxy is used', () => {
   const { 'fly-client-ip': _fly, ...notFly } = spoofed
   const { 'x-real-ip': _railway, ...notRailway } = spoofed
   const { 'x-forwarded-for': _hops, ...notHops } = spoofed
@@ -33,12 +33,12 @@ test('only the header of the trusted proxy is believed', () => {
   ])
 })
 
-test('behind Fly and Railway, their own header names the client', () => {
+test('behind Fly and Railway, their own header has the client', () => {
   expect(keyOf('fly', { ...spoofed, 'fly-client-ip': '198.51.100.7' })).toBe('198.51.100.7')
   expect(keyOf('railway', { ...spoofed, 'x-real-ip': '2001:db8::7' })).toBe('2001:db8:0:0::/64')
 })
 
-test('behind n proxies the client is the n-th from the right, so that what it sends itself is ignored', () => {
+test('behind n proxies, the client is the n-th address from the right, and what it sends itself is ignored', () => {
   const headers = { 'x-forwarded-for': '192.0.2.1, 198.51.100.1 ,198.51.100.2,198.51.100.3' }
 
   expect(keyOf(1, headers)).toBe('198.51.100.3')
@@ -56,7 +56,7 @@ test('a duplicate X-Forwarded-For is one list', () => {
   expect(keyOf(3, headers)).toBe('192.0.2.1')
 })
 
-test('a list shorter than the hops did not come through them all: the peer counts', () => {
+test('with fewer addresses than hops, the peer is used', () => {
   expect(keyOf(2, { 'x-forwarded-for': '192.0.2.1' })).toBe(peer)
 })
 
@@ -75,7 +75,7 @@ test.each([
   '[2001:db8::1',
   'localhost',
   'x'.repeat(5_000),
-])('a header of %p counts for the peer', (value) => {
+])('with a header of %p, the peer is used', (value) => {
   expect(keyOf('fly', { 'fly-client-ip': value })).toBe(peer)
   expect(keyOf('railway', { 'x-real-ip': value })).toBe(peer)
 })
@@ -83,11 +83,11 @@ test.each([
 test.each([
   ...['', 'unknown', 'localhost', '1.2.3', '1.2.3:1.4', '::ffff:1.2.3.4:80'],
   ...['1[2001:db8::1]', '[2001:db8::1]2', '[2001:db8::1]:x'],
-])('a last hop of %p counts for the peer', (hop) => {
+])('with a last hop of %p, the peer is used', (hop) => {
   expect(keyOf(1, { 'x-forwarded-for': `192.0.2.1, ${hop}` })).toBe(peer)
 })
 
-test('all spellings of an IPv4 address are one key', () => {
+test('all forms of an IPv4 address are one key', () => {
   const spellings = [
     '192.0.2.1',
     '::ffff:192.0.2.1',
@@ -101,7 +101,7 @@ test('all spellings of an IPv4 address are one key', () => {
   expect(new Set(spellings.map(keyOfPeer))).toEqual(new Set(['192.0.2.1']))
 })
 
-test('all spellings and all addresses of one IPv6 /64 are one key', () => {
+test('all forms and all addresses of an IPv6 /64 are one key', () => {
   const spellings = [
     '2001:db8:0:1::',
     '2001:db8:0:1::1',
@@ -124,7 +124,7 @@ test('different networks are different keys', () => {
   expect(keyOfPeer('::1')).toBe(keyOfPeer('::fffe:1.2.3.4'))
 })
 
-test('an IPv4 address has nothing before its ffff', () => {
+test('only ::ffff:0:0/96 is an IPv4-mapped address', () => {
   const zeros = ['0', '0', '0', '0', '0']
 
   for (const at of zeros.keys()) {
@@ -134,7 +134,7 @@ test('an IPv4 address has nothing before its ffff', () => {
   }
 })
 
-test('without a peer the client is unknown, unless a trusted header says more', () => {
+test('without a peer, the client is unknown unless a trusted header has its address', () => {
   const nobody = (trust: Trust, headers: Sent = {}) =>
     createClientAddress(trust)(new Request('http://localhost/', { headers }), undefined)
 

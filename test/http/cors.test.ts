@@ -30,7 +30,7 @@ const strangers = [
   '',
 ]
 
-describe('a page of a named origin', () => {
+describe('a page of a listed origin', () => {
   test.each([origin, 'http://localhost:5173'])('%s may read every kind of answer', async (from) => {
     const ada = await api.someone()
     const { body: task } = await ada.call('POST', '/api/tasks', { title: 'x' })
@@ -57,7 +57,7 @@ describe('a page of a named origin', () => {
     expect(stranger.headers.get('access-control-allow-origin')).toBe(from)
   })
 
-  test('may read the headers that a client needs', async () => {
+  test('can read the headers that a client needs', async () => {
     const { headers } = await api.call('GET', '/health', { headers: { origin } })
 
     for (const name of [
@@ -76,7 +76,7 @@ describe('a page of a named origin', () => {
       expect(listed(headers, 'access-control-expose-headers')).toContain(name)
   })
 
-  test('is told by a preflight what the path takes, without a token and without being counted', async () => {
+  test('gets the methods of the path by a preflight, without a token and uncounted', async () => {
     const path = filled('/api/tasks/:id')
     const first = await api.call('GET', '/api/tasks')
 
@@ -95,7 +95,7 @@ describe('a page of a named origin', () => {
     expect(left(first) - left(second)).toBe(1)
   })
 
-  test('is told of no method by a preflight for a path that is not there, which counts', async () => {
+  test('gets no methods by a preflight for an unknown path, which is counted', async () => {
     const { status, headers } = await api.call('OPTIONS', '/api/nothing', preflight(origin))
 
     expect([status, headers.get('access-control-allow-origin')]).toEqual([404, origin])
@@ -103,7 +103,7 @@ describe('a page of a named origin', () => {
     expect(headers.get('ratelimit-limit')).not.toBeNull()
   })
 
-  test('is never allowed credentials, and never by a wildcard', async () => {
+  test('gets neither credentials nor a wildcard', async () => {
     for (const answer of [
       await api.call('GET', '/health', { headers: { origin } }),
       await api.call('OPTIONS', '/api/tasks', preflight(origin)),
@@ -114,8 +114,8 @@ describe('a page of a named origin', () => {
   })
 })
 
-describe('a page of any other origin', () => {
-  test.each(strangers)('%p gets no header of CORS, in a preflight neither', async (from) => {
+describe('a page of another origin', () => {
+  test.each(strangers)('%p gets no CORS header, in a preflight neither', async (from) => {
     for (const answer of [
       await api.call('GET', '/health', { headers: { origin: from } }),
       await api.call('GET', '/api/tasks', { headers: { origin: from } }),
@@ -126,7 +126,7 @@ describe('a page of any other origin', () => {
     }
   })
 
-  test('is everybody, unless CORS_ORIGINS says otherwise', async () => {
+  test('includes every origin if CORS_ORIGINS is not set', async () => {
     const closed = await service()
 
     const { headers } = await closed.call('GET', '/health', { headers: { origin } })
@@ -141,14 +141,14 @@ test.each([
   ['OPTIONS', 'an Origin alone', { origin }],
   ['OPTIONS', 'no Origin', asking],
   ['GET', 'all that a preflight has', { origin, ...asking }],
-])('%s with %s is no preflight, and is counted', async (method, _, headers) => {
+])('%s with %s is not a preflight, and is counted', async (method, _, headers) => {
   const { headers: answered } = await api.call(method, '/api/tasks', { headers })
 
   expect(answered.get('ratelimit-limit')).not.toBeNull()
   expect(answered.get('access-control-allow-methods')).toBeNull()
 })
 
-test('what a compressed file varies by is said besides', async () => {
+test('a compressed file varies by Origin and by Accept-Encoding', async () => {
   const { text } = await api.call('GET', '/docs')
   const [path = ''] = /\/docs\/swagger-ui[^"]*\.css/.exec(text) ?? []
 
@@ -169,8 +169,8 @@ test.each([
   await expect(service({ CORS_ORIGINS })).rejects.toThrow(/^CORS_ORIGINS: [^\n]+$/)
 })
 
-describe('every answer', () => {
-  test('is data: nothing in it runs, nobody frames it, and no address leaks from it', async () => {
+describe('every response', () => {
+  test('runs no script, cannot be framed and sends no referrer', async () => {
     for (const path of ['/api/tasks', '/health', '/problems', '/api/nothing']) {
       const { headers } = await api.call('GET', path)
       expect(headers.get('content-security-policy')).toBe(
@@ -183,7 +183,7 @@ describe('every answer', () => {
     }
   })
 
-  test('asks for TLS from then on, where a proxy of ours says that it came by TLS', async () => {
+  test('has Strict-Transport-Security if a trusted proxy reports https', async () => {
     const behind = await service({ TRUST_PROXY: 'fly' })
     const hsts = async ({ call }: typeof api, proto: string) =>
       (await call('GET', '/health', { headers: { 'x-forwarded-proto': proto } })).headers.get(

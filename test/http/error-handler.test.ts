@@ -9,7 +9,7 @@ const password = 'correct horse battery'
 type Given = { here: Service; token: string; email: string }
 type Ask = (given: Given) => Promise<Answer>
 
-/** One way to each refusal of the catalogue that a client can bring about. */
+/** One request for each problem of the catalogue that a client can cause. */
 const ways: Record<string, [setting: Record<string, string>, ask: Ask]> = {
   'malformed-request': [
     {},
@@ -102,7 +102,7 @@ test.each(Object.entries(ways))(
   },
 )
 
-test('each refusal of the catalogue has a page, and is brought about by some test', async () => {
+test('each problem of the catalogue has a page and a test that causes it', async () => {
   const { call } = await service()
   const { status, body } = await call('GET', '/problems')
   expect(status).toBe(200)
@@ -115,12 +115,12 @@ test('each refusal of the catalogue has a page, and is brought about by some tes
     expect((await call('GET', page.type)).body).toEqual(page)
   }
   expect((await call('GET', '/problems/nothing')).status).toBe(404)
-  // Later routes bring their own refusals, and their own tests.
+  // Problems of single routes have tests of their own.
   const here = new Set([...Object.keys(ways), 'internal', 'unavailable'])
   expect([...here].filter((code) => !(code in problemCatalogue))).toEqual([])
 })
 
-test('several wrong places are named together, each once', async () => {
+test('all faults of a request are reported together, each once', async () => {
   const { someone } = await service()
   const ada = await someone()
 
@@ -143,7 +143,7 @@ test('several wrong places are named together, each once', async () => {
   ])
 })
 
-describe('a database that fails', () => {
+describe('a database error', () => {
   const canary = 'canary-4711'
   const secret = {
     message: `duplicate key (${canary}) in "insert into tasks values ('${canary}')"`,
@@ -227,7 +227,7 @@ describe('a database that fails', () => {
     },
   )
 
-  test('that gives what no answer may hold is a bug of ours, and not the caller’s: 500', async () => {
+  test('a row that does not match the response schema is 500', async () => {
     const { token } = await (await service()).someone()
     const here = await service(
       {},
@@ -239,7 +239,7 @@ describe('a database that fails', () => {
     expect([status, body.code, body.errors]).toEqual([500, 'internal', undefined])
   })
 
-  test('is no matter for whoever is refused before it is asked', async () => {
+  test('does not affect requests that are refused before a statement', async () => {
     const here = await service(
       {},
       {
@@ -257,7 +257,7 @@ describe('a database that fails', () => {
 })
 
 describe('the log', () => {
-  test('has one line for each request, with its route’s pattern and never its path or query', async () => {
+  test('has one line per request, with the pattern of the route and never the path or the query', async () => {
     const { call, someone, log } = await service()
     const ada = await someone()
 
@@ -293,7 +293,7 @@ describe('the log', () => {
     expect(JSON.stringify(log)).not.toMatch(/canary|limit=7/)
   })
 
-  test('tells what matters for security: each event, and whose it was', async () => {
+  test('has one line per security event, with the user', async () => {
     const { call, someone, log } = await service({ LOGIN_ATTEMPTS: '4' })
     const ada = await someone()
     const login = (text: string) =>
@@ -331,7 +331,7 @@ describe('the log', () => {
     ])
     const requests = () =>
       log.filter(({ event }) => event === 'request').map((line) => line.request_id)
-    // A request's line comes after its answer.
+    // The line of a request is written after its response.
     while (requests().length < events.length) await Bun.sleep(0)
     for (const { request_id } of events) expect(requests()).toContain(request_id)
     const { request_id } = events.find(({ event }) => event === 'sign-in failed') ?? {}
@@ -339,7 +339,7 @@ describe('the log', () => {
     expect(JSON.stringify(log)).not.toMatch(/correct horse|wrong donkey|\$2b\$|eyJ/)
   })
 
-  test('tells once a window that a limit was reached, of what and by whom, and no address', async () => {
+  test('reports a reached limit once per window, with the user and without an address', async () => {
     const { call, someone, log } = await service({
       RATE_LIMIT: '4',
       LOGIN_ATTEMPTS: '2',

@@ -11,7 +11,7 @@ const api = await service()
 
 const linksOf = ({ text }: Answer) =>
   [...text.matchAll(/href="(\/[^"]*)"/g)].map(([, to]) => to ?? '')
-/** What a reader sees of a page. */
+/** The visible text of a page. */
 const readIn = ({ text }: Answer) =>
   text
     .replace(/<style>[\s\S]*<\/style>|<[^>]*>/g, '')
@@ -20,7 +20,7 @@ const readIn = ({ text }: Answer) =>
     .replace(/&lt;/g, '<')
     .replace(/&gt;/g, '>')
 
-test('whoever comes by address alone is told what runs here, and where to go on', async () => {
+test('GET / returns name, version and links', async () => {
   const { status, body } = await api.call('GET', '/')
 
   expect(status).toBe(200)
@@ -29,7 +29,7 @@ test('whoever comes by address alone is told what runs here, and where to go on'
     expect([path, (await api.call('GET', path)).status]).toEqual([path, 200])
 })
 
-test('a person who comes by address alone finds the same on a page', async () => {
+test('GET / shows the same as a page', async () => {
   const { body } = await api.call('GET', '/')
 
   const page = await api.call('GET', '/', { headers: browser })
@@ -38,7 +38,7 @@ test('a person who comes by address alone finds the same on a page', async () =>
   expect(linksOf(page)).toEqual(expect.arrayContaining(Object.values(body.links)))
 })
 
-test('the landing page tells nobody to sign up where sign-up is closed', async () => {
+test('the home page does not mention sign-up if registration is closed', async () => {
   const closed = await service({ REGISTRATION: 'closed' })
 
   const page = readIn(await closed.call('GET', '/', { headers: browser }))
@@ -50,7 +50,7 @@ test('the landing page tells nobody to sign up where sign-up is closed', async (
   )
 })
 
-test('each refusal has a page for people: status, code, cause, cure, and what it looks like', async () => {
+test('each problem has a page with status, code, cause, advice and example', async () => {
   const list = await api.call('GET', '/problems', { headers: browser })
 
   for (const [code, { status, title, cause, cure }] of Object.entries(problemCatalogue)) {
@@ -66,7 +66,7 @@ test('each refusal has a page for people: status, code, cause, cure, and what it
   expect([unknown.status, unknown.body.code]).toEqual([404, 'not-found'])
 })
 
-test.each(pages)('%s is a page for who prefers one, and JSON for all others', async (path) => {
+test.each(pages)('%s is a page for clients that prefer HTML, and JSON for others', async (path) => {
   const accepts: [string | undefined, string][] = [
     [undefined, 'application/json'],
     ['*/*', 'application/json'],
@@ -94,7 +94,7 @@ test.each(pages)('%s is a page for who prefers one, and JSON for all others', as
   }
 })
 
-test.each(pages)('%s as a page runs no script and loads nothing but itself', async (path) => {
+test.each(pages)('%s as a page runs no script and loads nothing', async (path) => {
   const { text, headers } = await api.call('GET', path, { headers: browser })
   const [, style = ''] = /<style>([\s\S]*)<\/style>/.exec(text) ?? []
   const hash = new Bun.CryptoHasher('sha256').update(style).digest('base64')
@@ -105,11 +105,11 @@ test.each(pages)('%s as a page runs no script and loads nothing but itself', asy
   expect(headers.get('x-content-type-options')).toBe('nosniff')
   expect(headers.get('cache-control')).toBe('no-store')
   expect(text).not.toMatch(/<script|\son\w+=|style=|<img|https?:\/\/(?!www\.w3\.org|.*%)/)
-  // Without an icon of its own, a browser asks for /favicon.ico: a 404, counted.
+  // Without an icon, a browser requests /favicon.ico, which is a counted 404.
   expect(text).toMatch(/<link rel="icon" href="data:image\/svg\+xml,/)
 })
 
-test.each(pages)('%s varies by origin too, where pages of some may call', async (path) => {
+test.each(pages)('%s varies by Origin too if CORS_ORIGINS is set', async (path) => {
   const { call } = await service({ CORS_ORIGINS: 'https://app.example.com' })
 
   const { headers } = await call('GET', path)
@@ -117,7 +117,7 @@ test.each(pages)('%s varies by origin too, where pages of some may call', async 
   expect(headers.get('vary')).toBe('Accept, Origin')
 })
 
-test('pages are for strangers, and cost them nothing', async () => {
+test('pages need no token and are not counted', async () => {
   const poor = await service({ RATE_LIMIT: '1' })
 
   for (const path of [...pages, ...pages]) {

@@ -22,7 +22,7 @@ const headersOf = ({ headers }: Answer) =>
   Object.fromEntries([...headers].filter(([name]) => /^(ratelimit.*|retry-after)$/.test(name)))
 
 describe('a user', () => {
-  test('has 100 requests an hour, counted down to 0; the 101st is 429 and does nothing', async () => {
+  test('has 100 requests per hour, counted down to 0; the 101st is 429 without effect', async () => {
     const { someone } = await service(real)
     const ada = await someone()
 
@@ -46,7 +46,7 @@ describe('a user', () => {
     expect(await rowsOf(ada.id)).toEqual(before)
   })
 
-  test('is told the limit, what is left and until when, in both forms', async () => {
+  test('gets limit, remaining requests and reset time in both header forms', async () => {
     const { someone } = await service({ RATE_LIMIT: '2' })
     const ada = await someone()
     pass(0)
@@ -83,7 +83,7 @@ describe('a user', () => {
     ])
   })
 
-  test('has exactly 100 more when the window turns, and not a moment before', async () => {
+  test('has exactly 100 more when the next window starts, and none before', async () => {
     const { someone } = await service(real)
     const ada = await someone()
     pass(0)
@@ -103,7 +103,7 @@ describe('a user', () => {
     expect(await burn()).toEqual(burnt)
   })
 
-  test('has one budget over all tokens; signing out and in again does not reset it', async () => {
+  test('has one limit over all tokens, which sign-out and sign-in do not reset', async () => {
     const { call, someone } = await service({ RATE_LIMIT: '12' })
     const { email, password, token } = await someone()
     const tokens = [token]
@@ -122,7 +122,7 @@ describe('a user', () => {
     expect(left(next)).toBe(1)
   })
 
-  test('has a budget of his own, apart from other users and from his address', async () => {
+  test('has a limit separate from other users and from the address', async () => {
     const { call, someone } = await service({ RATE_LIMIT: '3' })
     const [ada, bob] = [await someone(), await someone()]
     for (let time = 0; time < 4; time++) await ada.call('GET', '/api/tasks')
@@ -134,7 +134,7 @@ describe('a user', () => {
     expect(left(await bob.call('GET', '/api/tasks'))).toBe(1)
   })
 
-  test('of 150 requests at once gets 100', async () => {
+  test('gets 100 of 150 concurrent requests', async () => {
     const { someone } = await service(real)
     const ada = await someone()
 
@@ -149,7 +149,7 @@ describe('a user', () => {
   })
 })
 
-/** Every kind of answer, and whom it counts against. */
+/** Every kind of response, and who it is counted for. */
 const kinds: [string, 'user' | 'address', (here: Service, token: string) => Promise<Answer>][] = [
   ['200', 'user', ({ call }, token) => call('GET', '/api/tasks', { token })],
   ['200', 'user', ({ call }, token) => call('HEAD', '/api/tasks', { token })],
@@ -284,14 +284,14 @@ const emailOf = (token: string) => emails.get(token)
 const codeOrError = (answer: Answer) =>
   `${answer.status} ${answer.body?.code ?? answer.body?.error ?? ''}`.trim()
 
-describe('an answer', () => {
+describe('a response', () => {
   test.each(kinds)(
     '%s counts once against the %s and nobody else, and is 429 over the limit',
     async (code, whom, send) => {
       const here = await service({ RATE_LIMIT: '8' })
       const { token, email, call } = await here.someone()
       emails.set(token, email)
-      /** What is left of both budgets; each look takes one of each. */
+      /** The remaining requests of user and address; reading them costs one of each. */
       const look = async () => [
         left(await call('GET', '/api/auth/me')),
         left(await here.call('GET', '/nothing')),
@@ -321,7 +321,7 @@ describe('an answer', () => {
     },
   )
 
-  test('of a dead session counts against the address; its user gets the count back', async () => {
+  test("for an ended session is counted for the address, and the user's count is returned", async () => {
     const here = await service(real)
     const ada = await here.someone()
     const login = await here.call('POST', '/api/auth/login', {
@@ -343,7 +343,7 @@ describe('an answer', () => {
       }),
       await here.call('DELETE', '/api/auth/sessions', { token: dead }),
       await here.call('PUT', '/api/auth/me/password', { token: dead, body: {} }),
-      // What is answered before any session is looked at must not cost its user either.
+      // Responses before the session check must not cost the user either.
       await here.call('GET', '/nothing', { token: dead }),
       await here.call('PUT', '/api/tasks', { token: dead }),
       await here.call('OPTIONS', '/api/tasks', { token: dead }),
@@ -361,7 +361,7 @@ describe('an answer', () => {
     expect(left(await ada.call('GET', '/api/tasks'))).toBe(user - 1)
   })
 
-  test('of a service route is not counted, and has no such headers', async () => {
+  test('of a service route is not counted and has no RateLimit headers', async () => {
     const { call, someone } = await service({ RATE_LIMIT: '2' })
     const ada = await someone()
 
@@ -384,7 +384,7 @@ describe('an answer', () => {
 })
 
 describe('an address', () => {
-  test('has 100 requests an hour before sign-in, whatever they ask for', async () => {
+  test('has 100 requests per hour before sign-in, on all routes together', async () => {
     const { call } = await service(real)
 
     for (let remaining = 99; remaining >= 0; remaining--)
@@ -402,7 +402,7 @@ describe('an address', () => {
     'forwarded',
     'x-client-ip',
     'cf-connecting-ip',
-  ])('is the socket’s: %s from whom nobody vouches for changes nothing', async (name) => {
+  ])('is the peer of the socket: %s from an untrusted peer changes nothing', async (name) => {
     const { call } = await service({ RATE_LIMIT: '5' })
     const spoofed = (at: number) =>
       call('GET', '/api/tasks', { headers: { [name]: `198.51.100.${at}` } })
@@ -412,7 +412,7 @@ describe('an address', () => {
     expect(statuses).toEqual([401, 401, 401, 401, 401, 429])
   })
 
-  test('may be named by a proxy that is trusted: the last hop it wrote, not the client’s words', async () => {
+  test('may come from a trusted proxy: the hop that it wrote, not what the client sent', async () => {
     const { call } = await service({ RATE_LIMIT: '3', TRUST_PROXY: '1' })
     const from = (chain: string) =>
       call('GET', '/api/tasks', { headers: { 'x-forwarded-for': chain } })
@@ -423,7 +423,7 @@ describe('an address', () => {
     expect(left(await from('198.51.100.3,192.0.2.1'))).toBe(0)
   })
 
-  test('of IPv6 is its /64, in whatever spelling; a mapped IPv4 one is the IPv4 one', async () => {
+  test('of IPv6 is its /64 in any form; a mapped IPv4 address is the IPv4 address', async () => {
     const here = await service(real)
     const from = async (peer: string) => {
       here.peer.address = peer
@@ -439,7 +439,7 @@ describe('an address', () => {
   })
 })
 
-test('a route that lets strangers in counts against the address, whatever token comes along', async () => {
+test('a public route is counted for the address, even with a token', async () => {
   const { someone } = await service()
   const ada = await someone()
   const { email, password } = ada
@@ -454,7 +454,7 @@ test('a route that lets strangers in counts against the address, whatever token 
   expect([status, await left()]).toEqual([200, before - 1])
 })
 
-describe('the budget for endings', () => {
+describe('the limit for ending sessions', () => {
   const endings: [string, string, object | undefined, number][] = [
     ['POST', '/api/auth/logout', undefined, 204],
     ['DELETE', '/api/auth/sessions', undefined, 204],
@@ -486,7 +486,7 @@ describe('the budget for endings', () => {
     },
   )
 
-  test('is 20 a window, over all of these routes, for each session', async () => {
+  test('is 20 per window and session, over all of these routes', async () => {
     const here = await service(real)
     const ada = await here.someone()
     const login = await here.call('POST', '/api/auth/login', {
@@ -511,7 +511,7 @@ describe('the budget for endings', () => {
     expect((await end(ada.token, 1)).status).toBe(404)
   })
 
-  test('is named endings, and the API’s api, also where both are 20', async () => {
+  test('is named endings, and the API limit api, also if both are 20', async () => {
     const { someone } = await service({ RATE_LIMIT: '20' })
     const ada = await someone()
     const policyOf = async (method: string, path: string) =>
@@ -536,7 +536,7 @@ test('the window is RATE_WINDOW_SECONDS', async () => {
   expect((await ada.call('GET', '/api/tasks')).status).toBe(200)
 })
 
-test('a database that cannot answer hides neither that there is no such route nor OPTIONS', async () => {
+test('a database that does not respond changes neither 404 nor OPTIONS', async () => {
   const working = await service()
   const { token } = await working.someone()
   const db = () => {
@@ -553,11 +553,11 @@ test('a database that cannot answer hides neither that there is no such route no
     await statusOf('OPTIONS', '/api/tasks'),
     await statusOf('POST', '/api/tasks', long),
   ]).toEqual([404, 405, 204, 413])
-  // What needs to know whether the session lives does not guess.
+  // A response that depends on the session is 503.
   expect(await statusOf('POST', '/api/tasks', { body: {} })).toBeGreaterThanOrEqual(500)
 })
 
-test('counters that cannot answer are 503 with nothing done, never an open door', async () => {
+test('a store that does not respond is 503 without effect, and no request passes uncounted', async () => {
   const broken: RateLimitCounters = {
     add: () => {
       throw new RateLimitStoreUnavailable('unreachable')

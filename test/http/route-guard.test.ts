@@ -4,8 +4,8 @@ import { type Answer, filled, sentBy, service } from '../support/service.ts'
 
 const problemOf = ({ status, body }: Answer) => `${status} ${body?.code}`
 
-describe('strangers', () => {
-  test('only the listed routes are open, and each of them is there', async () => {
+describe('unauthenticated requests', () => {
+  test('exactly the listed routes are public', async () => {
     const { app } = await service({ METRICS_TOKEN: 'with-every-route' })
     const columnDefinitions = app.routes
       .filter(({ hooks }) => hooks.detail?.security?.length === 0)
@@ -15,7 +15,7 @@ describe('strangers', () => {
     expect([...open].filter((name) => !columnDefinitions.includes(name))).toEqual([])
   })
 
-  test('every other route is 401 without a token, whatever the body, and sends no statement', async () => {
+  test('every other route is 401 without a token, with any body, and sends no statement', async () => {
     const { app, call } = await service()
     const routes = closedRoutes(app)
     expect(routes.length).toBeGreaterThan(10)
@@ -47,7 +47,7 @@ describe('strangers', () => {
       )
   })
 
-  test("a stranger's body is never read", async () => {
+  test('the body of an unauthenticated request is never read', async () => {
     const { app } = await service()
     let pulled = 0
     const endless = () =>
@@ -68,12 +68,12 @@ describe('strangers', () => {
       const request = new Request(`http://localhost${path}`, { method, body: endless() })
       const { status } = await app.fetch(request)
       expect(status).toBeOneOf([401, 404, 405])
-      // One pull is the stream's own: it fills its queue as soon as it is made.
+      // The stream itself pulls once, to fill its queue.
       expect(pulled - before).toBeLessThanOrEqual(1)
     }
   })
 
-  test('are let in where it is open: there they learn what is wrong with their body', async () => {
+  test('reach public routes, which validate the body', async () => {
     const { call } = await service()
     const login = async (body: string, type = 'application/json') =>
       problemOf(await call('POST', '/api/auth/login', { body, headers: { 'content-type': type } }))
@@ -83,7 +83,7 @@ describe('strangers', () => {
     expect(await login('{}', 'text/plain')).toBe('415 unsupported-media-type')
   })
 
-  test('a token in the query, the body or a cookie is no token', async () => {
+  test('a token in the query, the body or a cookie is ignored', async () => {
     const { call, someone } = await service()
     const { token } = await someone()
     const places = [
@@ -135,7 +135,7 @@ describe('routes', () => {
     },
   )
 
-  test('every path answers OPTIONS, and refuses a method it does not have', async () => {
+  test('every path responds to OPTIONS, and is 405 for a method that it does not have', async () => {
     const { app, call } = await service()
     const paths = Map.groupBy(app.routes, ({ path }) => path)
 
@@ -153,7 +153,7 @@ describe('routes', () => {
     }
   })
 
-  test('HEAD answers as GET does, without a body', async () => {
+  test('HEAD has the status and headers of GET, without a body', async () => {
     const { someone } = await service()
     const ada = await someone()
     const { body } = await ada.call('POST', '/api/tasks', { title: 'x' })
@@ -188,7 +188,7 @@ describe('routes', () => {
     '/api/tasks/x/__proto__',
     '/constructor',
     '/toString',
-  ])('%s is no route: 404 to anybody, whatever the method', async (path) => {
+  ])('%s is 404 with every method, with and without a token', async (path) => {
     const { call, someone } = await service()
     const { token } = await someone()
 
@@ -199,7 +199,7 @@ describe('routes', () => {
 })
 
 describe('headers', () => {
-  test('a request id is kept if it is harmless', async () => {
+  test('a valid X-Request-Id is kept', async () => {
     const { call } = await service()
 
     for (const id of ['a', 'A-b_c.9', 'x'.repeat(128)]) {
@@ -221,7 +221,7 @@ describe('headers', () => {
     'a/b',
     '{}',
     'a%0d%0ab',
-  ])('a request id of %j is replaced by one of ours', async (id) => {
+  ])('an X-Request-Id of %j is replaced', async (id) => {
     const { call, log } = await service()
 
     const { headers, body } = await call('GET', '/api/tasks', { headers: { 'x-request-id': id } })
@@ -231,7 +231,7 @@ describe('headers', () => {
     if (id.trim() !== '') expect(JSON.stringify(log)).not.toContain(JSON.stringify(id))
   })
 
-  test('every kind of answer carries the request id, nosniff and its Cache-Control, and no version', async () => {
+  test('every kind of response has X-Request-Id, nosniff and Cache-Control, and no version', async () => {
     const { call, someone } = await service()
     const ada = await someone()
     const answers = {
@@ -274,14 +274,14 @@ describe('headers', () => {
 describe('the order of checks', () => {
   const huge = { body: 'x'.repeat(70_000), headers: { 'content-type': 'text/xml' } }
 
-  test('a route that is not there comes before the size of the body', async () => {
+  test('404 comes before 413', async () => {
     const { call } = await service()
 
     expect(problemOf(await call('POST', '/api/nothing', huge))).toBe('404 not-found')
     expect(problemOf(await call('PUT', '/api/tasks', huge))).toBe('405 method-not-allowed')
   })
 
-  test('the size of the body comes before the token', async () => {
+  test('413 comes before 401', async () => {
     const { call } = await service()
     const columnDefinitions = { ...huge.headers, 'content-length': '70000' }
 
@@ -289,19 +289,19 @@ describe('the order of checks', () => {
     expect(problemOf(answer)).toBe('413 body-too-large')
   })
 
-  test('the token comes before the limit, the limit before the session', async () => {
+  test('401 for the token comes before 429, and 429 before 401 for the session', async () => {
     const { call, someone } = await service({ RATE_LIMIT: '5' })
     const ada = await someone()
     await ada.call('POST', '/api/auth/logout')
     const statusOf = async (token?: string) => (await call('GET', '/api/tasks', { token })).status
 
-    // One for the sign-up, three for these, one for the dead session; then no more.
+    // One for the sign-up, three for these, one for the ended session; then the limit is reached.
     for (const token of ['x', undefined, ada.token, 'y']) expect(await statusOf(token)).toBe(401)
     expect(await statusOf()).toBe(429)
     expect(await statusOf('x')).toBe(429)
   })
 
-  test('over the limit a session is not looked at: no statement is sent', async () => {
+  test('over the limit, no statement checks the session', async () => {
     const { someone } = await service({ RATE_LIMIT: '2' })
     const ada = await someone()
     for (const _ of [1, 2]) await ada.call('GET', '/api/tasks')
@@ -317,7 +317,7 @@ describe('the order of checks', () => {
     expect(statements).toEqual([])
   })
 
-  test('a dead session comes before whatever is wrong with the body, the query or the id', async () => {
+  test('401 for an ended session comes before errors of body, query or id', async () => {
     const { app, call, someone } = await service()
     const ada = await someone()
     await ada.call('POST', '/api/auth/logout')
@@ -342,7 +342,7 @@ describe('the order of checks', () => {
     expect((await call('GET', '/api/tasks?cursor=x', { token: ada.token })).status).toBe(401)
   })
 
-  test('reading comes before the schema, the schema before the row', async () => {
+  test('400 and 415 come before 422, and 422 before 404', async () => {
     const { someone } = await service()
     const ada = await someone()
     const path = `/api/tasks/${Bun.randomUUIDv7()}`
@@ -356,7 +356,7 @@ describe('the order of checks', () => {
   })
 })
 
-test('before the schema is there, all that needs it is 503, and the rest answers', async () => {
+test('before the migrations are applied, routes that need the database are 503, and the others respond', async () => {
   let isUp = true
   const { call, someone } = await service({}, { isUp: () => isUp })
   const { token, email, password } = await someone()

@@ -46,7 +46,7 @@ const ajv = () => {
   const checker = formats.default(new Ajv2020({ strict: false, allErrors: true }))
   return checker.addSchema({ $id: 'https://test/', components: document.components })
 }
-/** What is wrong with a value, in the eyes of the document. */
+/** The errors of a value according to the document. */
 const wrong = (checker: Ajv2020, schema: Json, value: unknown) => {
   const absolute = JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"https://test/#/'))
   return checker.validate(absolute, value) ? [] : checker.errors
@@ -61,7 +61,7 @@ describe('the document', () => {
     expect(document.openapi).toStartWith('3.1')
   })
 
-  test('has every route of the service, and no other', () => {
+  test('has exactly the routes of the service', () => {
     const routes = api.app.routes.filter(({ hooks }) => hooks.detail?.hide !== true)
 
     const documented = operations().map(({ method, path }) => `${method.toUpperCase()} ${path}`)
@@ -71,7 +71,7 @@ describe('the document', () => {
     )
   })
 
-  test('names each operation once, says what it does, and files it under a tag it explains', () => {
+  test('names each operation once, with a summary and a described tag', () => {
     const ids = operations().map((one) => one.operation.operationId)
     const tags = document.tags.map(({ name }: Json) => name)
 
@@ -83,7 +83,7 @@ describe('the document', () => {
     }
   })
 
-  test('asks for e-mail and password or a token exactly where the service asks for one', () => {
+  test('requires authentication exactly where the service does', () => {
     for (const { method, path, hooks } of api.app.routes) {
       const one = document.paths[path.replace(/:(\w+)/g, '{$1}')]?.[method.toLowerCase()]
       if (one === undefined) continue
@@ -93,7 +93,7 @@ describe('the document', () => {
     }
   })
 
-  test('describes every answer, and gives its media type unless it is empty', () => {
+  test('describes every response, with its media type unless it is empty', () => {
     for (const { operation: one } of operations())
       for (const [status, answer] of Object.entries<Json>(one.responses)) {
         const at = `${one.operationId} ${status}`
@@ -105,7 +105,7 @@ describe('the document', () => {
       }
   })
 
-  test('tells refusals that share a status apart', () => {
+  test('lists problems that share a status separately', () => {
     const shared = operation('changePassword').responses['422']
 
     expect(Object.keys(shared.content['application/problem+json'].examples).sort()).toEqual([
@@ -117,7 +117,7 @@ describe('the document', () => {
         expect(at).toContain(` ${problemCatalogue[code as keyof typeof problemCatalogue].status} `)
   })
 
-  test('gives an example of every body and answer, and it fits its schema', () => {
+  test('has a valid example of every body and response', () => {
     const checker = ajv()
 
     for (const { at, media, refusal } of contents()) {
@@ -128,12 +128,12 @@ describe('the document', () => {
         expect(example, at).toBeDefined()
         expect(wrong(checker, media.schema, example), at).toEqual([])
       }
-      // What stands in for a text that nobody has thought of.
+      // The placeholder for a text without an example.
       expect(JSON.stringify(examples), at).not.toContain('"…"')
     }
   })
 
-  test('has bodies only where one is taken, of the media types that are read', () => {
+  test('has bodies only where the service reads them, with the accepted media types', () => {
     expect(operation('deleteTask').requestBody).toBeUndefined()
     expect(operation('completeTask').requestBody.required).toBe(false)
     expect(operation('createTask').requestBody.required).toBe(true)
@@ -152,7 +152,7 @@ describe('the document', () => {
     ])
   })
 
-  test('has the headers that are heeded, and how they are refused', () => {
+  test('has the request headers that the service uses, and their problems', () => {
     const taken = operations().flatMap(({ operation: { operationId, parameters, responses } }) =>
       parameters
         .filter((one: Json) => one.in === 'header')
@@ -184,7 +184,7 @@ describe('the document', () => {
     ])
   })
 
-  test('is plain JSON Schema: nothing of the validator is left in it', () => {
+  test('is plain JSON Schema without keywords of the validator', () => {
     const text = JSON.stringify(document)
 
     expect(text).not.toMatch(/"(\$id|nullable|blank|x-[a-z-]+|\[Kind\])":/)
@@ -193,7 +193,7 @@ describe('the document', () => {
     expect(document.components.schemas.Task.properties.version.type).toBe('integer')
   })
 
-  test('is the same, whatever was asked before it', async () => {
+  test('does not depend on earlier requests', async () => {
     const other = await service()
     const { call } = await other.someone()
     await call('POST', '/api/tasks', { title: 'one' })
@@ -203,7 +203,7 @@ describe('the document', () => {
     expect((await other.call('GET', '/docs/json')).body).toEqual(document)
   })
 
-  test('is kept by its ETag', async () => {
+  test('is revalidated by its ETag', async () => {
     const { headers } = await api.call('GET', '/docs/json')
 
     const again = await api.call('GET', '/docs/json', {
@@ -214,7 +214,7 @@ describe('the document', () => {
   })
 })
 
-test('what the service answers is what its document says: bodies and headers', async () => {
+test('responses match the document in body and headers', async () => {
   const checker = ajv()
   const { email, password, call } = await api.someone()
   const { body: task } = await call('POST', '/api/tasks', { title: 'one' })
@@ -273,7 +273,7 @@ const isDocumented = (id: string, status: number, headers: Headers) => {
   expect(names, `${id} ${status}`).toEqual(expect.arrayContaining(sent))
 }
 
-test('304 and the next page are answered with the headers that the document gives them', async () => {
+test('304 and pages with a next page have the documented headers', async () => {
   const { call } = await api.someone()
   const { body: task, headers } = await call('POST', '/api/tasks', { title: 'one' })
   await call('POST', '/api/tasks', { title: 'two' })
@@ -292,7 +292,7 @@ test('304 and the next page are answered with the headers that the document give
   expect([page, trash].map((one) => one.headers.has('link'))).toEqual([true, true])
 })
 
-test('what the document shows of a request is taken: a form that it fills in works', async () => {
+test('the examples of requests are accepted', async () => {
   const { call } = await api.someone()
   const exampleOf = (id: string, type = 'application/json') =>
     operation(id).requestBody.content[type].example
@@ -315,11 +315,11 @@ test('what the document shows of a request is taken: a form that it fills in wor
     { imported: 2 },
     { imported: 2 },
   ])
-  // Its tasks are nobody's.
+  // The example ids belong to no user.
   expect([batched.status, batched.body.errors[0].pointer]).toEqual([404, '/update/0'])
 })
 
-test('an export is what the document shows of it', async () => {
+test('an export matches its example', async () => {
   const content = operation('exportTasks').responses['200'].content
   const { call } = await api.someone()
 
@@ -348,7 +348,7 @@ describe('the page', () => {
     return [...text.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, url]) => url ?? '')
   }
 
-  test('refers to nothing on another host, and its policy would not let it', async () => {
+  test('refers to no other host, and its policy forbids it', async () => {
     const { text, headers } = await api.call('GET', '/docs')
     const policy = headers.get('content-security-policy') ?? ''
 
@@ -359,7 +359,7 @@ describe('the page', () => {
     expect(policy).not.toMatch(/unsafe|https?:|\*/)
   })
 
-  test('gets each of its files from this service, as what it is, to keep', async () => {
+  test('loads all files from this service, with their media types, cacheable', async () => {
     const types: Record<string, string> = {
       css: 'text/css; charset=utf-8',
       js: 'text/javascript; charset=utf-8',
@@ -377,7 +377,7 @@ describe('the page', () => {
     expect(await linked()).toHaveLength(4)
   })
 
-  test('sends its script compressed to whoever takes that', async () => {
+  test('compresses its script for clients that accept it', async () => {
     const url = (await linked()).find((one) => one.endsWith('bundle.js')) ?? ''
     const request = (encoding: string) =>
       api.app.fetch(
@@ -391,7 +391,7 @@ describe('the page', () => {
     expect(Bun.gunzipSync(await zipped.arrayBuffer())).toEqual(new Uint8Array(plain))
   })
 
-  test('is for strangers, and costs them nothing', async () => {
+  test('needs no token and is not counted', async () => {
     const poor = await service({ RATE_LIMIT: '1' })
 
     for (const url of ['/docs', '/docs/json', ...(await linked())]) {
@@ -400,7 +400,7 @@ describe('the page', () => {
     }
   })
 
-  test('signs in by the form that its Authorize dialog sends', async () => {
+  test('accepts the form that its Authorize dialog sends', async () => {
     const { email, password } = await api.someone()
     const { tokenUrl } = document.components.securitySchemes.password.flows.password
 
