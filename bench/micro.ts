@@ -1,6 +1,6 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { barplot, bench, group, run, summary } from 'mitata'
-import { createAccessTokens } from '../src/auth/access-tokens/jwt.ts'
+import { createJwt } from '../src/auth/access-tokens/jwt.ts'
 import { createCursorCodec } from '../src/http/cursor-codec.ts'
 import { createMemoryStore } from '../src/rate-limit/memory.ts'
 import { ResponseBody } from '../src/schema/response.ts'
@@ -14,7 +14,7 @@ import { NewTask, Task, TaskPage } from '../src/tasks/task/schema.ts'
 
 const secrets = ['a secret that is long enough for the tests']
 const settings = { secrets, issuer: 'taskwarden', audience: 'taskwarden-api', ttlSeconds: 86_400 }
-const tokens = createAccessTokens(settings)
+const tokens = createJwt(settings)
 const inAnHour = new Date(Date.now() + 3_600_000).toISOString()
 const token = await tokens.sign(Bun.randomUUIDv7(), Bun.randomUUIDv7(), inAnHour)
 const forged = token.replace(

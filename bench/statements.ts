@@ -17,13 +17,10 @@ export const createTaskStatements = async (url: string): Promise<Record<string, 
     { kind: 'postgres', url, migrationUrl: url, poolMax: 1, timeoutMs: 5000, prepare: 'auto' },
     (text, values) => sent.push({ text, values }),
   )
-  const caller = {
-    ...{ userId: userId(1), sessionId: sessionId(1) },
-    ...{ scope: undefined, address: '', requestId: '' },
-  }
-  const tasks = createTaskRepository(database.db)(caller)
-  const lists = createListingRepository(database.db)(caller)
-  const accounts = createSignInRepository(database.db, 86_400)
+  const principal = { userId: userId(1), sessionId: sessionId(1) }
+  const tasks = createTaskRepository(database.db)(principal)
+  const lists = createListingRepository(database.db)(principal)
+  const accounts = createSignInRepository(database.db, { ttlSeconds: 86_400, sessionMaxDays: 30 })
   const given = {
     user: userId(1),
     session: sessionId(1),

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { createApp } from '../src/app.ts'
-import { createAccessTokens } from '../src/auth/access-tokens/jwt.ts'
+import { createJwt } from '../src/auth/access-tokens/jwt.ts'
 import { readConfig } from '../src/config/config.ts'
 import type { Db } from '../src/db/client.ts'
 import { createLog } from '../src/log.ts'
@@ -74,11 +74,7 @@ test('a start builds no statement; the first request builds those that it needs'
   expect([ready.status, touched]).toEqual([200, []])
 
   const inAnHour = new Date(Date.now() + 3_600_000).toISOString()
-  const token = await createAccessTokens(config.jwt).sign(
-    Bun.randomUUIDv7(),
-    Bun.randomUUIDv7(),
-    inAnHour,
-  )
+  const token = await createJwt(config.jwt).sign(Bun.randomUUIDv7(), Bun.randomUUIDv7(), inAnHour)
   const headers = { authorization: `Bearer ${token}` }
   const listed = await app.fetch(new Request('http://localhost/api/tasks', { headers }))
   expect([listed.status, touched.length > 0]).toEqual([500, true])

@@ -1,36 +1,35 @@
-import type { Log } from '../log.ts'
 import type { VerifiedToken } from '../http/principal.ts'
 import { throwProblem } from '../http/problem.ts'
-import type { AccessTokens } from './access-tokens/jwt.ts'
+import type { Log } from '../log.ts'
+import type { Claims, Jwt } from './access-tokens/jwt.ts'
 import { createTokenCache } from './access-tokens/token-cache.ts'
 import type { FederatedUserRepository } from './issuers/repository.ts'
-import type { ForeignClaims, IssuerVerifiers } from './issuers/verifier.ts'
+import type { IssuerClaims, IssuerVerifiers } from './issuers/verifier.ts'
 
 type Needs = {
-  tokens: AccessTokens
+  jwt: Jwt
   issuers: IssuerVerifiers
   federatedUsers: FederatedUserRepository
   log: Log
-  /** Whether the schema is there. */
+  /** The migrations are applied. */
   isUp: () => boolean
 }
 
-/** How long a token from elsewhere is not looked at again: its key, and its user, may go meanwhile. */
+/** How long the result for a federated token is cached. Its key or its user may be removed meanwhile. */
 const cacheMs = 300_000
 
 const scopes = ['tasks:read', 'tasks:write']
 
 /**
- * Who a token is of: a user of ours, or somebody whom a trusted issuer has signed in, who is
- * made a user at first sight. Nothing where the token is not good.
+ * Returns the function that verifies a bearer token; its result is undefined if the token is not valid.
  *
- * Such a token is for tasks, and for asking whose it is: the account, and how it is signed in
- * to, are the issuer's to manage.
+ * A token of a trusted issuer creates its user at first use. It has task scopes only: the issuer manages account and
+ * sign-in.
  */
-export const createAuthenticator = ({ tokens, issuers, federatedUsers, log, isUp }: Needs) => {
+export const createAuthenticator = ({ jwt, issuers, federatedUsers, log, isUp }: Needs) => {
   const tokenCache = createTokenCache<VerifiedToken>()
 
-  const authenticateFederated = async (token: string, { iss, sub, exp, scope }: ForeignClaims) => {
+  const authenticateFederated = async (token: string, { iss, sub, exp, scope }: IssuerClaims) => {
     if (!isUp()) throwProblem('unavailable', { headers: { 'retry-after': '1' } })
     const expiresAt = new Date(Math.ceil(exp) * 1000).toISOString()
     const { userId, sessionId, isNew } = await federatedUsers.findOrCreate(iss, sub, expiresAt)
@@ -39,25 +38,21 @@ export const createAuthenticator = ({ tokens, issuers, federatedUsers, log, isUp
     return tokenCache.keep(token, verifiedToken, Math.min(exp * 1000, Date.now() + cacheMs))
   }
 
-  return {
-    authenticate: async (token: string): Promise<VerifiedToken | undefined> => {
-      const verify = issuers.verifierOf(token)
-      if (verify === undefined) return toVerifiedToken(await tokens.verify(token))
-      const seen = tokenCache.find(token)
-      if (seen !== undefined) return seen
-      const claims = await verify(token)
-      return claims && authenticateFederated(token, claims)
-    },
+  return async (token: string): Promise<VerifiedToken | undefined> => {
+    const verify = issuers.verifierOf(token)
+    if (verify === undefined) return toVerifiedToken(await jwt.verify(token))
+    const cached = tokenCache.find(token)
+    if (cached !== undefined) return cached
+    const claims = await verify(token)
+    return claims && authenticateFederated(token, claims)
   }
 }
 
-const toVerifiedToken = (
-  claims: Awaited<ReturnType<AccessTokens['verify']>>,
-): VerifiedToken | undefined =>
+const toVerifiedToken = (claims: Claims | undefined): VerifiedToken | undefined =>
   claims && { userId: claims.sub, sessionId: claims.sid, scope: claims.scope }
 
-/** Both of ours, unless the issuer names one of them: then that one. */
+/** The task scopes that the issuer grants; all if it names none of them. */
 const grantedScopes = (scope = ''): string => {
-  const named = scopes.filter((ours) => scope.split(' ').includes(ours))
-  return (named.length > 0 ? named : scopes).join(' ')
+  const granted = scopes.filter((one) => scope.split(' ').includes(one))
+  return (granted.length > 0 ? granted : scopes).join(' ')
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { Log } from '../log.ts'
 import { throwProblem } from '../http/problem.ts'
+import type { Log } from '../log.ts'
 import type { RateLimitCounters } from '../rate-limit/store.ts'
 import { normalizeEmail } from '../schema/types.ts'
 
@@ -15,13 +15,11 @@ type Settings = {
 }
 
 /**
- * The budgets of guessing passwords (OWASP ASVS 6.3.1).
+ * Limits on guessing passwords (OWASP ASVS 6.3.1).
  *
- * Each attempt is reserved before any hashing, so that a thousand at once cannot
- * slip through together, and given back when it succeeds. The budgets are taken
- * from the narrowest reach of a thief outwards: who has burnt what one address may
- * try on an account spends nothing of what all addresses may, and the owner still
- * gets in from elsewhere.
+ * An attempt is reserved before the password is hashed, so that concurrent attempts cannot exceed the limit, and it
+ * is returned on success. The narrowest limit is taken first: an address that used up its limit for an account takes
+ * nothing from the limit of all addresses, and the owner can still sign in from another address.
  */
 export const createLoginThrottle = (
   settings: Settings,
@@ -33,40 +31,40 @@ export const createLoginThrottle = (
   const take = async (key: string, limit: number) => {
     const { count, resetsAt } = await rateLimitStore.add(key, windowMs, limit)
     if (count <= limit) return
-    // Once a window: the requests that follow have their own lines.
+    // Once per window: every refused request has its own line anyway.
     if (count === limit + 1) log.warn('limit reached', { budget: key.slice(0, key.indexOf(':')) })
     const seconds = Math.max(1, Math.ceil((resetsAt - Date.now()) / 1000))
     throwProblem('too-many-attempts', { headers: { 'retry-after': String(seconds) } })
   }
 
-  const fromAddress = (address: string) =>
+  const countAddress = (address: string) =>
     take(`sign-in-address:${address}`, settings.attemptsPerAddress)
 
-  const onAccount = async (email: string, address: string) => {
+  const reserveAttempt = async (email: string, address: string) => {
     const account = createHash('sha256').update(normalizeEmail(email)).digest('base64url')
-    const here = `sign-in-here:${account}:${address}`
-    const anywhere = `sign-in:${account}`
-    await take(here, settings.attempts)
-    await take(anywhere, settings.attemptsPerAccount)
+    const fromThisAddress = `sign-in-here:${account}:${address}`
+    const fromAllAddresses = `sign-in:${account}`
+    await take(fromThisAddress, settings.attempts)
+    await take(fromAllAddresses, settings.attemptsPerAccount)
 
     return {
       succeeded: async () => {
-        await rateLimitStore.reset(here)
-        await rateLimitStore.decrement(anywhere)
+        await rateLimitStore.reset(fromThisAddress)
+        await rateLimitStore.decrement(fromAllAddresses)
       },
     }
   }
 
   return {
-    /** Spends one sign-up of the address. */
-    signUp: fromAddress,
-    /** Reserves one sign-in; `succeeded` gives it back. */
+    /** Counts one sign-up of the address. */
+    signUp: countAddress,
+    /** Reserves one sign-in; `succeeded` returns it. */
     signIn: async (email: string, address: string) => {
-      await fromAddress(address)
-      return onAccount(email, address)
+      await countAddress(address)
+      return reserveAttempt(email, address)
     },
-    /** Reserves one guess of `current_password`; it spends the account's budgets, as a sign-in does. */
-    confirm: onAccount,
+    /** Reserves one check of `current_password`, which counts for the account like a sign-in. */
+    confirm: reserveAttempt,
   }
 }
 

@@ -1,7 +1,17 @@
 import { t } from 'elysia'
-import type { TrustedIssuer } from '../auth/issuers/verifier.ts'
 import { compileSchema } from '../schema/compile.ts'
 import type { EnvReader } from './environment.ts'
+
+/** An entry of TRUSTED_ISSUERS. Its keys are at `jwks_uri`, or it shares the HMAC key `secret`. */
+export type TrustedIssuer = {
+  readonly issuer: string
+  readonly audience: string
+  readonly algorithms: readonly string[]
+  readonly jwks_uri?: string | undefined
+  readonly secret?: string | undefined
+  /** The maximum lifetime of its tokens, in seconds. */
+  readonly ttl_seconds: number
+}
 
 const Issuers = t.Array(
   t.Object(

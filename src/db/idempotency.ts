@@ -1,40 +1,40 @@
 import { and, eq, lte, type SQL, sql } from 'drizzle-orm'
-import { nowParam, param } from '../tasks/task/sql.ts'
 import type { Db } from './client.ts'
 import { violatesConstraint } from './faults.ts'
+import { nowParam, param } from './params.ts'
 import { idempotencyKeys } from './schema.ts'
 import { createUserScope, placeholders } from './user-scope.ts'
 
-/** Under which key an effect may happen once. `fingerprint`: of the request that asks for it. */
+/** The key that a request has its effect under, once. `fingerprint` is a hash of the request. */
 export type IdempotencyKey = { route: string; key: string; fingerprint: string }
 export type StoredResponse = { fingerprint: string; body: string; etag: string | null }
 
-/** Another request under the same key is not done yet, and has no answer to give. */
+/** Another request with the same key has not finished, so there is no response to replay. */
 export type KeyInFlight = { inFlight: true }
 
-/** A twin that broke the key's uniqueness finds the first one's answer when it asks again. */
+/** Runs a statement again after a conflict of the key: then it finds the response of the first request. */
 export const retryOnConflict = async <T>(run: () => Promise<T>): Promise<T | KeyInFlight> => {
-  const isTwin = (error: unknown) =>
+  const isConflict = (error: unknown) =>
     violatesConstraint(error, 'idempotency_keys_user_id_route_key_pk')
   try {
     return await run()
   } catch (error) {
-    if (!isTwin(error)) throw error
+    if (!isConflict(error)) throw error
   }
   try {
     return await run()
   } catch (error) {
-    if (!isTwin(error)) throw error
+    if (!isConflict(error)) throw error
     return { inFlight: true }
   }
 }
 
 /**
- * The parts of a statement that answers an `Idempotency-Key` once.
+ * The CTEs of a statement that has its effect once per `Idempotency-Key`.
  *
- * `earlier` is the kept answer, and stops the effect. `keep` writes the answer of this
- * one: of twins that saw no earlier answer, the second breaks the key's uniqueness, and
- * its whole statement is undone.
+ * `earlierResponse` is the stored response, and prevents the effect. `storeResponse` stores the response of this
+ * statement. Of two concurrent statements that find no stored response, the second violates the unique key, and all
+ * its effects are rolled back.
  */
 export const createIdempotencyCtes = (db: Db) => {
   const sameKey = and(
@@ -65,8 +65,8 @@ export const createIdempotencyCtes = (db: Db) => {
   )
   const { sessionRow } = createUserScope(db, placeholders)
   /**
-   * Keeps a `body` (JSON) and an `etag` from a CTE of one row, or none, that the effect is in.
-   * The expired go first, since a key may be used anew in the statement that removes it.
+   * Stores a `body` (JSON) and an `etag` from a CTE that has one row if the effect happened. It depends on `expired`,
+   * because a key may be used again by the statement that deletes it.
    */
   const storeResponse = (body: SQL, etag: SQL, from: SQL) => {
     const row = sql`select ${param('user', 'uuid')}, ${param('route', 'text')},

@@ -1,17 +1,15 @@
-import type { ExpectedVersions } from '../tasks/task/repository.ts'
-import type { Task } from '../tasks/task/schema.ts'
+import type { ExpectedVersions } from '../db/params.ts'
 import { throwProblem } from './problem.ts'
 
-/** A strong validator (RFC 9110 §8.8.3): the version grows with every write. */
-export const formatEtag = ({ version }: Pick<Task, 'version'>): string => `"${version}"`
+/** A strong entity tag (RFC 9110 §8.8.3), because every write increments the version. */
+export const formatEtag = ({ version }: { version: number }): string => `"${version}"`
 
 const entityTag = /(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g
 const versionTag = /^"([1-9]\d{0,9})"$/
 
 /**
- * The versions that `If-Match` allows (RFC 9110 §13.1.1), or nothing where any will do:
- * without the header, and with `*`. Compared strongly, so that a weak tag allows none;
- * tags that are not ours match nothing. What does not parse is 400.
+ * The versions that `If-Match` accepts (RFC 9110 §13.1.1); undefined for any version, without the header or with `*`.
+ * The comparison is strong: weak tags and tags of another form match nothing. A header that does not parse is 400.
  */
 export const parseIfMatch = (headers: Headers): ExpectedVersions => {
   const header = headers.get('if-match')
@@ -22,7 +20,7 @@ export const parseIfMatch = (headers: Headers): ExpectedVersions => {
   })
 }
 
-/** Whether `If-None-Match` names what the client has (RFC 9110 §13.1.2), compared weakly. */
+/** Whether `If-None-Match` contains the entity tag (RFC 9110 §13.1.2), by weak comparison. */
 export const matchesIfNoneMatch = (headers: Headers, etag: string): boolean => {
   const header = headers.get('if-none-match')
   if (header === null) return false
@@ -31,7 +29,7 @@ export const matchesIfNoneMatch = (headers: Headers, etag: string): boolean => {
   )
 }
 
-/** A list with commas, which quoted tags may hold too. */
+/** Parses a comma-separated list; quoted tags may contain commas too. */
 const parseEntityTags = (header: string): string[] => {
   const tags = header.match(entityTag) ?? []
   const skeleton = header.replace(entityTag, 'T').replace(/[ \t]/g, '')

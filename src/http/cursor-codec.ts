@@ -1,28 +1,26 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 
-/** Where a page ended: the sort key of its last row and, for ties, its id. */
+/** The end of a page: sort key and id of its last row. */
 export type CursorPosition = readonly [key: string, id: string]
 
 const nonceBytes = 12
 const tagBytes = 16
 
 /**
- * Cursors and tokens that only this service can read, sealed by AES-256-GCM under a key
- * of their own (HKDF, RFC 5869).
+ * Encodes cursors and changes tokens with AES-256-GCM, under a key derived from the JWT secret (HKDF, RFC 5869).
  *
- * Encrypted, because a position may hold a title; authenticated together with the user
- * and the query, so that a cursor is of no use to anybody else, nor with another sort or
- * filter. The first secret seals, all open, as with tokens.
+ * They are encrypted because a position may contain a title. User and query are authenticated as associated data, so
+ * that a cursor is invalid for another user, sort or filter. The first secret encrypts, all decrypt, as with JWTs.
  */
 export const createCursorCodec = (secrets: readonly string[]) => {
   const keys = secrets.map((secret) =>
     Buffer.from(hkdfSync('sha256', secret, '', 'taskwarden cursor', 32)),
   )
   const [encryptionKey] = keys
-  if (encryptionKey === undefined) throw new Error('no secret to seal cursors with')
+  if (encryptionKey === undefined) throw new Error('no secret to encrypt cursors with')
 
   return {
-    /** `bound`: the user and the query that it is good for. */
+    /** `binding`: the user and the query that the cursor is valid for. */
     encode: (content: unknown, binding: string): string => {
       const nonce = randomBytes(nonceBytes)
       const cipher = createCipheriv('aes-256-gcm', encryptionKey, nonce).setAAD(
@@ -32,7 +30,7 @@ export const createCursorCodec = (secrets: readonly string[]) => {
       return Buffer.concat([nonce, text, cipher.getAuthTag()]).toString('base64url')
     },
 
-    /** What was sealed, or nothing where the seal is not ours, or not for this user and query. */
+    /** The content; undefined if the text was not encoded by this service for this binding. */
     decode: <Content>(encoded: string, binding: string): Content | undefined => {
       const bytes = Buffer.from(encoded, 'base64url')
       if (bytes.toString('base64url') !== encoded) return undefined
@@ -49,9 +47,9 @@ export type CursorCodec = ReturnType<typeof createCursorCodec>
 
 const decrypt = (key: Buffer, bytes: Buffer, binding: string): string | undefined => {
   try {
-    // GCM would take a tag of 4 bytes for one that holds.
-    const whole = { authTagLength: tagBytes }
-    const cipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, nonceBytes), whole)
+    // Without this option, GCM accepts a tag of 4 bytes.
+    const options = { authTagLength: tagBytes }
+    const cipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, nonceBytes), options)
       .setAAD(Buffer.from(binding))
       .setAuthTag(bytes.subarray(-tagBytes))
     const text = cipher.update(bytes.subarray(nonceBytes, -tagBytes))

@@ -3,9 +3,9 @@ import type { IdempotencyKey, StoredResponse } from '../db/idempotency.ts'
 import { throwInvalidRequest, throwProblem } from './problem.ts'
 
 /**
- * What `Idempotency-Key` asks for (draft-ietf-httpapi-idempotency-key-header), or nothing
- * without it: 1 to 255 printable ASCII characters, quoted or not. A key is good for one
- * method and path; body, query and `If-Match` are what it was first used with.
+ * Parses `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header); undefined without the header. A key is 1 to
+ * 255 printable ASCII characters, quoted or not, and belongs to one method and path. The fingerprint covers body,
+ * query and `If-Match`.
  */
 export const parseIdempotencyKey = (
   request: Request,
@@ -32,20 +32,20 @@ export const parseIdempotencyKey = (
   }
 }
 
-/** How a route that takes a key and a body may refuse for them. */
+/** The problems of a route with a body and an idempotency key. */
 export const idempotencyProblems = [
   'idempotency-in-flight',
   'idempotency-mismatch',
   'invalid-request',
 ] as const
 
-/** The kept answer's body, marked as a replay; 422 where the key was used for another request. */
+/** The body of the stored response, marked as a replay; 422 if the key was used for a different request. */
 export const replayResponse = (
   { fingerprint, body, etag }: StoredResponse,
-  idempotencyKey: IdempotencyKey,
+  key: IdempotencyKey,
   headers: Record<string, string | number>,
 ): unknown => {
-  if (fingerprint !== idempotencyKey.fingerprint) throwProblem('idempotency-mismatch')
+  if (fingerprint !== key.fingerprint) throwProblem('idempotency-mismatch')
   headers['idempotency-replayed'] = 'true'
   if (etag !== null) headers.etag = etag
   return JSON.parse(body)

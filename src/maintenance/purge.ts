@@ -6,15 +6,14 @@ import { idempotencyKeys, sessions, taskTombstones } from '../db/schema.ts'
 import { purgeTrash } from '../tasks/trash/repository.ts'
 
 /**
- * How much longer a tombstone lives than a changes token that needs it: instances' clocks
- * differ, and a token may be checked before the upkeep and used after it.
+ * How much longer a tombstone is kept than a changes token that needs it: the clocks of instances differ, and a token may
+ * be checked before the purge and used after it.
  */
 const graceSeconds = 3600
 
 /**
- * Removes what has had its time: tasks that were in the trash for `trashDays`, tombstones as
- * long after that, idempotency keys after 24 hours, sessions after their end. Any number of
- * instances may do it at once, as often as they like.
+ * Deletes expired rows: tasks after `trashDays` in the trash, tombstones after the same time, idempotency keys after 24
+ * hours, and ended sessions. Any number of instances may run it at once.
  */
 export const purgeExpired = async (db: Db, trashDays: number) => {
   const at = now()

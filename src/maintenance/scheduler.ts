@@ -1,12 +1,12 @@
 import type { Log } from '../log.ts'
 
 /**
- * Milliseconds. The first comes soon, since an instance that sleeps while nobody calls, or is deployed often,
- * may not live for an hour; at a moment of its own, so that twenty do not all come at once.
+ * Milliseconds. The first run comes early, because an instance that is suspended or deployed often may not run for an
+ * hour. It is random, so that many instances do not run at once.
  */
 export const hourlySchedule = { firstMaxMs: 60_000, everyMs: 3_600_000 }
 
-/** Does what has to be done again and again, as long as the process lives; a failure is logged, and the next comes all the same. */
+/** Runs `work` repeatedly while the process lives. A failure is logged and does not stop the schedule. */
 export const schedule = (
   work: () => Promise<object>,
   log: Log,
@@ -14,9 +14,9 @@ export const schedule = (
 ): void => {
   const run = async () => {
     try {
-      log.info('upkeep', { ...(await work()) })
+      log.info('maintenance', { ...(await work()) })
     } catch (error) {
-      log.warn('upkeep failed', { error })
+      log.warn('maintenance failed', { error })
     }
     setTimeout(run, everyMs).unref()
   }

@@ -1,5 +1,5 @@
-import type { LogFields } from '../../src/log.ts'
 import { problemCatalogue } from '../../src/http/problem-catalogue.ts'
+import type { LogFields } from '../../src/log.ts'
 import { type Answer, rowsOf, type Someone } from '../support/service.ts'
 
 type Expected = {

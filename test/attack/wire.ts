@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net'
-import { createLog } from '../../src/log.ts'
 import { createServer } from '../../src/http/server.ts'
+import { createLog } from '../../src/log.ts'
 import type { Answer, Service } from '../support/service.ts'
 
 /** A service behind the listener that the process has, on a port of loopback. */

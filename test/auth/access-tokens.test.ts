@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'bun:test'
-import { createAccessTokens } from '../../src/auth/access-tokens/jwt.ts'
+import { createJwt } from '../../src/auth/access-tokens/jwt.ts'
 import { createTokenCache } from '../../src/auth/access-tokens/token-cache.ts'
 import { createCursorCodec } from '../../src/http/cursor-codec.ts'
 import { claimsOf, forgeriesOf, head, secret, signed } from '../support/forge.ts'
@@ -75,7 +75,7 @@ describe('a token', () => {
 test('without a secret nothing is signed or sealed', () => {
   const settings = { issuer: 'taskwarden', audience: 'taskwarden-api', ttlSeconds: 86_400 }
 
-  expect(() => createAccessTokens({ ...settings, secrets: [] })).toThrow('no secret')
+  expect(() => createJwt({ ...settings, secrets: [] })).toThrow('no secret')
   expect(() => createCursorCodec([])).toThrow('no secret')
 })
 
@@ -201,7 +201,7 @@ describe('time', () => {
 
   test('lives a day, and says so, however long the statement took that began its session', async () => {
     const settings = { issuer: 'taskwarden', audience: 'taskwarden-api', ttlSeconds: 86_400 }
-    const { sign } = createAccessTokens({ ...settings, secrets: [secret] })
+    const { sign } = createJwt({ ...settings, secrets: [secret] })
     at('2026-05-01T12:00:00.700Z')
     const token = await sign(Bun.randomUUIDv7(), Bun.randomUUIDv7(), '2026-05-02T11:59:59.900Z')
 

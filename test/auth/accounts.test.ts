@@ -520,13 +520,10 @@ describe('one’s own account', () => {
     const ada = await someone()
     await call('POST', '/api/auth/login', { body: { email: ada.email, password } })
     const before = await rowsOf(ada.id)
-    const caller = {
-      ...{ userId: ada.id, sessionId: before.sessions[0]?.id ?? '', scope: undefined },
-      ...{ address: '203.0.113.1', requestId: 'x' },
-    }
+    const principal = { userId: ada.id, sessionId: before.sessions[0]?.id ?? '' }
 
     const { db } = await database()
-    const isChanged = await createAccountRepository(db, caller).changePassword(
+    const isChanged = await createAccountRepository(db)(principal).changePassword(
       'the hash of before',
       'another',
     )

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
+import { arrayLiteral } from '../../src/db/params.ts'
 import { tasks } from '../../src/db/schema.ts'
-import { arrayLiteral } from '../../src/tasks/task/sql.ts'
 
 const { tags, created_at } = tasks
 

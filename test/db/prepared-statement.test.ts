@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
 import { and, eq, sql } from 'drizzle-orm'
+import { arrayLiteral } from '../../src/db/params.ts'
 import { prepareStatement } from '../../src/db/prepared-statement.ts'
 import { tasks, userChanges, users } from '../../src/db/schema.ts'
-import { arrayLiteral } from '../../src/tasks/task/sql.ts'
 import { person } from '../support/databases.ts'
 import { database } from '../support/service.ts'
 
@@ -81,11 +81,11 @@ test('a prepared statement gives the rows that Drizzle gives', async () => {
 
   for (const [name, query] of Object.entries(queries)) {
     const expected = await query.prepare('drizzle').execute(values)
-    const rows = await prepareStatement(db, query).execute(values)
+    const rows = await prepareStatement(db, () => query).execute(values)
     expect({ name, rows }).toEqual({ name, rows: expected as typeof rows })
     expect(JSON.stringify(rows)).toBe(JSON.stringify(expected))
   }
-  const [full, empty] = await prepareStatement(db, queries['of one table']).execute(values)
+  const [full, empty] = await prepareStatement(db, () => queries['of one table']).execute(values)
   expect({ full, empty }).toMatchObject({
     full: {
       tags: ['plain', 'in "quotes"', 'back\\slash', ''],
@@ -99,15 +99,14 @@ test('a prepared statement gives the rows that Drizzle gives', async () => {
 
 test('a statement that is not given one of its values is not sent', async () => {
   const { db } = await database()
-  const statement = prepareStatement(
-    db,
+  const statement = prepareStatement(db, () =>
     db
       .select()
       .from(tasks)
       .where(eq(tasks.user_id, sql.placeholder('user'))),
   )
 
-  await expect(statement.execute({})).rejects.toThrow('was not given its user')
+  await expect(statement.execute({})).rejects.toThrow('the statement has no value for user')
 })
 
 test('what writes or locks is no quick read', async () => {
@@ -119,5 +118,7 @@ test('what writes or locks is no quick read', async () => {
   const locked = db.select().from(users).for('update')
 
   for (const query of [gone, locked])
-    expect(() => prepareStatement(db, query, { isQuickRead: true })).toThrow('no quick read')
+    expect(() => prepareStatement(db, () => query, { isQuickRead: true }).execute({})).toThrow(
+      'cannot be a quick read',
+    )
 })

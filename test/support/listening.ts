@@ -1,5 +1,5 @@
-import { createLog } from '../../src/log.ts'
 import { createServer } from '../../src/http/server.ts'
+import { createLog } from '../../src/log.ts'
 import { service } from './service.ts'
 
 /** A service of its own on the loopback, on a free port, for what speaks HTTP by itself. */

@@ -1,5 +1,5 @@
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
-import { jwt } from '@elysiajs/jwt'
+import { jwt as jwtPlugin } from '@elysiajs/jwt'
 import { type Static, t } from 'elysia'
 import { compileSchema } from '../../schema/compile.ts'
 import { createTokenCache } from './token-cache.ts'
@@ -9,15 +9,15 @@ const uuid = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
 const Claims = t.Object({
   iss: t.String(),
   aud: t.String(),
-  /** The user. */
+  /** The user id. */
   sub: t.String({ pattern: uuid }),
-  /** The row in `sessions`. */
+  /** The id of the row in `sessions`. */
   sid: t.String({ pattern: uuid }),
   jti: t.String({ pattern: uuid }),
-  /** Seconds since the epoch, as `exp`. */
+  /** Seconds since 1970, like `exp`. */
   iat: t.Integer({ minimum: 0 }),
   exp: t.Integer({ minimum: 0 }),
-  /** Of a personal access token only: what it may do, space-separated (RFC 8693 §4.2). */
+  /** Personal access tokens only: space-separated scopes (RFC 8693 §4.2). */
   scope: t.Optional(t.String({ pattern: '^tasks:read( tasks:write)?$' })),
 })
 export type Claims = Static<typeof Claims>
@@ -32,28 +32,27 @@ type Settings = {
 
 /** RFC 9068. */
 const typ = 'at+jwt'
-/** How far the clocks of two instances may be apart. */
+/** Permitted clock difference between instances. */
 const skewSeconds = 5
 
 /**
- * Three parts of base64url, the last one the canonical text of 32 bytes: the
- * last character carries two unused bits, and decoders forgive them.
+ * Three parts of base64url. The last is the canonical form of 32 bytes: its last character has two unused bits,
+ * which decoders ignore, so that a token could be changed without breaking its signature.
  */
 const compactPattern = /^[\w-]{2,200}\.[\w-]{2,2000}\.[\w-]{42}[AEIMQUYcgkosw048]$/
 const schema = compileSchema(Claims)
 
 /**
- * Access tokens: JWT, HS256 and nothing else.
+ * Signs and verifies access tokens: JWT with HS256 only.
  *
- * A signature's verdict is kept; whether the session still lives is asked of the
- * database each time.
+ * The result of a signature check is cached. The session is checked by the SQL statement of each request.
  */
-export const createAccessTokens = ({ secrets, issuer, audience, ttlSeconds }: Settings) => {
+export const createJwt = ({ secrets, issuer, audience, ttlSeconds }: Settings) => {
   const keys = secrets.flatMap((secret, index) => {
     const name = `jwt${index}`
     const key = createSecretKey(secret, 'utf8')
-    const plugin = jwt({ name, secret: key, alg: 'HS256', typ, iss: issuer, aud: audience })
-    return Object.values(plugin.decorator).map((own) => ({ ...own, key }))
+    const plugin = jwtPlugin({ name, secret: key, alg: 'HS256', typ, iss: issuer, aud: audience })
+    return Object.values(plugin.decorator).map((methods) => ({ ...methods, key }))
   })
   const [signer] = keys
   if (signer === undefined) throw new Error('no secret to sign tokens with')
@@ -76,20 +75,20 @@ export const createAccessTokens = ({ secrets, issuer, audience, ttlSeconds }: Se
   }
 
   return {
-    /** A token for as long as its session, which ends at `expiresAt` (RFC 3339), in whole seconds. */
+    /** Signs a token that ends with its session at `expiresAt` (RFC 3339), in whole seconds. */
     sign: (
       userId: string,
       sessionId: string,
       expiresAt: string,
       scope?: string,
     ): Promise<string> => {
-      const named = { sub: userId, sid: sessionId, jti: Bun.randomUUIDv7() }
-      const claims = scope === undefined ? named : { ...named, scope }
+      const ids = { sub: userId, sid: sessionId, jti: Bun.randomUUIDv7() }
+      const claims = scope === undefined ? ids : { ...ids, scope }
       const iat = Math.floor(Date.now() / 1000)
       return signer.sign({ ...claims, exp: iat + secondsUntil(expiresAt) })
     },
 
-    /** The claims, or nothing where the token is not one of ours, whole and in time. */
+    /** The claims; undefined if the token is not valid. */
     verify: async (token: string): Promise<Claims | undefined> => {
       const known = verifiedTokens.find(token)
       if (known !== undefined) return known
@@ -99,11 +98,11 @@ export const createAccessTokens = ({ secrets, issuer, audience, ttlSeconds }: Se
   }
 }
 
-export type AccessTokens = ReturnType<typeof createAccessTokens>
+export type Jwt = ReturnType<typeof createJwt>
 
 /**
- * Whether the key made the signature. Asked ahead of the library, which verifies in full what passes: to
- * turn a forgery away it takes twenty times as long, and anybody may send forgeries.
+ * Checks the signature before the library verifies the whole token. The library takes twenty times as long to refuse
+ * a forged token, and unauthenticated clients can send many.
  */
 const isSignedBy = (key: KeyObject, token: string): boolean => {
   const end = token.lastIndexOf('.')
@@ -111,7 +110,7 @@ const isSignedBy = (key: KeyObject, token: string): boolean => {
   return timingSafeEqual(signature, Buffer.from(token.slice(end + 1), 'base64url'))
 }
 
-/** We are the only ones who sign: a header with anything but our two members is a forgery, signed or not. */
+/** This service signs with exactly these two header members: any other header is refused. */
 const isExpectedHeader = (token: string): boolean => {
   try {
     const [header = ''] = token.split('.')
@@ -122,26 +121,26 @@ const isExpectedHeader = (token: string): boolean => {
   }
 }
 
-/** The longest life of a personal access token: a year. */
+/** The maximum lifetime of a personal access token: one year. */
 export const personalSecondsMax = 31_536_000
 
 const isTimely = ({ iat, exp, scope }: Claims, ttlSeconds: number): boolean => {
   const now = Date.now() / 1000
-  const lifeMax = scope === undefined ? ttlSeconds : personalSecondsMax
-  return exp > now && iat <= now + skewSeconds && exp - iat <= lifeMax
+  const lifetimeMax = scope === undefined ? ttlSeconds : personalSecondsMax
+  return exp > now && iat <= now + skewSeconds && exp - iat <= lifetimeMax
 }
 
-/** Begun ones count: a day is 86 400 seconds, however long the statement took that began it. */
-const secondsUntil = (instant: string): number =>
-  Math.ceil((Date.parse(instant) - Date.now()) / 1000)
+/** Rounded up, so that a new session has its whole lifetime although its statement took some time. */
+const secondsUntil = (timestamp: string): number =>
+  Math.ceil((Date.parse(timestamp) - Date.now()) / 1000)
 
-/** What a client gets when a session starts or moves on (RFC 6749 §5.1). */
+/** The token members of a response (RFC 6749 §5.1). */
 export const accessTokenResponse = async (
-  tokens: AccessTokens,
+  jwt: Jwt,
   userId: string,
   { id, expires_at }: { id: string; expires_at: string },
 ) => ({
-  access_token: await tokens.sign(userId, id, expires_at),
+  access_token: await jwt.sign(userId, id, expires_at),
   token_type: 'Bearer' as const,
   expires_in: secondsUntil(expires_at),
 })

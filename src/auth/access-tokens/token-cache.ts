@@ -1,21 +1,21 @@
-const keptMax = 16_384
+const entriesMax = 16_384
 
 /**
- * What was found out about a token, by its whole text: at most 16 384 of them, the oldest go first.
- * A verdict is good until `untilMs` (since 1970), which is never past the token's `exp`.
+ * Caches the result of verifying a token, by the text of the token. At most 16 384 entries; the oldest are evicted.
+ * An entry is valid until `untilMs` (since 1970), which the caller sets to at most the `exp` of the token.
  */
 export const createTokenCache = <Value>() => {
-  const kept = new Map<string, { value: Value; untilMs: number }>()
+  const entries = new Map<string, { value: Value; untilMs: number }>()
 
   return {
     find: (token: string): Value | undefined => {
-      const found = kept.get(token)
-      return found !== undefined && found.untilMs > Date.now() ? found.value : undefined
+      const entry = entries.get(token)
+      return entry !== undefined && entry.untilMs > Date.now() ? entry.value : undefined
     },
     keep: (token: string, value: Value, untilMs: number): Value => {
-      const [oldest] = kept.size < keptMax ? [] : kept.keys()
-      if (oldest !== undefined) kept.delete(oldest)
-      kept.set(token, { value, untilMs })
+      const [oldest] = entries.size < entriesMax ? [] : entries.keys()
+      if (oldest !== undefined) entries.delete(oldest)
+      entries.set(token, { value, untilMs })
       return value
     },
   }

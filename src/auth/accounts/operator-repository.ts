@@ -8,27 +8,27 @@ import { lockUser } from '../../db/user-scope.ts'
 import { normalizeEmail, normalizeId } from '../../schema/types.ts'
 import { endAllSessions } from '../sessions/repository.ts'
 
-/** Rows that one statement of a list reads. */
-const pageMax = 1000
+/** Rows per statement of the list. */
+const pageRowsMax = 1000
 
-/** Rounds of ending sessions. Each but the last ends some that came in the one before. */
+/** Attempts to end all sessions. Each but the last ends sessions that started during the one before. */
 const roundsMax = 100
 
-const listed = {
+const accountColumns = {
   id: users.id,
   email: users.email,
   created_at: users.created_at,
   disabled_at: users.disabled_at,
 }
 
-/** All accounts, as the operator sees them from the command line. */
-export const createAccountDirectory = (db: Db, pageRows = pageMax) => ({
-  /** Page by page, oldest first: ids are UUIDv7. */
+/** All accounts, for operator commands. */
+export const createAccountDirectory = (db: Db, pageRows = pageRowsMax) => ({
+  /** Pages, oldest account first (ids are UUIDv7). */
   async *pages() {
     for (let after: string | undefined; ; ) {
       const page = await runRead(() =>
         db
-          .select(listed)
+          .select(accountColumns)
           .from(users)
           .where(after === undefined ? undefined : gt(users.id, after))
           .orderBy(asc(users.id))
@@ -40,30 +40,27 @@ export const createAccountDirectory = (db: Db, pageRows = pageMax) => ({
     }
   },
 
-  /** By e-mail or by id: whom another identity provider signs in has no e-mail here. */
+  /** By e-mail or id; users of trusted issuers have no e-mail. */
   async find(account: string) {
-    const isIt = account.includes('@')
+    const condition = account.includes('@')
       ? eq(users.email, normalizeEmail(account))
       : eq(users.id, normalizeId(account))
-    return (await runRead(() => db.select(listed).from(users).where(isIt)))[0]
+    return (await runRead(() => db.select(accountColumns).from(users).where(condition)))[0]
   },
 })
 
-/**
- * One account in the operator's hands: nobody's session or password is asked for. Each method
- * tells whether the account was there.
- */
+/** Operations on one account without its session or password. Each returns whether the account exists. */
 export const createOperatedAccount = (db: Db, userId: string) => {
   const lockedUser = lockUser(db, userId)
-  const theirs = and(eq(users.id, userId), exists(db.select().from(lockedUser)))
+  const isAccount = and(eq(users.id, userId), exists(db.select().from(lockedUser)))
   const change = async (changes: PgUpdateSetSource<typeof users>) => {
-    const changing = db.with(lockedUser).update(users).set(changes).where(theirs)
+    const changing = db.with(lockedUser).update(users).set(changes).where(isAccount)
     return (await runWrite(() => changing.returning({ id: users.id }))).length > 0
   }
 
   /**
-   * A statement ends the sessions that were there when it began. One that was started by a
-   * session of those while it waited for the lock is left, so it is asked again until none is.
+   * A statement ends the sessions from before it began. A session that started while it waited for the lock remains,
+   * so the statement is repeated until none does.
    */
   const endSessions = async () => {
     for (let round = 0; round < roundsMax; round++)
@@ -72,29 +69,29 @@ export const createOperatedAccount = (db: Db, userId: string) => {
   }
 
   return {
-    /** Nobody signs in any more, and every session and personal token ends. */
+    /** Refuses sign-in, and ends all sessions and personal tokens. */
     async disable(): Promise<boolean> {
-      // The first time stays, however often it is said.
+      // Disabling again keeps the first time.
       const disabled_at = sql`coalesce(${users.disabled_at}, ${now()}::timestamptz)`
       const disabled = await change({ disabled_at })
-      // After it: from there on no sign-in starts one more.
+      // Afterwards, because from here on no sign-in starts a session.
       await endSessions()
       return disabled
     },
 
     enable: () => change({ disabled_at: null }),
 
-    /** Ends every session too: whoever is in may be the one whom the new password is to keep out. */
+    /** Ends all sessions too: an intruder may have one of them. */
     async replacePassword(password_hash: string): Promise<boolean> {
       const replaced = await change({ password_hash })
       await endSessions()
       return replaced
     },
 
-    /** Erases the account and all that is its own, by the statement of the account's own route. */
+    /** Erases the account with all its rows. */
     async erase(): Promise<boolean> {
-      const erasing = db.with(lockedUser).delete(users).where(theirs)
-      return (await runWrite(() => erasing.returning({ id: users.id }))).length > 0
+      const deleted = db.with(lockedUser).delete(users).where(isAccount)
+      return (await runWrite(() => deleted.returning({ id: users.id }))).length > 0
     },
   }
 }

@@ -1,98 +1,107 @@
-import { and, eq, exists, ne } from 'drizzle-orm'
+import { and, eq, exists, ne, sql } from 'drizzle-orm'
 import type { Db } from '../../db/client.ts'
 import { runRead, runWrite, violatesConstraint } from '../../db/faults.ts'
 import { sessions, users } from '../../db/schema.ts'
 import { createUserScope, type Principal, scopeParameters, TRUE } from '../../db/user-scope.ts'
-import type { User } from '../schema.ts'
 import { endAllSessions } from '../sessions/repository.ts'
-import { credentials, userColumns } from '../sign-in/repository.ts'
+import type { User } from './schema.ts'
+
+/** The columns of `User`. */
+export const userColumns = {
+  id: users.id,
+  email: users.email,
+  name: users.name,
+  created_at: users.created_at,
+}
+
+/** For password verification. A check of the table ensures that an e-mail comes with a password hash. */
+export const credentialColumns = {
+  id: users.id,
+  email: sql<string>`${users.email}`,
+  password_hash: sql<string>`${users.password_hash}`,
+}
 
 /**
- * The account of one caller. Each method is one statement that the caller's live
- * session is part of: `undefined` (or `false`) means that it has ended.
+ * The account of a principal. Each method is one statement that checks the session; `undefined` (or `false`) means
+ * that the session has ended. `verifiedHash` is the password hash that was verified before: if it changed since,
+ * the statement has no effect.
  */
-export const createAccountRepository = (db: Db, principal: Principal) => {
+export const createAccountRepository = (db: Db) => (principal: Principal) => {
   const { userId, sessionId } = principal
   const { sessionRow, lockedUser } = createUserScope(db, scopeParameters(principal))
-  const me = eq(users.id, userId)
-  const mine = and(me, exists(db.select().from(lockedUser)))
-  const mineStill = (verified: string) => and(mine, eq(users.password_hash, verified))
+  const isUser = eq(users.id, userId)
+  const isLocked = and(isUser, exists(db.select().from(lockedUser)))
+  const isVerified = (verifiedHash: string) => and(isLocked, eq(users.password_hash, verifiedHash))
 
   return {
-    async isLive(): Promise<boolean> {
+    async isSessionLive(): Promise<boolean> {
       return (await runRead(() => db.with(sessionRow).select().from(sessionRow))).length > 0
     },
 
     async me(): Promise<User | undefined> {
-      const found = db
-        .with(sessionRow)
-        .select(userColumns)
-        .from(users)
-        .innerJoin(sessionRow, TRUE)
-        .where(me)
-      return (await runRead(() => found))[0]
+      const [user] = await runRead(() =>
+        db
+          .with(sessionRow)
+          .select(userColumns)
+          .from(users)
+          .innerJoin(sessionRow, TRUE)
+          .where(isUser),
+      )
+      return user
     },
 
     async credentials() {
-      const found = db
-        .with(sessionRow)
-        .select(credentials)
-        .from(users)
-        .innerJoin(sessionRow, TRUE)
-        .where(me)
-      return (await runRead(() => found))[0]
+      const [credentials] = await runRead(() =>
+        db
+          .with(sessionRow)
+          .select(credentialColumns)
+          .from(users)
+          .innerJoin(sessionRow, TRUE)
+          .where(isUser),
+      )
+      return credentials
     },
 
     async rename(name: string | null): Promise<User | undefined> {
-      const [renamed] = await runWrite(() =>
-        db
-          .with(sessionRow, lockedUser)
-          .update(users)
-          .set({ name })
-          .where(mine)
-          .returning(userColumns),
-      )
-      return renamed
+      const updated = db.with(sessionRow, lockedUser).update(users).set({ name }).where(isLocked)
+      return (await runWrite(() => updated.returning(userColumns)))[0]
     },
 
-    /** `'taken'` where another account has the e-mail; `verified` is the password hash that was checked. */
-    async move(
+    /** `'taken'` if another account has the e-mail. */
+    async changeEmail(
       changes: { email: string; name?: string | null },
-      verified: string,
+      verifiedHash: string,
     ): Promise<User | 'taken' | undefined> {
+      const condition = isVerified(verifiedHash)
+      const updated = db.with(sessionRow, lockedUser).update(users).set(changes).where(condition)
       try {
-        const moving = db
-          .with(sessionRow, lockedUser)
-          .update(users)
-          .set(changes)
-          .where(mineStill(verified))
-        return (await runWrite(() => moving.returning(userColumns)))[0]
+        return (await runWrite(() => updated.returning(userColumns)))[0]
       } catch (error) {
         if (violatesConstraint(error, 'users_email')) return 'taken'
         throw error
       }
     },
 
-    /** Every other session ends with the old password. */
-    async changePassword(verified: string, password_hash: string): Promise<boolean> {
-      const changing = db.update(users).set({ password_hash }).where(mineStill(verified))
-      const changed = db.$with('changed').as(changing.returning({ id: users.id }))
+    /** Ends all other sessions. */
+    async changePassword(verifiedHash: string, password_hash: string): Promise<boolean> {
+      const updated = db.update(users).set({ password_hash }).where(isVerified(verifiedHash))
+      const changed = db.$with('changed').as(updated.returning({ id: users.id }))
       const others = and(eq(sessions.user_id, userId), ne(sessions.id, sessionId))
-      const ending = db.delete(sessions).where(and(others, exists(db.select().from(changed))))
-      const ended = db.$with('ended').as(ending.returning({ id: sessions.id }))
-      const found = await runWrite(() =>
+      const deleted = db.delete(sessions).where(and(others, exists(db.select().from(changed))))
+      const ended = db.$with('ended').as(deleted.returning({ id: sessions.id }))
+      const rows = await runWrite(() =>
         db.with(sessionRow, lockedUser, changed, ended).select().from(changed),
       )
-      if (found.length === 0) return false
-      // From here on nobody signs in with the old password; who did just before, goes now.
+      if (rows.length === 0) return false
+      // The old password starts no session from here on. Those that it started meanwhile end now.
       await endAllSessions(db, userId, sessionId)
       return true
     },
 
-    /** Erases the account and all that is its own. */
-    async erase(verified: string): Promise<boolean> {
-      const erasing = db.with(sessionRow, lockedUser).delete(users).where(mineStill(verified))
-      return (await runWrite(() => erasing.returning({ id: users.id }))).length > 0
+    /** Erases the account with all its rows. */
+    async erase(verifiedHash: string): Promise<boolean> {
+      const deleted = db.with(sessionRow, lockedUser).delete(users).where(isVerified(verifiedHash))
+      return (await runWrite(() => deleted.returning({ id: users.id }))).length > 0
     },
   }
 }

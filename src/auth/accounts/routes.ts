@@ -1,99 +1,99 @@
 import { Elysia } from 'elysia'
-import type { Log } from '../../log.ts'
 import { type Authenticated, requireSession } from '../../http/authenticated.ts'
 import { auditFields, type RequestPrincipal } from '../../http/principal.ts'
 import { throwInvalidRequest, throwProblem } from '../../http/problem.ts'
+import type { Log } from '../../log.ts'
 import { normalizeEmail } from '../../schema/types.ts'
 import type { LoginThrottle } from '../login-throttle.ts'
-import * as operations from '../operations.ts'
 import { type PasswordHasher, requireStrongPassword } from '../passwords/hasher.ts'
-import type { AccountRepository, createAccountRepository } from './repository.ts'
+import type { AccountRepository } from './repository.ts'
+import { changeMe, changePassword, deleteMe, readMe } from './schema.ts'
 
 type Needs = {
-  createAccountRepository: (
-    principal: RequestPrincipal,
-  ) => ReturnType<typeof createAccountRepository>
+  accounts: AccountRepository
   loginThrottle: LoginThrottle
   passwords: PasswordHasher
   authenticated: Authenticated
   log: Log
 }
 
-/** One's own account. */
-export const accountRoutes = ({
-  createAccountRepository,
-  loginThrottle,
-  passwords,
-  authenticated,
-  log,
-}: Needs) => {
-  /** Whoever holds a token must still know the password; a wrong one counts like a failed sign-in. */
-  const confirmed = async (
-    account: AccountRepository,
-    principal: RequestPrincipal,
-    password: string,
-    check: (email: string) => Promise<void> = async () => {},
-  ): Promise<string> => {
-    const { email, password_hash } = requireSession(await account.credentials())
-    await check(email)
-    const attempt = await loginThrottle.confirm(email, principal.address)
-    if (!(await passwords.verify(password, password_hash))) {
-      log.warn('wrong current password', auditFields(principal))
-      throwProblem('wrong-password')
-    }
-    await attempt.succeeded()
-    return password_hash
-  }
+/** The account of the current user. */
+export const accountRoutes = (needs: Needs) => {
+  const { accounts, passwords, authenticated, log } = needs
 
   return new Elysia({ prefix: '/auth/me', detail: { tags: ['Account'] } })
     .use(authenticated)
-    .derive(({ principal }) => ({ account: createAccountRepository(principal) }))
+    .derive(({ principal }) => ({ account: accounts(principal) }))
 
-    .get('', async ({ account }) => requireSession(await account.me()), operations.readMe)
+    .get('', async ({ account }) => requireSession(await account.me()), readMe)
 
     .patch(
       '',
       async ({ account, principal, body: { email, name, current_password } }) => {
         if (email === undefined) {
           if (current_password !== undefined)
-            return throwInvalidRequest('/current_password', 'goes with email only')
+            return throwInvalidRequest('/current_password', 'is accepted together with email only')
           return requireSession(await account.rename(name ?? null))
         }
         if (current_password === undefined)
           return throwInvalidRequest('/current_password', 'is required to change the e-mail')
 
-        const verified = await confirmed(account, principal, current_password)
+        const verifiedHash = await verifyCurrentPassword(needs, principal, current_password)
         const changes = { email: normalizeEmail(email), ...(name !== undefined && { name }) }
-        const moved = requireSession(await account.move(changes, verified))
-        if (moved === 'taken') return throwProblem('email-taken')
+        const changed = requireSession(await account.changeEmail(changes, verifiedHash))
+        if (changed === 'taken') return throwProblem('email-taken')
         log.info('e-mail changed', auditFields(principal))
-        return moved
+        return changed
       },
-      operations.changeMe,
+      changeMe,
     )
 
     .put(
       '/password',
       async ({ account, principal, body: { current_password, new_password }, set }) => {
-        const verified = await confirmed(account, principal, current_password, (email) =>
-          requireStrongPassword(passwords, new_password, email, '/new_password'),
+        const verifiedHash = await verifyCurrentPassword(
+          needs,
+          principal,
+          current_password,
+          (email) => requireStrongPassword(passwords, new_password, email, '/new_password'),
         )
-        const replaced = await passwords.hash(new_password)
-        requireSession((await account.changePassword(verified, replaced)) || undefined)
+        const newHash = await passwords.hash(new_password)
+        requireSession((await account.changePassword(verifiedHash, newHash)) || undefined)
         log.info('password changed', auditFields(principal))
         set.status = 204
       },
-      operations.changePassword,
+      changePassword,
     )
 
     .delete(
       '',
       async ({ account, principal, body, set }) => {
-        const verified = await confirmed(account, principal, body.current_password)
-        requireSession((await account.erase(verified)) || undefined)
+        const verifiedHash = await verifyCurrentPassword(needs, principal, body.current_password)
+        requireSession((await account.erase(verifiedHash)) || undefined)
         log.info('account deleted', auditFields(principal))
         set.status = 204
       },
-      operations.deleteMe,
+      deleteMe,
     )
+}
+
+/**
+ * Returns the verified hash; 403 for a wrong password, which counts as a failed sign-in. `check` runs before the
+ * password is verified.
+ */
+const verifyCurrentPassword = async (
+  { accounts, loginThrottle, passwords, log }: Needs,
+  principal: RequestPrincipal,
+  password: string,
+  check: (email: string) => Promise<void> = async () => {},
+): Promise<string> => {
+  const { email, password_hash } = requireSession(await accounts(principal).credentials())
+  await check(email)
+  const attempt = await loginThrottle.confirm(email, principal.address)
+  if (!(await passwords.verify(password, password_hash))) {
+    log.warn('wrong current password', auditFields(principal))
+    throwProblem('wrong-password')
+  }
+  await attempt.succeeded()
+  return password_hash
 }

@@ -2,7 +2,7 @@ import { createLocalJWKSet, errors, type JWTVerifyGetKey } from 'jose'
 import type { Log } from '../../log.ts'
 import { Unavailable } from '../../unavailable.ts'
 
-/** The keys of an issuer cannot be had, and without them nobody can tell whether a token is good: a 503. */
+/** The keys of an issuer cannot be fetched, so that its tokens cannot be verified: 503. */
 export class IssuerUnavailable extends Unavailable {
   override readonly name = 'IssuerUnavailable'
 
@@ -11,61 +11,61 @@ export class IssuerUnavailable extends Unavailable {
   }
 }
 
-/** Keys are asked for anew after so long, while those at hand go on being used. */
+/** Age at which keys are fetched again; meanwhile the old ones are used. */
 const freshMs = 600_000
-/** How long an issuer may be down before its last keys are no longer believed. */
+/** Age at which keys are no longer used, if the issuer stays down. */
 const staleMs = 86_400_000
-/** Between two questions, whoever wants them: a stranger can make up key ids as fast as he can type. */
+/** Minimum time between two fetches: unauthenticated clients can invent key ids. */
 const cooldownMs = 30_000
-const answerMs = 3000
+const timeoutMs = 3000
 const charactersMax = 1_048_576
 
-type Held = { keyOf: ReturnType<typeof createLocalJWKSet>; atMs: number }
+type CachedKeys = { keyOf: ReturnType<typeof createLocalJWKSet>; atMs: number }
 
 /**
- * The public keys of an issuer (RFC 7517), kept.
+ * The public keys of an issuer (RFC 7517), cached.
  *
- * An unknown `kid` may be a new key, so it asks again, at most every 30 s. An issuer that is
- * down is no reason to turn its users away: its last keys are good for a day.
+ * An unknown `kid` may be a new key, so the keys are fetched again, at most every 30 s. While the issuer is down, its
+ * last keys are used for a day.
  */
 export const createKeySet = (uri: string, log: Log): JWTVerifyGetKey => {
-  let held: Held | undefined
+  let cached: CachedKeys | undefined
   let triedAtMs = Number.NEGATIVE_INFINITY
   let failed = false
-  let underway: Promise<void> | undefined
+  let inProgress: Promise<void> | undefined
 
   const refresh = async () => {
     triedAtMs = Date.now()
     try {
-      held = { keyOf: createLocalJWKSet(await keysAt(uri)), atMs: Date.now() }
+      cached = { keyOf: createLocalJWKSet(await keysAt(uri)), atMs: Date.now() }
       failed = false
     } catch (error) {
       failed = true
       log.warn('issuer keys unavailable', { jwks_uri: uri, error })
     }
-    underway = undefined
+    inProgress = undefined
   }
-  /** The question that is under way, or a new one unless the last was just now. */
-  const asked = () => {
-    if (underway === undefined && Math.abs(Date.now() - triedAtMs) >= cooldownMs)
-      underway = refresh()
-    return underway
+  /** The fetch in progress, or a new one after the cooldown. */
+  const fetchKeys = () => {
+    if (inProgress === undefined && Math.abs(Date.now() - triedAtMs) >= cooldownMs)
+      inProgress = refresh()
+    return inProgress
   }
-  const isYoungerThan = (ms: number) => held !== undefined && Date.now() - held.atMs < ms
+  const isYoungerThan = (ms: number) => cached !== undefined && Date.now() - cached.atMs < ms
   const key: JWTVerifyGetKey = (header, token) => {
-    if (held === undefined || !isYoungerThan(staleMs)) throw new IssuerUnavailable()
-    return held.keyOf(header, token)
+    if (cached === undefined || !isYoungerThan(staleMs)) throw new IssuerUnavailable()
+    return cached.keyOf(header, token)
   }
 
   return async (header, token) => {
-    const question = isYoungerThan(freshMs) ? undefined : asked()
-    if (!isYoungerThan(staleMs)) await question
+    const fetching = isYoungerThan(freshMs) ? undefined : fetchKeys()
+    if (!isYoungerThan(staleMs)) await fetching
     try {
       return await key(header, token)
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error
     }
-    await asked()
+    await fetchKeys()
     if (failed) throw new IssuerUnavailable()
     return key(header, token)
   }
@@ -74,12 +74,12 @@ export const createKeySet = (uri: string, log: Log): JWTVerifyGetKey => {
 const keysAt = async (uri: string) => {
   const response = await fetch(uri, {
     headers: { accept: 'application/json' },
-    // Whoever could send us elsewhere could name the keys.
+    // A redirect could point to keys of an attacker.
     redirect: 'error',
-    signal: AbortSignal.timeout(answerMs),
+    signal: AbortSignal.timeout(timeoutMs),
   })
-  if (!response.ok) throw new Error(`the issuer answers ${response.status}`)
+  if (!response.ok) throw new Error(`the issuer returned ${response.status}`)
   const text = await response.text()
-  if (text.length > charactersMax) throw new Error('the issuer sends too much')
+  if (text.length > charactersMax) throw new Error('the response of the issuer is too large')
   return JSON.parse(text)
 }

@@ -11,38 +11,38 @@ import {
   type Session,
 } from '../sign-in/repository.ts'
 
-/** Who is meant by `subject` at `issuer`: the user, and the session that their tokens are of. */
+/** The user of an issuer's subject, and the one session for all tokens of this user. */
 export type FederatedUser = { userId: string; sessionId: string; isNew: boolean }
 
-/** Between two looks somebody else may have made, or erased, the same user. */
-const roundsMax = 5
+/** Another request may create or erase the same user between two statements. */
+const attemptsMax = 5
 
 /**
- * The users of other identity providers, by (`iss`, `sub`) and nothing else.
+ * The users of trusted issuers, found by (`iss`, `sub`) only.
  *
- * Each has one session, which lives as long as their last token: so that a statement asks after
- * it as after any other, and an operator can end it.
+ * Each has one session, which lives as long as the last token. So statements check it like every other session, and
+ * an operator can end it.
  */
 export const createFederatedUserRepository = (db: Db) => ({
   /**
-   * The user of this name, made on first sight; their session lives until `expiresAt` (RFC 3339) or
-   * longer. Of who is disabled it has ended, and stays so.
+   * Returns the user, created at first use, with a session until `expiresAt` (RFC 3339) or longer. The session of a
+   * disabled user has ended and is not renewed.
    */
   async findOrCreate(issuer: string, subject: string, expiresAt: string): Promise<FederatedUser> {
-    for (let round = 0; round < roundsMax; round++) {
-      const [found] = await runRead(() => finding(db, issuer, subject))
+    for (let attempt = 0; attempt < attemptsMax; attempt++) {
+      const [found] = await runRead(() => findStatement(db, issuer, subject))
       if (found === undefined) {
-        const [made] = await runWrite(() => making(db, { issuer, subject, expiresAt }))
-        if (made !== undefined) return { ...made, isNew: true }
+        const [created] = await runWrite(() => createStatement(db, { issuer, subject, expiresAt }))
+        if (created !== undefined) return { ...created, isNew: true }
         continue
       }
       const { userId, sessionId, livesUntil, disabledAt } = found
-      const findOrCreate = { userId, sessionId, isNew: false }
-      if (disabledAt !== null) return findOrCreate
-      if (livesUntil !== null && livesUntil >= expiresAt) return findOrCreate
+      const user = { userId, sessionId, isNew: false }
+      if (disabledAt !== null) return user
+      if (livesUntil !== null && livesUntil >= expiresAt) return user
       const session = { id: sessionId, started_at: now(), expires_at: expiresAt }
-      if ((await runWrite(() => extending(db, userId, session, issuer))).length > 0)
-        return findOrCreate
+      if ((await runWrite(() => extendStatement(db, userId, session, issuer))).length > 0)
+        return user
     }
     throw new DatabaseUnavailable('contended')
   },
@@ -50,11 +50,11 @@ export const createFederatedUserRepository = (db: Db) => ({
 
 export type FederatedUserRepository = ReturnType<typeof createFederatedUserRepository>
 
-const named = { userId: identities.user_id, sessionId: identities.session_id }
+const userIds = { userId: identities.user_id, sessionId: identities.session_id }
 
-const finding = (db: Db, issuer: string, subject: string) =>
+const findStatement = (db: Db, issuer: string, subject: string) =>
   db
-    .select({ ...named, livesUntil: sessions.expires_at, disabledAt: users.disabled_at })
+    .select({ ...userIds, livesUntil: sessions.expires_at, disabledAt: users.disabled_at })
     .from(identities)
     .innerJoin(users, eq(users.id, identities.user_id))
     .leftJoin(
@@ -63,10 +63,10 @@ const finding = (db: Db, issuer: string, subject: string) =>
     )
     .where(and(eq(identities.issuer, issuer), eq(identities.subject, subject)))
 
-type Newcomer = { issuer: string; subject: string; expiresAt: string }
+type NewFederatedUser = { issuer: string; subject: string; expiresAt: string }
 
-/** Nothing where another request was first: its row is there to be found then. */
-const making = (db: Db, { issuer, subject, expiresAt }: Newcomer) => {
+/** No row if another request was first; then the user can be found. */
+const createStatement = (db: Db, { issuer, subject, expiresAt }: NewFederatedUser) => {
   const session = { id: Bun.randomUUIDv7(), started_at: now(), expires_at: expiresAt }
   const identity = db
     .$with('identity')
@@ -75,7 +75,7 @@ const making = (db: Db, { issuer, subject, expiresAt }: Newcomer) => {
         .insert(identities)
         .values({ issuer, subject, user_id: Bun.randomUUIDv7(), session_id: session.id })
         .onConflictDoNothing()
-        .returning(named),
+        .returning(userIds),
     )
   const account = db.$with('account').as(
     db
@@ -99,10 +99,10 @@ const making = (db: Db, { issuer, subject, expiresAt }: Newcomer) => {
   return db.with(identity, account, counter, started).select().from(identity)
 }
 
-/** Under the user's lock, like every write; nothing where the user has been erased or disabled since. */
-const extending = (db: Db, userId: string, session: Session, issuer: string) => {
+/** Under the user's lock, like every write. No row if the user was erased or disabled since. */
+const extendStatement = (db: Db, userId: string, session: Session, issuer: string) => {
   const lockedUser = lockUser(db, userId)
-  // A row lock, for the row as it is once the user's lock is had.
+  // A row lock reads the row as it is after the user's lock was granted.
   const enabled = db.$with('enabled').as(
     db
       .select({ user_id: users.id })

@@ -1,57 +1,46 @@
 import { createSecretKey } from 'node:crypto'
 import { type Static, t } from 'elysia'
 import { decodeJwt, type JWTVerifyGetKey, jwtVerify } from 'jose'
+import type { TrustedIssuer } from '../../config/trusted-issuers.ts'
 import type { Log } from '../../log.ts'
 import { compileSchema } from '../../schema/compile.ts'
 import { createKeySet, IssuerUnavailable } from './key-set.ts'
 
-/** One of TRUSTED_ISSUERS. Its keys are at `jwks_uri`, or are the one `secret` that it shares with us. */
-export type TrustedIssuer = {
-  readonly issuer: string
-  readonly audience: string
-  readonly algorithms: readonly string[]
-  readonly jwks_uri?: string | undefined
-  readonly secret?: string | undefined
-  /** How long a token of it may live, in seconds. */
-  readonly ttl_seconds: number
-}
-
 const Claims = t.Object({
   iss: t.String(),
-  /** Whoever the issuer says: any text, but none that a log or PostgreSQL could stumble over. */
+  /** Any text without control characters and surrogates, which logs or PostgreSQL cannot store. */
   sub: t.String({ pattern: '^[^\\u0000-\\u001f\\u007f\\ud800-\\udfff]{1,255}$' }),
   iat: t.Number({ minimum: 0 }),
   exp: t.Number({ minimum: 0 }),
   scope: t.Optional(t.String()),
 })
-export type ForeignClaims = Static<typeof Claims>
+export type IssuerClaims = Static<typeof Claims>
 const schema = compileSchema(Claims)
 
 const skewSeconds = 5
 const compactPattern = /^[\w-]{2,1000}\.[\w-]{2,6000}\.[\w-]{2,1400}$/
 
 /**
- * Tokens of other identity providers, each verified by the keys and algorithms of the issuer
- * that it names, and of no other (RFC 8725 §3.1, §3.8).
+ * Verifies tokens of trusted issuers, with the keys and algorithms of the issuer that the token names and no other
+ * (RFC 8725 §3.1, §3.8).
  *
- * Nothing of a token is believed but `iss`, `sub`, the times and `scope`: an e-mail there is
- * the issuer's word, and takes nobody to an account that has the same.
+ * Only `iss`, `sub`, the times and `scope` are used. An e-mail in a token never leads to an account with this e-mail.
  */
 export const createIssuerVerifiers = (settings: readonly TrustedIssuer[], log: Log) => {
   const verifiers = new Map(settings.map((one) => [one.issuer, createVerifier(one, log)]))
 
   return {
-    /** What verifies the token, if it says that it is of one of these. */
+    /** The verifier of the issuer that the token names; undefined if it is none of these. */
     verifierOf: (token: string) =>
       verifiers.size === 0 || !compactPattern.test(token)
         ? undefined
-        : verifiers.get(saidBy(token)),
+        : verifiers.get(issuerOf(token)),
   }
 }
 
 export type IssuerVerifiers = ReturnType<typeof createIssuerVerifiers>
 
-/** The claims, or nothing where the token is not whole, in time and of this issuer; throws `IssuerUnavailable`. */
+/** Returns the claims, or undefined if the token is not valid; throws `IssuerUnavailable`. */
 const createVerifier = (
   { issuer, audience, algorithms, ttl_seconds, ...keys }: TrustedIssuer,
   log: Log,
@@ -59,7 +48,7 @@ const createVerifier = (
   const key: JWTVerifyGetKey =
     keys.secret === undefined
       ? createKeySet(keys.jwks_uri ?? '', log)
-      : always(createSecretKey(keys.secret, 'utf8'))
+      : constantKey(createSecretKey(keys.secret, 'utf8'))
   const options = {
     issuer,
     audience,
@@ -68,25 +57,25 @@ const createVerifier = (
     clockTolerance: skewSeconds,
   }
 
-  return async (token: string): Promise<ForeignClaims | undefined> => {
+  return async (token: string): Promise<IssuerClaims | undefined> => {
     try {
       const { payload, protectedHeader } = await jwtVerify(token, key, options)
-      if (!isPlain(protectedHeader) || !schema.matches(payload)) return undefined
+      if (!isPlainHeader(protectedHeader) || !schema.matches(payload)) return undefined
       return isTimely(payload, ttl_seconds) ? payload : undefined
     } catch (error) {
-      // Whatever a library makes of a hostile token, it is not a good one.
+      // Every other error of the library means that the token is not valid.
       if (error instanceof IssuerUnavailable) throw error
       return undefined
     }
   }
 }
 
-const always =
+const constantKey =
   <Key>(key: Key) =>
   async () =>
     key
 
-const saidBy = (token: string): string => {
+const issuerOf = (token: string): string => {
   try {
     return String(decodeJwt(token).iss)
   } catch {
@@ -96,12 +85,12 @@ const saidBy = (token: string): string => {
 
 const types = ['jwt', 'at+jwt', 'application/at+jwt']
 
-/** Whether the header is an access token's, and brings no keys, places of keys or extensions of its own. */
-const isPlain = (header: Record<string, unknown>): boolean =>
+/** Whether the header is that of an access token, without keys, key URLs and extensions. */
+const isPlainHeader = (header: Record<string, unknown>): boolean =>
   types.includes(header.typ === undefined ? 'jwt' : String(header.typ).toLowerCase()) &&
   !['jwk', 'jku', 'x5c', 'x5u', 'crit', 'b64'].some((name) => name in header)
 
-const isTimely = ({ iat, exp }: ForeignClaims, ttlSeconds: number): boolean => {
+const isTimely = ({ iat, exp }: IssuerClaims, ttlSeconds: number): boolean => {
   const now = Date.now() / 1000
   return exp > now && iat <= now + skewSeconds && exp - iat <= ttlSeconds
 }

@@ -6,25 +6,25 @@ type Settings = {
   /** Code points. */
   lengthMin: number
   bcryptCost: number
-  /** How many may wait for a core; the next one is refused. */
+  /** How many passwords may wait for a core; the next one is refused. */
   queueMax: number
 }
 
 /**
- * Passwords by bcrypt, behind a bounded queue.
+ * bcrypt behind a bounded queue.
  *
- * One hash keeps a core busy for ~235 ms at cost 12, so at most all cores but one
- * hash at a time: task requests go on being answered while a thousand people sign in.
+ * One hash takes a core about 235 ms at cost 12. At most all cores but one hash at a time, so that task requests stay
+ * fast while a thousand users sign in.
  *
- * `Bun.password` hashes passwords over 72 bytes with SHA-512 first, so that no byte
- * is ignored; such hashes verify with Bun only.
+ * `Bun.password` hashes passwords over 72 bytes with SHA-512 first, so that no byte is ignored. These hashes verify
+ * with Bun only.
  */
 export const createPasswordHasher = ({ lengthMin, bcryptCost, queueMax }: Settings) => {
   const queue = createQueue(Math.max(1, availableParallelism() - 1), queueMax)
   const dummyHash = `$2b$${String(bcryptCost).padStart(2, '0')}$${'u'.repeat(21)}u${'e'.repeat(31)}`
 
   return {
-    /** How busy the queue is, and how many it has refused. */
+    /** The state of the queue, and how many passwords it refused. */
     load: queue.load,
 
     hash: (password: string): Promise<string> =>
@@ -32,21 +32,21 @@ export const createPasswordHasher = ({ lengthMin, bcryptCost, queueMax }: Settin
         Bun.password.hash(password.normalize('NFC'), { algorithm: 'bcrypt', cost: bcryptCost }),
       ),
 
-    /** Costs one verification with or without a hash, so that an unknown account takes as long as a wrong password. */
+    /** Takes one verification with or without a hash: an unknown account takes as long as a wrong password. */
     verify: (password: string, hash: string | undefined): Promise<boolean> =>
       queue.run(async () => {
         const matches = await Bun.password.verify(password.normalize('NFC'), hash ?? dummyHash)
         return matches && hash !== undefined
       }),
 
-    /** Whether the hash was made at a lower cost than today's. */
+    /** Whether the hash has a lower cost than BCRYPT_COST. */
     needsRehash: (hash: string): boolean => Number(hash.split('$')[2]) < bcryptCost,
 
-    /** Why nobody should use this password (NIST SP 800-63B: length and a blocklist, no composition rules). */
+    /** Why the password is too weak; undefined if it is not (NIST SP 800-63B: length and blocklist, no composition rules). */
     findWeakness: async (password: string, email: string): Promise<string | undefined> => {
       const normal = password.normalize('NFC')
       if (countCodePoints(normal) < lengthMin) return `must have at least ${lengthMin} characters`
-      // Loaded when first asked: a process without sign-ups need not hold it.
+      // Loaded at the first use: a process without sign-ups does not need it.
       const { isCommon } = await import('./common-passwords.ts')
       if (isCommon(normal)) return 'is one of the most used passwords'
       return normalizeEmail(password) === normalizeEmail(email) ? 'is the e-mail itself' : undefined
@@ -88,7 +88,7 @@ const createQueue = (running: number, waitingMax: number) => {
   return { run, load }
 }
 
-/** Refuses a new password that is too easy to guess. */
+/** 422 `weak-password` for a new password that is too weak. */
 export const requireStrongPassword = async (
   passwords: PasswordHasher,
   password: string,

@@ -4,38 +4,38 @@ import { addSeconds } from '../../db/clock.ts'
 import { runRead, runWrite } from '../../db/faults.ts'
 import { sessions } from '../../db/schema.ts'
 import { createUserScope, type Principal, scopeParameters, TRUE } from '../../db/user-scope.ts'
-import type { NewToken, PersonalToken } from '../schema.ts'
 import { endOwnSession } from '../sessions/repository.ts'
+import type { NewToken, PersonalToken } from './schema.ts'
 
 const defaultSeconds = 90 * 86_400
 
-/** What is kept of a scope: who may write may read too. */
+/** The scope that is stored and signed: write includes read. */
 const granted = { 'tasks:read': 'tasks:read', 'tasks:write': 'tasks:read tasks:write' }
 export const grantedScope = (scope: NewToken['scope']): string => granted[scope]
+const toScope = (stored: string): PersonalToken['scope'] =>
+  stored === granted['tasks:write'] ? 'tasks:write' : 'tasks:read'
+
 const isPersonal = eq(sessions.kind, 'personal')
-const askedScope = (scope: string): PersonalToken['scope'] =>
-  scope === granted['tasks:write'] ? 'tasks:write' : 'tasks:read'
 
 /**
- * The personal access tokens of one caller: sessions of kind `personal`, each with one token.
- * Each method is one statement that the caller's live session is part of: `undefined` means
- * that it has ended.
+ * The personal access tokens of a principal: sessions of kind `personal`, one per token. Each method is one statement
+ * that checks the session; `undefined` means that it has ended.
  */
-export const createPersonalTokenRepository = (db: Db, principal: Principal) => {
+export const createPersonalTokenRepository = (db: Db) => (principal: Principal) => {
   const { userId, sessionId } = principal
-  const scope = scopeParameters(principal)
-  const at = scope.now
-  const { sessionRow, lockedUser } = createUserScope(db, scope)
-  const mine = and(eq(sessions.user_id, userId), isPersonal, gt(sessions.expires_at, at))
+  const scopeValues = scopeParameters(principal)
+  const at = scopeValues.now
+  const { sessionRow, lockedUser } = createUserScope(db, scopeValues)
+  const isOwn = and(eq(sessions.user_id, userId), isPersonal, gt(sessions.expires_at, at))
 
   return {
     async add({ name, scope, expires_in }: NewToken): Promise<PersonalToken | undefined> {
       const id = Bun.randomUUIDv7()
-      // Whole seconds, as the token has it.
-      const started = `${at.slice(0, 19)}.000Z`
-      const expires_at = addSeconds(started, expires_in ?? defaultSeconds)
-      // Looked at once more under the lock: where the session was ended in between, no token outlives it.
-      const still = db.$with('still').as(
+      // Whole seconds, as in the token.
+      const startedAt = `${at.slice(0, 19)}.000Z`
+      const expires_at = addSeconds(startedAt, expires_in ?? defaultSeconds)
+      // Checks the session again under the lock: a token never outlives a session that ended meanwhile.
+      const stillLive = db.$with('still_live').as(
         db
           .select({ user_id: sessions.user_id })
           .from(sessions)
@@ -43,12 +43,12 @@ export const createPersonalTokenRepository = (db: Db, principal: Principal) => {
           .where(and(eq(sessions.user_id, userId), eq(sessions.id, sessionId)))
           .for('key share', { of: sessions }),
       )
-      const row = sql`select ${still.user_id}, ${id}::uuid, 'personal'::session_kind, ${name}::text,
+      const row = sql`select ${stillLive.user_id}, ${id}::uuid, 'personal'::session_kind, ${name}::text,
         ${granted[scope]}::text, ${at}::timestamptz, ${expires_at}::timestamptz, ${at}::timestamptz
-        from ${still}`
+        from ${stillLive}`
       const added = await runWrite(() =>
         db
-          .with(sessionRow, lockedUser, still)
+          .with(sessionRow, lockedUser, stillLive)
           .insert(sessions)
           .select(row)
           .returning({ id: sessions.id }),
@@ -62,19 +62,21 @@ export const createPersonalTokenRepository = (db: Db, principal: Principal) => {
       const token = db
         .select({ id, name, scope, expires_at })
         .from(sessions)
-        .where(mine)
+        .where(isOwn)
         .orderBy(asc(sessions.created_at), asc(sessions.id))
         .as('token')
-      const found = await runRead(() =>
+      const rows = await runRead(() =>
         db.with(sessionRow).select().from(sessionRow).leftJoin(token, TRUE),
       )
-      if (found.length === 0) return undefined
-      return found.flatMap(({ token }) =>
-        token ? { ...token, name: token.name ?? '', scope: askedScope(token.scope) } : [],
+      if (rows.length === 0) return undefined
+      return rows.flatMap(({ token }) =>
+        token ? { ...token, name: token.name ?? '', scope: toScope(token.scope) } : [],
       )
     },
 
-    /** Whether there was such a token to end. */
+    /** Whether there was such a token. */
     end: (id: string) => endOwnSession(db, principal, and(eq(sessions.id, id), isPersonal)),
   }
 }
+
+export type PersonalTokenRepository = ReturnType<typeof createPersonalTokenRepository>

@@ -11,52 +11,55 @@ import {
   TRUE,
 } from '../../db/user-scope.ts'
 
-const { user_id: _owner, ...sessionColumns } = getTableColumns(sessions)
+const { user_id: _userId, ...sessionColumns } = getTableColumns(sessions)
 
 /**
- * Ends the user's sessions but `kept`, whoever asks, and tells how many there were.
+ * Ends all sessions of a user except `keptId`, and returns how many.
  *
- * A statement sees the sessions that were there when it began: one that was started while it
- * waited for the user's lock is left. Whoever ends all of them asks a second time, when
- * everybody who was before him in the queue is done.
+ * A statement sees the sessions from before it began, and misses one that started while it waited for the user's
+ * lock. So a caller that ends all sessions calls this again after its own statement.
  */
-export const endAllSessions = async (db: Db, userId: string, kept?: string): Promise<number> => {
+export const endAllSessions = async (db: Db, userId: string, keptId?: string): Promise<number> => {
   const lockedUser = lockUser(db, userId)
-  const theirs = and(
+  const others = and(
     eq(sessions.user_id, userId),
-    kept === undefined ? undefined : ne(sessions.id, kept),
+    keptId === undefined ? undefined : ne(sessions.id, keptId),
     exists(db.select().from(lockedUser)),
   )
-  const ending = db.with(lockedUser).delete(sessions).where(theirs)
-  return (await runWrite(() => ending.returning({ id: sessions.id }))).length
+  const deleted = db.with(lockedUser).delete(sessions).where(others)
+  return (await runWrite(() => deleted.returning({ id: sessions.id }))).length
 }
 
-/** Whether there was such a session of the caller's own to end; nothing where the caller's has ended. */
+/** Whether the user had a live session that matches; undefined if the session of the principal has ended. */
 export const endOwnSession = async (
   db: Db,
   principal: Principal,
-  which: SQL | undefined,
+  condition: SQL | undefined,
 ): Promise<boolean | undefined> => {
   const scope = scopeParameters(principal)
   const { sessionRow, lockedUser } = createUserScope(db, scope)
-  const mine = and(eq(sessions.user_id, scope.user), which, gt(sessions.expires_at, scope.now))
+  const isOwn = and(eq(sessions.user_id, scope.user), condition, gt(sessions.expires_at, scope.now))
   const isLocked = exists(db.select().from(lockedUser))
   const ended = db
     .$with('ended')
-    .as(db.delete(sessions).where(and(mine, isLocked)).returning({ id: sessions.id }))
-  const [found] = await runWrite(() =>
+    .as(db.delete(sessions).where(and(isOwn, isLocked)).returning({ id: sessions.id }))
+  const [row] = await runWrite(() =>
     db.with(sessionRow, lockedUser, ended).select().from(sessionRow).leftJoin(ended, TRUE),
   )
-  return found && found.ended !== null
+  return row && row.ended !== null
 }
 
-/** The sessions of one caller, by the same rule. */
-export const createSessionRepository = (db: Db, principal: Principal) => {
+type Lifetime = { ttlSeconds: number; sessionMaxDays: number }
+
+/**
+ * The sessions of a principal. Each method is one statement that checks the session; `undefined` (or `false`) means
+ * that it has ended.
+ */
+export const createSessionRepository = (db: Db) => (principal: Principal) => {
   const { userId, sessionId } = principal
   const scope = scopeParameters(principal)
-  const at = scope.now
   const { sessionRow, lockedUser } = createUserScope(db, scope)
-  const mine = eq(sessions.user_id, userId)
+  const isOwn = eq(sessions.user_id, userId)
   const isLocked = exists(db.select().from(lockedUser))
 
   return {
@@ -66,45 +69,41 @@ export const createSessionRepository = (db: Db, principal: Principal) => {
         db
           .select(sessionColumns)
           .from(sessions)
-          .where(and(mine, gt(sessions.expires_at, at)))
+          .where(and(isOwn, gt(sessions.expires_at, scope.now)))
           .orderBy(asc(sessions.created_at), asc(sessions.id)),
       )
       const marked = rows.map((row) => ({ ...row, current: row.id === sessionId }))
       return marked.some(({ current }) => current) ? marked : undefined
     },
 
-    /** Whether there was such a session to end. */
+    /** Whether there was such a session. */
     end: (id: string) => endOwnSession(db, principal, eq(sessions.id, id)),
 
-    /** All of them, this one and personal ones too. */
+    /** Ends all sessions, including this one, and all personal tokens. */
     async endAll(): Promise<boolean> {
-      const ended = await runWrite(() =>
-        db
-          .with(sessionRow, lockedUser)
-          .delete(sessions)
-          .where(and(mine, isLocked))
-          .returning({ id: sessions.id }),
-      )
+      const deleted = db.with(sessionRow, lockedUser).delete(sessions).where(and(isOwn, isLocked))
+      const ended = await runWrite(() => deleted.returning({ id: sessions.id }))
       if (ended.length === 0) return false
       await endAllSessions(db, userId)
       return true
     },
 
-    /** Moves this session's end along, to `dayMax` days after sign-in at most. */
-    async refresh(ttlSeconds: number, dayMax: number): Promise<string | undefined> {
-      const limit = sql`${sessions.created_at} + make_interval(secs => ${dayMax * 86_400})`
-      const [refreshed] = await runWrite(() =>
-        db
-          .with(sessionRow, lockedUser)
-          .update(sessions)
-          .set({
-            expires_at: sql`least(${addSeconds(at, ttlSeconds)}::timestamptz, ${limit})`,
-            last_seen_at: at,
-          })
-          .where(and(mine, eq(sessions.id, sessionId), isLocked))
-          .returning({ expires_at: sessions.expires_at }),
-      )
-      return refreshed?.expires_at
+    /** Extends this session by `ttlSeconds`, at most to `sessionMaxDays` after sign-in. Returns the new end. */
+    async refresh({ ttlSeconds, sessionMaxDays }: Lifetime): Promise<string | undefined> {
+      const limit = sql`${sessions.created_at} + make_interval(secs => ${sessionMaxDays * 86_400})`
+      const expiresAt = addSeconds(scope.now, ttlSeconds)
+      const updated = db
+        .with(sessionRow, lockedUser)
+        .update(sessions)
+        .set({
+          expires_at: sql`least(${expiresAt}::timestamptz, ${limit})`,
+          last_seen_at: scope.now,
+        })
+        .where(and(isOwn, eq(sessions.id, sessionId), isLocked))
+      const [row] = await runWrite(() => updated.returning({ expires_at: sessions.expires_at }))
+      return row?.expires_at
     },
   }
 }
+
+export type SessionRepository = ReturnType<typeof createSessionRepository>

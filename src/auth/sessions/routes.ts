@@ -1,79 +1,70 @@
 import { Elysia } from 'elysia'
-import type { Log } from '../../log.ts'
+import type { Config } from '../../config/config.ts'
 import { type Authenticated, requireSession } from '../../http/authenticated.ts'
-import { auditFields, type RequestPrincipal } from '../../http/principal.ts'
+import { auditFields } from '../../http/principal.ts'
 import { throwProblem } from '../../http/problem.ts'
+import type { Log } from '../../log.ts'
 import { normalizeId } from '../../schema/types.ts'
-import { type AccessTokens, accessTokenResponse } from '../access-tokens/jwt.ts'
-import * as operations from '../operations.ts'
-import type { createSessionRepository } from './repository.ts'
+import { accessTokenResponse, type Jwt } from '../access-tokens/jwt.ts'
+import type { SessionRepository } from './repository.ts'
+import { endSession, endSessions, listSessions, logout, refresh } from './schema.ts'
 
 type Needs = {
-  createSessionRepository: (
-    principal: RequestPrincipal,
-  ) => ReturnType<typeof createSessionRepository>
-  tokens: AccessTokens
-  /** A session's tokens live for so long, and it for so many days after sign-in at most. */
-  ttlSeconds: number
-  sessionMaxDays: number
+  config: Pick<Config, 'jwt'>
+  sessions: SessionRepository
+  jwt: Jwt
   authenticated: Authenticated
   log: Log
 }
 
-/** Where one is signed in, and how that ends. */
-export const sessionRoutes = (needs: Needs) => {
-  const { createSessionRepository, tokens, ttlSeconds, sessionMaxDays, authenticated, log } = needs
-
-  return new Elysia({ prefix: '/auth', detail: { tags: ['Sessions'] } })
+/** The sessions of the current user. */
+export const sessionRoutes = ({ config, sessions, jwt, authenticated, log }: Needs) =>
+  new Elysia({ prefix: '/auth', detail: { tags: ['Sessions'] } })
     .use(authenticated)
-    .derive(({ principal }) => ({ sessions: createSessionRepository(principal) }))
+    .derive(({ principal }) => ({ own: sessions(principal) }))
 
     .get(
       '/sessions',
-      async ({ sessions }) => ({ sessions: requireSession(await sessions.list()) }),
-      operations.listSessions,
+      async ({ own }) => ({ sessions: requireSession(await own.list()) }),
+      listSessions,
     )
 
     .delete(
       '/sessions',
-      async ({ sessions, principal, set }) => {
-        requireSession((await sessions.endAll()) || undefined)
+      async ({ own, principal, set }) => {
+        requireSession((await own.endAll()) || undefined)
         log.info('all sessions ended', auditFields(principal))
         set.status = 204
       },
-      operations.endSessions,
+      endSessions,
     )
 
     .delete(
       '/sessions/:id',
-      async ({ sessions, principal, params, set }) => {
-        if (!requireSession(await sessions.end(normalizeId(params.id))))
-          throwProblem('session-not-found')
+      async ({ own, principal, params, set }) => {
+        const hasEnded = requireSession(await own.end(normalizeId(params.id)))
+        if (!hasEnded) throwProblem('session-not-found')
         log.info('session ended', auditFields(principal))
         set.status = 204
       },
-      operations.endSession,
+      endSession,
     )
 
     .post(
       '/logout',
-      async ({ sessions, principal, set }) => {
-        requireSession(await sessions.end(principal.sessionId))
+      async ({ own, principal, set }) => {
+        requireSession(await own.end(principal.sessionId))
         log.info('signed out', auditFields(principal))
         set.status = 204
       },
-      operations.logout,
+      logout,
     )
 
     .post(
       '/refresh',
-      async ({ sessions, principal }) => {
-        const expires_at = requireSession(await sessions.refresh(ttlSeconds, sessionMaxDays))
-        return accessTokenResponse(tokens, principal.userId, {
-          id: principal.sessionId,
-          expires_at,
-        })
+      async ({ own, principal }) => {
+        const expires_at = requireSession(await own.refresh(config.jwt))
+        return accessTokenResponse(jwt, principal.userId, { id: principal.sessionId, expires_at })
       },
-      operations.refresh,
+      refresh,
     )
-}

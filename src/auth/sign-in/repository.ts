@@ -4,78 +4,70 @@ import { addSeconds, now } from '../../db/clock.ts'
 import { runRead, runWrite, violatesConstraint } from '../../db/faults.ts'
 import { sessions, userChanges, users } from '../../db/schema.ts'
 import { lockUser } from '../../db/user-scope.ts'
-import type { User } from '../schema.ts'
+import { credentialColumns, userColumns } from '../accounts/repository.ts'
+import type { User } from '../accounts/schema.ts'
 
-/** What a user may see of their own row. */
-export const userColumns = {
-  id: users.id,
-  email: users.email,
-  name: users.name,
-  created_at: users.created_at,
-}
-
-/** For verifying a password. Whoever has an e-mail has one: a check of the table says so. */
-export const credentials = {
-  id: users.id,
-  email: sql<string>`${users.email}`,
-  password_hash: sql<string>`${users.password_hash}`,
-}
-
-/** What a sign-in token may do. */
+/** The scope of a sign-in token. */
 const fullScope = 'tasks:read tasks:write'
 
+type Settings = { ttlSeconds: number; sessionMaxDays: number }
 type NewUser = { email: string; name: string | null; password_hash: string }
 export type Session = { id: string; started_at: string; expires_at: string }
 export type StartedSession = { user: User; session: Session }
 
-/** What happens before anybody is signed in: accounts are found by their e-mail, and sessions start. */
-export const createSignInRepository = (db: Db, ttlSeconds: number) => ({
-  /** The new user and their first session; nothing where the e-mail is taken. */
-  async register(draft: NewUser): Promise<StartedSession | undefined> {
-    const session = newSession(ttlSeconds)
-    try {
-      const [user] = await runWrite(() => registerStatement(db, draft, session))
-      return user && { user, session }
-    } catch (error) {
-      if (violatesConstraint(error, 'users_email')) return undefined
-      throw error
+/** Sign-up and sign-in, before there is a principal: accounts are found by e-mail, and sessions start. */
+export const createSignInRepository = (db: Db, { ttlSeconds, sessionMaxDays }: Settings) => {
+  const newSession = (): Session => {
+    const started_at = now()
+    const lifetimeSeconds = Math.min(ttlSeconds, sessionMaxDays * 86_400)
+    return {
+      id: Bun.randomUUIDv7(),
+      started_at,
+      expires_at: addSeconds(started_at, lifetimeSeconds),
     }
-  },
+  }
 
-  async credentials(email: string) {
-    const [found] = await runRead(() =>
-      db
-        .select({ ...credentials, disabled_at: users.disabled_at })
-        .from(users)
-        .where(eq(users.email, email)),
-    )
-    return found
-  },
+  return {
+    /** Creates a user and the first session; undefined if the e-mail is taken. */
+    async register(draft: NewUser): Promise<StartedSession | undefined> {
+      const session = newSession()
+      try {
+        const [user] = await runWrite(() => registerStatement(db, draft, session))
+        return user && { user, session }
+      } catch (error) {
+        if (violatesConstraint(error, 'users_email')) return undefined
+        throw error
+      }
+    },
 
-  /**
-   * A session for the user, and expired ones swept; nothing where the account is gone or
-   * disabled, or its password is no longer the one that was verified. `rehashed` replaces a
-   * hash of a lower cost.
-   */
-  async signIn(
-    userId: string,
-    verified: string,
-    rehashed = verified,
-  ): Promise<StartedSession | undefined> {
-    const session = newSession(ttlSeconds)
-    const [user] = await runWrite(() =>
-      signInStatement(db, { userId, verified, rehashed }, session),
-    )
-    return user && { user, session }
-  },
-})
+    async credentials(email: string) {
+      const [account] = await runRead(() =>
+        db
+          .select({ ...credentialColumns, disabled_at: users.disabled_at })
+          .from(users)
+          .where(eq(users.email, email)),
+      )
+      return account
+    },
+
+    /**
+     * Starts a session and deletes expired ones. Undefined if the account was erased or disabled, or if its password
+     * is no longer the verified one. `newHash` replaces a hash of a lower cost.
+     */
+    async signIn(
+      userId: string,
+      verifiedHash: string,
+      newHash = verifiedHash,
+    ): Promise<StartedSession | undefined> {
+      const session = newSession()
+      const verified = { userId, verifiedHash, newHash }
+      const [user] = await runWrite(() => signInStatement(db, verified, session))
+      return user && { user, session }
+    },
+  }
+}
 
 export type SignInRepository = ReturnType<typeof createSignInRepository>
-
-const newSession = (ttlSeconds: number): Session => {
-  const started_at = now()
-  return { id: Bun.randomUUIDv7(), started_at, expires_at: addSeconds(started_at, ttlSeconds) }
-}
 
 const registerStatement = (db: Db, draft: NewUser, session: Session) => {
   const account = db.$with('account').as(
@@ -89,16 +81,16 @@ const registerStatement = (db: Db, draft: NewUser, session: Session) => {
   return db.with(account, counter, started).select().from(account)
 }
 
-type Verified = { userId: string; verified: string; rehashed: string }
+type Verified = { userId: string; verifiedHash: string; newHash: string }
 
-/** Password and `disabled_at` are looked at once more under the row's lock: a change that came between ends this sign-in. */
-const signInStatement = (db: Db, { userId, verified, rehashed }: Verified, session: Session) => {
+/** Checks password and `disabled_at` again under the row lock: a change since the verification ends the sign-in. */
+const signInStatement = (db: Db, { userId, verifiedHash, newHash }: Verified, session: Session) => {
   const lockedUser = lockUser(db, userId)
-  const isAllowed = and(eq(users.password_hash, verified), isNull(users.disabled_at))
+  const isAllowed = and(eq(users.password_hash, verifiedHash), isNull(users.disabled_at))
   const account = db.$with('account').as(
     db
       .update(users)
-      .set({ password_hash: rehashed })
+      .set({ password_hash: newHash })
       .from(lockedUser)
       .where(and(eq(users.id, userId), isAllowed))
       .returning(userColumns),
@@ -114,26 +106,26 @@ const signInStatement = (db: Db, { userId, verified, rehashed }: Verified, sessi
   return db.with(lockedUser, account, swept, started).select().from(account)
 }
 
-/** The part that gives a new user the counter of their changes. */
-export const insertChangeCounter = (db: Db, made: Subquery, id: unknown) => {
+/** A CTE that inserts the change counter of a new user. */
+export const insertChangeCounter = (db: Db, account: Subquery, id: unknown) => {
   const row = { user_id: sql`${id}`.as('user_id'), last: sql`0`.as('last') }
   return db
     .$with('counter')
     .as(
       db
         .insert(userChanges)
-        .select(db.select(row).from(made))
+        .select(db.select(row).from(account))
         .returning({ user_id: userChanges.user_id }),
     )
 }
 
-/** The part that starts a session for whoever an earlier part has made or let in. */
-export const insertSession = (db: Db, who: Subquery, row: ReturnType<typeof newSessionRow>) =>
+/** A CTE that inserts a session if the CTE `account` has a row. */
+export const insertSession = (db: Db, account: Subquery, row: ReturnType<typeof newSessionRow>) =>
   db
     .$with('started')
-    .as(db.insert(sessions).select(db.select(row).from(who)).returning({ id: sessions.id }))
+    .as(db.insert(sessions).select(db.select(row).from(account)).returning({ id: sessions.id }))
 
-/** The row of a sign-in's session; `issuer` where somebody else has signed the user in. */
+/** The row of a sign-in session. `issuer` names the trusted issuer of a federated user. */
 export const newSessionRow = (session: Session, userId: unknown, issuer: string | null = null) => ({
   user_id: sql`${userId}`.as('user_id'),
   id: sql`${session.id}::uuid`.as('id'),

@@ -6,54 +6,54 @@ import {
   retryOnConflict,
   type StoredResponse,
 } from '../../db/idempotency.ts'
+import { arrayLiteral } from '../../db/params.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
 import { type Principal, scopeParameters } from '../../db/user-scope.ts'
 import { presentMembers, withUtcTimes } from '../task/columns.ts'
 import type { NewTask, Task, TaskChanges } from '../task/schema.ts'
-import { arrayLiteral } from '../task/sql.ts'
 import { batchStatement, idempotentBatchStatement } from './statements.ts'
 
-/** What is to become of one task. `ord`: its place among all that are wanted, for telling which one cannot be. */
+/** One operation on a task. `ord` is its number in the batch, which tells the first operation that fails. */
 export type BatchOperation = {
   ord: number
   kind: 'update' | 'complete' | 'delete'
   id: string
   version?: number
 } & TaskChanges
-export type Created = NewTask & { id: string }
+export type TaskDraft = NewTask & { id: string }
 
-/** Every task as it is now; or the first that cannot be done and why; or the answer kept under the key. */
-export type Batched =
+/** All written tasks; or the first operation that is refused, with the current version (null: no such task); or the stored response. */
+export type BatchResult =
   | { tasks: Task[] }
   | { refused: { ord: number; version: number | null } }
   | { storedResponse: StoredResponse }
   | KeyInFlight
 
-/** Batches of whoever asks; nothing where their session has ended. */
+/** Runs batches of a principal; undefined if the session has ended. */
 export const createBatchRepository = (db: Db) => {
-  const plain = prepareStatement(db, batchStatement(db))
-  const keyed = prepareStatement(db, idempotentBatchStatement(db))
+  const plain = prepareStatement(db, () => batchStatement(db))
+  const keyed = prepareStatement(db, () => idempotentBatchStatement(db))
 
   return (principal: Principal) =>
     (
-      created: Created[],
+      drafts: TaskDraft[],
       operations: BatchOperation[],
-      idempotencyKey?: IdempotencyKey,
-    ): Promise<Batched | undefined> => {
+      key?: IdempotencyKey,
+    ): Promise<BatchResult | undefined> => {
       const values = {
         ids: arrayLiteral(operations.map(({ id }) => id)),
-        created: JSON.stringify(created.map(withUtcTimes)),
+        drafts: JSON.stringify(drafts.map(withUtcTimes)),
         operations: JSON.stringify(
           operations.map((one) => ({ ...withUtcTimes(one), sets: presentMembers(one) })),
         ),
       }
-      const parametersOf = () => ({ ...values, ...scopeParameters(principal) })
+      const parameters = () => ({ ...values, ...scopeParameters(principal) })
       return retryOnConflict(async () => {
-        if (!idempotencyKey) return outcome(await runWrite(() => plain.execute(parametersOf())))
-        const rows = await runWrite(() => keyed.execute({ ...parametersOf(), ...idempotencyKey }))
+        if (!key) return toResult(await runWrite(() => plain.execute(parameters())))
+        const rows = await runWrite(() => keyed.execute({ ...parameters(), ...key }))
         return rows[0]?.earlierResponse
           ? { storedResponse: rows[0].earlierResponse }
-          : outcome(rows)
+          : toResult(rows)
       })
     }
 }
@@ -62,7 +62,7 @@ export type BatchRepository = ReturnType<typeof createBatchRepository>
 
 type Row = { task: Task | null; refused: { ord: number | null; version: number | null } | null }
 
-const outcome = (rows: Row[]): Batched | undefined => {
+const toResult = (rows: Row[]): BatchResult | undefined => {
   const [first] = rows
   if (first === undefined) return undefined
   const { ord = null, version = null } = first.refused ?? {}

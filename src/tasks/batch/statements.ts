@@ -2,6 +2,7 @@ import { and, eq, type SQL, sql } from 'drizzle-orm'
 import { unionAll } from 'drizzle-orm/pg-core'
 import type { Db } from '../../db/client.ts'
 import { createIdempotencyCtes } from '../../db/idempotency.ts'
+import { nowParam, param } from '../../db/params.ts'
 import { tasks } from '../../db/schema.ts'
 import { createUserScope, placeholders, TRUE } from '../../db/user-scope.ts'
 import {
@@ -11,35 +12,34 @@ import {
   patchColumnsFrom,
   recordsetColumn,
 } from '../task/columns.ts'
-import { completionColumns, isActive, nowParam, param, taskColumns, taskJson } from '../task/sql.ts'
+import { completionColumns, isActive, taskColumns, taskJson } from '../task/sql.ts'
 
-/** Members are those of `Wanted`; what a merge patch leaves out is told from null by `sets`. */
-const operationRows = sql`select * from jsonb_to_recordset(${param('wanted', 'jsonb')}) as wanted (
+/** The members of `BatchOperation`. `sets` distinguishes members that are absent in a merge patch from null. */
+const operationRows = sql`select * from jsonb_to_recordset(${param('operations', 'jsonb')}) as operations (
   ord int, kind text, id uuid, version int, ${columnDefinitions}, completed boolean, sets text[])`
-const createdRows = sql`jsonb_to_recordset(${param('created', 'jsonb')}) as draft (
+const draftRows = sql`jsonb_to_recordset(${param('drafts', 'jsonb')}) as draft (
   id uuid, ${columnDefinitions})`
 
 /**
- * By the primary key: of how many rows `wanted` has the planner knows nothing, and it would rather
- * read all that the user has (99 002 rows for a batch of three).
+ * Uses the primary key. The planner does not know how many operations there are; without this condition it read all
+ * tasks of the user (99 002 rows for a batch of three).
  */
 const isInBatch = sql`${tasks.id} = any(${param('ids', 'uuid[]')})`
 
-const w = (name: string) => sql.raw(`"wanted"."${name}"`)
-const newCompleted = sql`case ${w('kind')}
-  when 'update' then coalesce(${w('completed')}, ${tasks.completed})
-  when 'complete' then coalesce(${w('completed')}, not ${tasks.completed})
+const member = (name: string) => sql.raw(`"operations"."${name}"`)
+const newCompleted = sql`case ${member('kind')}
+  when 'update' then coalesce(${member('completed')}, ${tasks.completed})
+  when 'complete' then coalesce(${member('completed')}, not ${tasks.completed})
   else ${tasks.completed} end`
 
 /**
- * One statement, in which every change depends on all of them being possible: what is
- * wanted meets the rows as they are, locked; if one is missing or of another version,
- * `going` has no row, and nothing is done at all.
+ * The CTEs that make the batch all or nothing. They lock the current rows and compare them with the operations. If a
+ * row is missing or has another version, `proceed` has no row, and no writing CTE has an effect.
  */
 const createGuards = (db: Db, isFirstUse: SQL | undefined) => {
   const { sessionRow, nextChange } = createUserScope(db, placeholders)
   const operations = db
-    .$with('wanted', { ord: sql<number>`"wanted"."ord"`.as('ord') })
+    .$with('operations', { ord: sql<number>`"operations"."ord"`.as('ord') })
     .as(operationRows)
   const current = db.$with('current').as(
     db
@@ -52,16 +52,16 @@ const createGuards = (db: Db, isFirstUse: SQL | undefined) => {
   const refused = db.$with('refused').as(
     db
       .select({
-        ord: sql<number>`${w('ord')}`.as('ord'),
+        ord: sql<number>`${member('ord')}`.as('ord'),
         version: sql<number | null>`${current.version}`.as('found'),
       })
       .from(operations)
-      .leftJoin(current, sql`${w('id')} = ${current.id}`)
-      .where(sql`${current.id} is null or ${w('version')} <> ${current.version}`)
-      .orderBy(w('ord'))
+      .leftJoin(current, sql`${member('id')} = ${current.id}`)
+      .where(sql`${current.id} is null or ${member('version')} <> ${current.version}`)
+      .orderBy(member('ord'))
       .limit(1),
   )
-  const proceed = db.$with('going').as(
+  const proceed = db.$with('proceed').as(
     db
       .select({ user_id: nextChange.user_id, change: nextChange.change })
       .from(nextChange)
@@ -72,25 +72,27 @@ const createGuards = (db: Db, isFirstUse: SQL | undefined) => {
 
 type Guards = ReturnType<typeof createGuards>
 
-/** And what it comes to, where nothing is refused: every task that was written. */
+/** The writing CTEs, and all tasks that they wrote. */
 const createEffects = (db: Db, { operations, proceed }: Guards) => {
   const row = newTaskRow(proceed, { id: sql`draft.id`, ...insertColumns(recordsetColumn('draft')) })
-  const rows = sql`select ${row} from ${createdRows}, ${proceed}`
+  const rows = sql`select ${row} from ${draftRows}, ${proceed}`
   const created = db.$with('created').as(db.insert(tasks).select(rows).returning(taskColumns))
   const changed = db.$with('changed').as(
     db
       .update(tasks)
       .set({
-        ...patchColumnsFrom(recordsetColumn('wanted'), w('sets')),
+        ...patchColumnsFrom(recordsetColumn('operations'), member('sets')),
         ...completionColumns(newCompleted),
-        deleted_at: sql`case when ${w('kind')} = 'delete' then ${nowParam} end`,
+        deleted_at: sql`case when ${member('kind')} = 'delete' then ${nowParam} end`,
         version: sql`${tasks.version} + 1`,
         updated_at: nowParam,
         change: sql`${proceed.change}`,
       })
       .from(operations)
       .innerJoin(proceed, TRUE)
-      .where(and(eq(tasks.user_id, placeholders.user), isInBatch, sql`${tasks.id} = ${w('id')}`))
+      .where(
+        and(eq(tasks.user_id, placeholders.user), isInBatch, sql`${tasks.id} = ${member('id')}`),
+      )
       .returning(taskColumns),
   )
   const task = unionAll(db.select().from(created), db.select().from(changed)).as('task')
@@ -102,11 +104,11 @@ const createBatchCtes = (db: Db, isFirstUse?: SQL) => {
   return { ...guards, ...createEffects(db, guards) }
 }
 
-/** Answers every task that was written, or the first operation that is refused. */
+/** Returns all written tasks, or the first operation that is refused. */
 export const batchStatement = (db: Db) => {
-  const parts = createBatchCtes(db)
+  const ctes = createBatchCtes(db)
   const { sessionRow, nextChange, operations, current, refused, proceed, created, changed, task } =
-    parts
+    ctes
   return db
     .with(sessionRow, nextChange, operations, current, refused, proceed, created, changed)
     .select()
@@ -115,12 +117,12 @@ export const batchStatement = (db: Db) => {
     .leftJoin(task, TRUE)
 }
 
-/** The same, once for each `Idempotency-Key`. */
+/** The same, once per `Idempotency-Key`. */
 export const idempotentBatchStatement = (db: Db) => {
   const { earlierResponse, expired, storeResponse, isFirstUse } = createIdempotencyCtes(db)
-  const parts = createBatchCtes(db, isFirstUse)
+  const ctes = createBatchCtes(db, isFirstUse)
   const { sessionRow, nextChange, operations, current, refused, proceed, created, changed, task } =
-    parts
+    ctes
   const done = db.$with('done').as(
     db
       .select({ body: sql`json_agg(${taskJson(task)})`.as('body') })

@@ -1,6 +1,7 @@
 import { and, asc, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/client.ts'
 import { runRead } from '../../db/faults.ts'
+import { param } from '../../db/params.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
 import { tasks, taskTombstones, userChanges } from '../../db/schema.ts'
 import {
@@ -10,13 +11,13 @@ import {
   scopeParameters,
   TRUE,
 } from '../../db/user-scope.ts'
-import type { Change } from '../bulk-model.ts'
 import type { Task } from '../task/schema.ts'
-import { isActive, param, taskColumns } from '../task/sql.ts'
+import { isActive, taskColumns } from '../task/sql.ts'
+import type { Change } from './schema.ts'
 
 /**
- * How far a copy has come: behind the change `number`, and of those that share it, behind `id`.
- * Deletions up to `fresh` are not for it: its snapshot began with what was left by then.
+ * The progress of a copy: it has received all changes up to `number`, and of those with this number, all up to `id`.
+ * It needs no deletions up to `fresh`, because its snapshot began after them.
  */
 export type Progress = { number: number; id: string; fresh: number }
 export type Changes = { changes: Change[]; progress: Progress; has_more: boolean }
@@ -27,14 +28,13 @@ const fresh = param('fresh', 'bigint')
 const rows = sql.placeholder('rows')
 
 /**
- * A row for each task or tombstone behind a position, and the number of the last change.
+ * One row for each task or tombstone after a position, and the number of the last change.
  *
- * Numbers are taken from the user's row in `user_changes` by the statement that writes, which
- * holds its lock until it commits: a number is seen only after all smaller ones, so nobody
- * reads past a change that is yet to be committed. (A sequence would hand out numbers in one
- * order and commit in another.)
+ * The writing statement takes its number from the user's row in `user_changes` and holds the lock until it commits. So
+ * a number becomes visible only after all smaller ones, and no uncommitted change is skipped. (The order of a sequence
+ * would differ from the order of commits.)
  */
-const statementOf = (db: Db) => {
+const changesStatement = (db: Db) => {
   const { sessionRow } = createUserScope(db, placeholders)
   const current = db
     .select({ ...taskColumns, deleted_at: tasks.deleted_at, change: tasks.change })
@@ -42,7 +42,7 @@ const statementOf = (db: Db) => {
     .where(
       and(
         eq(tasks.user_id, placeholders.user),
-        // In the words of the index.
+        // The condition of the index.
         sql`${tasks.change} > 0`,
         sql`(${tasks.change}, ${tasks.id}) > ${position}`,
         sql`(${isActive} or ${tasks.change} > ${fresh})`,
@@ -72,7 +72,7 @@ const statementOf = (db: Db) => {
     .orderBy(asc(taskTombstones.change), asc(taskTombstones.id))
     .limit(rows)
     .as('erased')
-  // A tombstone's id is no task's, so this is both of them, one below the other.
+  // No task has the id of a tombstone, so the full join contains the rows of both.
   const either = db
     .select({ ...current._.selectedFields, ...erased._.selectedFields })
     .from(current)
@@ -93,12 +93,12 @@ const statementOf = (db: Db) => {
     .leftJoinLateral(either, TRUE)
 }
 
-/** What has happened to the tasks of whoever asks; nothing where their session has ended. */
+/** The changes feed of a principal; undefined if the session has ended. */
 export const createChangesRepository = (db: Db) => {
-  const statement = prepareStatement(db, statementOf(db), { isQuickRead: true })
+  const statement = prepareStatement(db, () => changesStatement(db), { isQuickRead: true })
 
   return (principal: Principal) =>
-    /** `since` nothing: a snapshot of what is not deleted, as the first of the changes. */
+    /** Without `since`, the first changes are a snapshot of all tasks that are not deleted. */
     async (limit: number, since?: Progress): Promise<Changes | undefined> => {
       const found = await runRead(() =>
         statement.execute({
@@ -112,29 +112,29 @@ export const createChangesRepository = (db: Db) => {
       const [first] = found
       if (first === undefined) return undefined
 
-      const all = found.flatMap((row) => read(row) ?? [])
+      const all = found.flatMap((row) => toChange(row) ?? [])
       const page = all.slice(0, limit)
       const has_more = all.length > limit
-      const newFresh = since?.fresh ?? first.head
-      const at = has_more ? page.at(-1) : undefined
+      const snapshotAt = since?.fresh ?? first.head
+      const last = has_more ? page.at(-1) : undefined
       return {
         changes: page.map(({ change }) => change),
         has_more,
-        progress: at
-          ? { number: at.number, id: at.id, fresh: newFresh }
-          : { number: first.head, id: lastId, fresh: newFresh },
+        progress: last
+          ? { number: last.number, id: last.id, fresh: snapshotAt }
+          : { number: first.head, id: lastId, fresh: snapshotAt },
       }
     }
 }
 
 export type ChangesRepository = ReturnType<typeof createChangesRepository>
 
-/** A task with null for all that a tombstone has not, or the other way round; or only the head. */
+/** A task, a tombstone, or only the head. Members of the other kind are null. */
 type Row = { head: number } & {
   [Name in keyof Task | 'change' | 'deleted_at']: (typeof tasks.$inferSelect)[Name] | null
 } & { erased_id: string | null; erased_deleted_at: string | null; erased_change: number | null }
 
-const read = (row: Row): { change: Change; number: number; id: string } | undefined => {
+const toChange = (row: Row): { change: Change; number: number; id: string } | undefined => {
   const {
     head: _head,
     erased_id,

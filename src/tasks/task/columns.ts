@@ -1,13 +1,12 @@
 import { getTableColumns, is, SQL, sql } from 'drizzle-orm'
+import { arrayLiteral, nowParam, param } from '../../db/params.ts'
 import { tasks } from '../../db/schema.ts'
 import { toUtc } from '../../schema/timestamp.ts'
 import { NewTask } from './schema.ts'
-import { arrayLiteral, nowParam, param } from './sql.ts'
 
 /*
- * What a client says of a task, as statements see it: the members of `NewTask`, each kept in the
- * column of its name. Casts, defaults and merges follow from the columns, so that a new field is
- * said in the model and in the schema, and in no statement.
+ * The SQL fragments for the members that a client can set. Each member of `NewTask` is stored in the column of its
+ * name; casts, defaults and merges follow from the column. So a new field changes the two schemas and no statement.
  */
 
 const columns = getTableColumns(tasks)
@@ -18,63 +17,63 @@ const typeOf = (name: Name) => columns[name].getSQLType()
 const each = (make: (name: Name) => SQL): Record<Name, SQL> =>
   Object.fromEntries(names.map((name) => [name, make(name)])) as Record<Name, SQL>
 
-/** Where a field's value comes from; null where nothing is said. */
-type ValueOf = (name: Name) => SQL
+/** The SQL value of a member; null if the request does not contain it. */
+type MemberValue = (name: Name) => SQL
 
-/** From the statement's parameters, bound by `draftOf` or `changesOf`. */
-export const parameterOf: ValueOf = (name) => param(name, typeOf(name))
+/** Reads members from parameters, which `insertParameters` or `patchParameters` bind. */
+export const parameterOf: MemberValue = (name) => param(name, typeOf(name))
 
-/** From a row of `jsonb_to_recordset`, declared by `declared` and filled by `inUtc`. */
+/** Reads members from a row of `jsonb_to_recordset` with `columnDefinitions`. */
 export const recordsetColumn =
-  (alias: string): ValueOf =>
+  (alias: string): MemberValue =>
   (name) =>
     sql.raw(`"${alias}"."${name}"`)
 
-/** The fields in the column list of `jsonb_to_recordset`. */
+/** The members in the column list of `jsonb_to_recordset`. */
 export const columnDefinitions = sql.raw(
   names.map((name) => `"${name}" ${typeOf(name)}`).join(', '),
 )
 
-/** A whole task: what is said, or the column's default. */
-export const insertColumns = (valueOf: ValueOf) =>
+/** The columns of a whole task: the sent value, or the default of the column. */
+export const insertColumns = (memberValue: MemberValue) =>
   each((name) => {
     const { default: fallback } = columns[name]
-    if (fallback === undefined) return valueOf(name)
+    if (fallback === undefined) return memberValue(name)
     const literal = is(fallback, SQL) ? fallback : sql`${fallback}`.inlineParams()
-    return sql`coalesce(${valueOf(name)}, ${literal})`
+    return sql`coalesce(${memberValue(name)}, ${literal})`
   })
 
 /**
- * RFC 7396 on columns. Null stands for absent where the column takes none; where it takes one,
- * `sets` (an array of names) tells what was said.
+ * A merge patch (RFC 7396) on columns. In a NOT NULL column, null means absent. In a nullable column, `sets` (an array
+ * of names) lists the members that were sent.
  */
-export const patchColumnsFrom = (valueOf: ValueOf, sets: SQL) =>
+export const patchColumnsFrom = (memberValue: MemberValue, sets: SQL) =>
   each((name) => {
     const column = columns[name]
     return column.notNull
-      ? sql`coalesce(${valueOf(name)}, ${column})`
-      : sql`case when ${sql.raw(`'${name}'::text`)} = any(${sets}) then ${valueOf(name)} else ${column} end`
+      ? sql`coalesce(${memberValue(name)}, ${column})`
+      : sql`case when ${sql.raw(`'${name}'::text`)} = any(${sets}) then ${memberValue(name)} else ${column} end`
   })
 
-/** `sets` of a merge patch, as JSON takes it. */
+/** The names of the members that a merge patch contains. */
 export const presentMembers = (changes: Partial<NewTask>): string[] =>
   names.filter((name) => name in changes)
 
-/** The times of what is said, in the one form that PostgreSQL reads whatever the offset. */
-export const withUtcTimes = <Fields extends Partial<NewTask>>(valueOf: Fields): Fields => {
-  const times = names.filter((name) => typeOf(name).startsWith('timestamp') && valueOf[name])
+/** Converts the times to UTC, because PostgreSQL does not accept every valid offset. */
+export const withUtcTimes = <Fields extends Partial<NewTask>>(members: Fields): Fields => {
+  const times = names.filter((name) => typeOf(name).startsWith('timestamp') && members[name])
   return {
-    ...valueOf,
-    ...Object.fromEntries(times.map((name) => [name, toUtc(String(valueOf[name]))])),
+    ...members,
+    ...Object.fromEntries(times.map((name) => [name, toUtc(String(members[name]))])),
   }
 }
 
 /** The parameters of a whole task. */
 export const insertParameters = (task: Partial<NewTask>) => {
-  const valueOf: Partial<NewTask> = withUtcTimes(task)
+  const members: Partial<NewTask> = withUtcTimes(task)
   return Object.fromEntries(
     names.map((name) => {
-      const value = valueOf[name] ?? null
+      const value = members[name] ?? null
       return [name, Array.isArray(value) ? arrayLiteral(value) : value]
     }),
   )
@@ -87,7 +86,7 @@ export const patchParameters = (changes: Partial<NewTask>) => ({
 })
 
 type Row = Record<keyof typeof columns, unknown>
-type Server = 'user_id' | 'change' | keyof typeof initialValues
+type ServerColumn = 'user_id' | 'change' | keyof typeof initialValues
 const initialValues = {
   completed: sql`false`,
   completed_at: sql`null::timestamptz`,
@@ -97,10 +96,10 @@ const initialValues = {
   deleted_at: sql`null::timestamptz`,
 }
 
-/** A new row of a user for `insert … select`, which goes by the order of the columns. */
+/** A new row for `insert … select`, in the order of the table's columns. */
 export const newTaskRow = (
   { user_id, change }: Pick<Row, 'user_id' | 'change'>,
-  row: Omit<Row, Server> & Partial<Row>,
+  row: Omit<Row, ServerColumn> & Partial<Row>,
 ): SQL => {
   const values: Row = { ...initialValues, user_id, change, ...row }
   return sql.join(

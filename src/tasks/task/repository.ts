@@ -6,19 +6,16 @@ import {
   retryOnConflict,
   type StoredResponse,
 } from '../../db/idempotency.ts'
+import { arrayLiteral, type ExpectedVersions } from '../../db/params.ts'
 import { type Principal, scopeParameters } from '../../db/user-scope.ts'
 import { normalizeId } from '../../schema/types.ts'
 import { insertParameters, patchParameters } from './columns.ts'
 import type { NewTask, Task, TaskChanges, TaskReplacement } from './schema.ts'
-import { arrayLiteral } from './sql.ts'
 import { createTaskStatements } from './statements.ts'
 
-/** Which versions a write may meet (`If-Match`); nothing: any. */
-export type ExpectedVersions = readonly number[] | undefined
-
 /**
- * What became of a write: the task as it is now; or, where the condition did not hold,
- * its current version; or the answer that was kept under the same key.
+ * The result of a write: the written task; or the current version, if it is not an expected one; or the stored
+ * response of the same idempotency key.
  */
 export type WriteResult =
   | { task: Task }
@@ -32,102 +29,83 @@ type Row = {
   earlierResponse?: StoredResponse | null
 }
 
-/** `undefined`: the session has ended. `null`: there is no such task. */
-const outcome = ([row]: Row[]): WriteResult | null | undefined => {
+/** `undefined`: the session has ended. `null`: the user has no such task. */
+const toResult = ([row]: Row[]): WriteResult | null | undefined => {
   if (row === undefined) return undefined
   if (row.earlierResponse) return { storedResponse: row.earlierResponse }
   if (row.task) return { task: row.task }
   return row.current ? { version: row.current.version } : null
 }
 
-/**
- * The tasks of whoever asks. What is given a caller reaches no row of anybody else,
- * and each of its methods is one statement that the caller's live session is part of.
- */
+/** The tasks of a principal. Each method is one statement that checks the session and is limited to its user. */
 export const createTaskRepository = (db: Db) => {
   const statements = createTaskStatements(db)
-  type Changing = 'replace' | 'change' | 'complete' | 'remove' | 'restore'
+  type Write = 'replace' | 'change' | 'complete' | 'remove' | 'restore'
+  type IdempotentWrite = 'addIdempotent' | 'completeIdempotent'
 
   return (principal: Principal) => {
-    const parametersOf = () => scopeParameters(principal)
-    const write = async (
-      name: Changing,
-      id: string,
-      expectedVersions: ExpectedVersions,
-      values = {},
-    ) => {
-      const given = {
-        ...values,
-        id: normalizeId(id),
-        versions: expectedVersions ? arrayLiteral(expectedVersions) : null,
-        ...parametersOf(),
-      }
-      return outcome(await runWrite(() => statements[name].execute(given)))
+    const scope = () => scopeParameters(principal)
+
+    const write = async (name: Write, id: string, expected: ExpectedVersions, columns = {}) => {
+      const values = { ...columns, ...target(id, expected), ...scope() }
+      return toResult(await runWrite(() => statements[name].execute(values)))
     }
+    const writeOnce = (name: IdempotentWrite, key: IdempotencyKey, columns: object) =>
+      retryOnConflict(async () => {
+        const values = { ...columns, ...key, ...scope() }
+        return toResult(await runWrite(() => statements[name].execute(values)))
+      })
 
     return {
       async find(id: string): Promise<Task | null | undefined> {
-        const found = await runRead(() =>
-          statements.find.execute({ ...parametersOf(), id: normalizeId(id) }),
-        )
-        return found[0]?.task
+        const values = { ...scope(), id: normalizeId(id) }
+        const [row] = await runRead(() => statements.find.execute(values))
+        return row?.task
       },
 
       async add(task: NewTask): Promise<Task | undefined> {
-        const values = { ...insertParameters(task), id: Bun.randomUUIDv7(), ...parametersOf() }
-        return (await runWrite(() => statements.add.execute(values)))[0]
+        const values = { ...insertParameters(task), id: Bun.randomUUIDv7(), ...scope() }
+        const [row] = await runWrite(() => statements.add.execute(values))
+        return row
       },
 
-      addIdempotent(task: NewTask, idempotencyKey: IdempotencyKey) {
-        const values = { ...insertParameters(task), ...idempotencyKey, id: Bun.randomUUIDv7() }
-        return retryOnConflict(async () =>
-          outcome(
-            await runWrite(() =>
-              statements.addIdempotent.execute({ ...values, ...parametersOf() }),
-            ),
-          ),
-        )
-      },
+      addIdempotent: (task: NewTask, key: IdempotencyKey) =>
+        writeOnce('addIdempotent', key, { ...insertParameters(task), id: Bun.randomUUIDv7() }),
 
-      replace: (id: string, task: TaskReplacement, expectedVersions: ExpectedVersions) =>
-        write('replace', id, expectedVersions, {
-          ...insertParameters(task),
-          completed: task.completed,
-        }),
+      replace: (id: string, task: TaskReplacement, expected: ExpectedVersions) =>
+        write('replace', id, expected, { ...insertParameters(task), completed: task.completed }),
 
-      change: (id: string, changes: TaskChanges, expectedVersions: ExpectedVersions) =>
-        write('change', id, expectedVersions, {
+      change: (id: string, changes: TaskChanges, expected: ExpectedVersions) =>
+        write('change', id, expected, {
           ...patchParameters(changes),
           completed: changes.completed ?? null,
         }),
 
-      /** Sets `completed`, or flips it where it is not said. */
-      complete: (id: string, completed: boolean | undefined, expectedVersions: ExpectedVersions) =>
-        write('complete', id, expectedVersions, { completed: completed ?? null }),
+      /** Sets `completed`, or toggles it if `completed` is undefined. */
+      complete: (id: string, completed: boolean | undefined, expected: ExpectedVersions) =>
+        write('complete', id, expected, { completed: completed ?? null }),
 
-      completeIdempotent(
+      completeIdempotent: (
         id: string,
         completed: boolean | undefined,
-        expectedVersions: ExpectedVersions,
-        idempotencyKey: IdempotencyKey,
-      ) {
-        const values = { ...idempotencyKey, id: normalizeId(id), completed: completed ?? null }
-        const versions = expectedVersions ? arrayLiteral(expectedVersions) : null
-        return retryOnConflict(async () =>
-          outcome(
-            await runWrite(() =>
-              statements.completeIdempotent.execute({ ...values, versions, ...parametersOf() }),
-            ),
-          ),
-        )
-      },
+        expected: ExpectedVersions,
+        key: IdempotencyKey,
+      ) =>
+        writeOnce('completeIdempotent', key, {
+          ...target(id, expected),
+          completed: completed ?? null,
+        }),
 
-      remove: (id: string, expectedVersions: ExpectedVersions) =>
-        write('remove', id, expectedVersions),
-      restore: (id: string, expectedVersions: ExpectedVersions) =>
-        write('restore', id, expectedVersions),
+      remove: (id: string, expected: ExpectedVersions) => write('remove', id, expected),
+
+      restore: (id: string, expected: ExpectedVersions) => write('restore', id, expected),
     }
   }
 }
 
 export type TaskRepository = ReturnType<typeof createTaskRepository>
+
+const target = (id: string, expected: ExpectedVersions) => ({
+  id: normalizeId(id),
+  versions: expected ? arrayLiteral(expected) : null,
+})

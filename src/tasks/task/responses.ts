@@ -8,23 +8,23 @@ import type { Task } from './schema.ts'
 
 export type ResponseHead = { headers: Record<string, string | number>; status?: number | string }
 
-/** Absent, deleted, somebody else's and malformed ids are one answer: nothing is confirmed to exist. */
+/** 401 for undefined (no session), 404 for null: ids that are absent, deleted, malformed or of another user are alike. */
 export const requireTask = <T>(found: T | null | undefined): T =>
   requireSession(found) ?? throwProblem('task-not-found')
 
-/** The task that was written, or what a statement says of why it was not. */
+/** Returns the written task and sets its `ETag`, or throws the problem that the result stands for. */
 export const respondToWrite = (
-  found: WriteResult | null | undefined,
+  result: WriteResult | null | undefined,
   set: ResponseHead,
-  idempotencyKey?: IdempotencyKey,
+  key?: IdempotencyKey,
 ): Task => {
-  const result = requireTask(found)
-  if ('inFlight' in result) return throwProblem('idempotency-in-flight')
-  if ('storedResponse' in result && idempotencyKey)
-    return replayResponse(result.storedResponse, idempotencyKey, set.headers) as Task
-  if ('version' in result)
-    return throwProblem('version-mismatch', { headers: { etag: formatEtag(result) } })
-  if (!('task' in result)) throw new Error('a kept answer to a request without a key')
-  set.headers.etag = formatEtag(result.task)
-  return result.task
+  const found = requireTask(result)
+  if ('inFlight' in found) return throwProblem('idempotency-in-flight')
+  if ('storedResponse' in found && key)
+    return replayResponse(found.storedResponse, key, set.headers) as Task
+  if ('version' in found)
+    return throwProblem('version-mismatch', { headers: { etag: formatEtag(found) } })
+  if (!('task' in found)) throw new Error('a stored response for a request without a key')
+  set.headers.etag = formatEtag(found.task)
+  return found.task
 }

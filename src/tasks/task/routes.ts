@@ -2,91 +2,84 @@ import { Elysia } from 'elysia'
 import { type Authenticated, requireSession } from '../../http/authenticated.ts'
 import { formatEtag, matchesIfNoneMatch, parseIfMatch } from '../../http/conditional.ts'
 import { parseIdempotencyKey } from '../../http/idempotency.ts'
-import * as trashOperations from '../trash/schema.ts'
-import * as operations from './operations.ts'
 import type { TaskRepository } from './repository.ts'
 import { requireTask, respondToWrite } from './responses.ts'
+import {
+  changeTask,
+  completeTask,
+  createTask,
+  deleteTask,
+  readTask,
+  replaceTask,
+} from './schema.ts'
 
-type Needs = { taskRepository: TaskRepository; authenticated: Authenticated }
+type Needs = { tasks: TaskRepository; authenticated: Authenticated }
 
-/** One task at a time. */
-export const taskRoutes = ({ taskRepository, authenticated }: Needs) =>
+export const taskRoutes = ({ tasks, authenticated }: Needs) =>
   new Elysia()
     .use(authenticated)
-    .derive(({ principal }) => ({ tasks: taskRepository(principal) }))
+    .derive(({ principal }) => ({ own: tasks(principal) }))
 
     .post(
       '',
-      async ({ tasks, body, request, set }) => {
-        const idempotencyKey = parseIdempotencyKey(request, body)
-        const task = idempotencyKey
-          ? respondToWrite(await tasks.addIdempotent(body, idempotencyKey), set, idempotencyKey)
-          : requireSession(await tasks.add(body))
+      async ({ own, body, request, set }) => {
+        const key = parseIdempotencyKey(request, body)
+        const task = key
+          ? respondToWrite(await own.addIdempotent(body, key), set, key)
+          : requireSession(await own.add(body))
         set.status = 201
         set.headers.location = `/api/tasks/${task.id}`
         set.headers.etag ??= formatEtag(task)
         return task
       },
-      operations.add,
+      createTask,
     )
 
     .get(
       '/:id',
-      async ({ tasks, params, request, set, status }) => {
-        const task = requireTask(await tasks.find(params.id))
-        set.headers.etag = formatEtag(task)
-        return matchesIfNoneMatch(request.headers, formatEtag(task)) ? status(304, undefined) : task
+      async ({ own, params, request, set, status }) => {
+        const task = requireTask(await own.find(params.id))
+        const etag = formatEtag(task)
+        set.headers.etag = etag
+        return matchesIfNoneMatch(request.headers, etag) ? status(304, undefined) : task
       },
-      operations.read,
+      readTask,
     )
 
     .put(
       '/:id',
-      async ({ tasks, params, body, request, set }) =>
-        respondToWrite(await tasks.replace(params.id, body, parseIfMatch(request.headers)), set),
-      operations.replace,
+      async ({ own, params, body, request, set }) =>
+        respondToWrite(await own.replace(params.id, body, parseIfMatch(request.headers)), set),
+      replaceTask,
     )
 
     .patch(
       '/:id',
-      async ({ tasks, params, body, request, set }) =>
-        respondToWrite(await tasks.change(params.id, body, parseIfMatch(request.headers)), set),
-      operations.change,
+      async ({ own, params, body, request, set }) =>
+        respondToWrite(await own.change(params.id, body, parseIfMatch(request.headers)), set),
+      changeTask,
     )
 
     .patch(
       '/:id/complete',
-      async ({ tasks, params, body, request, set }) => {
-        const idempotencyKey = parseIdempotencyKey(request, body)
-        const expectedVersions = parseIfMatch(request.headers)
-        const found = idempotencyKey
-          ? await tasks.completeIdempotent(
-              params.id,
-              body?.completed,
-              expectedVersions,
-              idempotencyKey,
-            )
-          : await tasks.complete(params.id, body?.completed, expectedVersions)
-        const { completed } = respondToWrite(found, set, idempotencyKey)
+      async ({ own, params, body, request, set }) => {
+        const key = parseIdempotencyKey(request, body)
+        const expected = parseIfMatch(request.headers)
+        const result = key
+          ? await own.completeIdempotent(params.id, body?.completed, expected, key)
+          : await own.complete(params.id, body?.completed, expected)
+        const { completed } = respondToWrite(result, set, key)
         return { success: true as const, completed }
       },
-      operations.complete,
+      completeTask,
     )
 
     .delete(
       '/:id',
-      async ({ tasks, params, request }) => {
-        respondToWrite(await tasks.remove(params.id, parseIfMatch(request.headers)), {
-          headers: {},
-        })
+      async ({ own, params, request }) => {
+        const result = await own.remove(params.id, parseIfMatch(request.headers))
+        respondToWrite(result, { headers: {} })
         return { success: true as const }
       },
-      operations.remove,
-    )
-
-    .post(
-      '/:id/restore',
-      async ({ tasks, params, request, set }) =>
-        respondToWrite(await tasks.restore(params.id, parseIfMatch(request.headers)), set),
-      trashOperations.restore,
+      deleteTask,
     )

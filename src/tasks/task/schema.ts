@@ -1,25 +1,19 @@
 import { type Static, t } from 'elysia'
-import {
-  BooleanParam,
-  Enum,
-  Id,
-  Integer,
-  IntegerParam,
-  ListParam,
-  Text,
-  Timestamp,
-} from '../../schema/types.ts'
+import { idempotencyProblems } from '../../http/idempotency.ts'
+import { problemResponses } from '../../http/problem.ts'
+import { ResponseBody } from '../../schema/response.ts'
+import { Enum, Id, Integer, NoBody, Text, Timestamp } from '../../schema/types.ts'
 import * as examples from '../examples.ts'
 
 export const closed = { additionalProperties: false }
 
 export const Title = Text({ min: 1, max: 500, blank: false, examples: ['Buy milk'] })
 const Description = Text({ min: 0, max: 10_000, nullable: true, examples: [null] })
-const Priority = Enum(['low', 'normal', 'high', 'urgent'], { examples: ['normal'] })
+export const Priority = Enum(['low', 'normal', 'high', 'urgent'], { examples: ['normal'] })
 export const Version = Integer({
   minimum: 1,
   maximum: 2_147_483_647,
-  description: 'Grows by one with each change',
+  description: 'Incremented by each write',
   examples: [1],
 })
 const DueAt = Timestamp({ nullable: true, examples: ['2026-12-24T18:00:00.000Z'] })
@@ -32,7 +26,7 @@ const Tags = t.Array(Text({ min: 1, max: 50 }), {
 export const Task = t.Object(
   {
     id: Id(),
-    user_id: Id({ description: 'The owner: always the user of the token' }),
+    user_id: Id({ description: 'The owner: the user of the token' }),
     title: Title,
     description: Description,
     completed: t.Boolean(),
@@ -57,108 +51,128 @@ export const NewTask = t.Object(
   { title: Title, ...optional },
   { ...closed, $id: 'NewTask', examples: [examples.newTask] },
 )
-/** The whole of a task that is a client's to say. What is left out goes back to its default. */
+/** All members that a client can set. Absent members get their defaults. */
 export const TaskReplacement = t.Object(
   { title: Title, completed: t.Boolean(), ...optional },
   { ...closed, $id: 'TaskReplacement', examples: [examples.replacement] },
 )
 
-/** No body toggles, `{completed}` sets. */
-export const Completion = t.Union([
+/** Without a body the route toggles, `{completed}` sets. */
+const Completion = t.Union([
   t.Undefined(),
   t.Object(
     { completed: t.Boolean() },
     { ...closed, $id: 'Completion', examples: [examples.completion] },
   ),
 ])
-export const Completed = t.Object(
+const Completed = t.Object(
   { success: t.Literal(true), completed: t.Boolean({ examples: [true] }) },
   { ...closed, $id: 'Completed', 'x-headers': ['ETag'] },
 )
-export const Deleted = t.Object({ success: t.Literal(true) }, { ...closed, $id: 'Deleted' })
+const Deleted = t.Object({ success: t.Literal(true) }, { ...closed, $id: 'Deleted' })
 
-/** RFC 7396: what is left out stays, null clears. */
+/** RFC 7396: absent members stay, null clears. */
 export const TaskChanges = t.Partial(
   t.Object({ title: Title, completed: t.Boolean(), ...optional }),
   { ...closed, minProperties: 1, $id: 'TaskChanges', examples: [examples.changes] },
 )
 
-const sorts = ['created_at', 'updated_at', 'due_at', 'priority', 'title'] as const
-export const Sort = Enum([...sorts, ...sorts.map((sort) => `-${sort}` as const)], {
-  description: 'Descending with `-`. `-created_at` where it is left out; no due date comes last',
-  examples: ['-priority'],
-})
-export const paging = {
-  limit: t.Optional(
-    IntegerParam({
-      minimum: 1,
-      maximum: 200,
-      description: '50 where it is left out',
-      examples: [50],
-    }),
-  ),
-  cursor: t.Optional(
-    Text({
-      min: 1,
-      max: 8192,
-      description: '`next_cursor` of the page before',
-      examples: ['q1w2e3r4t5z6u7i8o9p0'],
-    }),
-  ),
-}
-const moment = (description: string) =>
-  t.Optional(Timestamp({ description, examples: ['2026-12-24T18:00:00Z'] }))
-
-export const TaskQuery = t.Object(
-  {
-    completed: t.Optional(BooleanParam({ examples: [false] })),
-    priority: t.Optional(Priority),
-    tag: t.Optional(
-      ListParam(Text({ min: 1, max: 50 }), {
-        maxItems: 20,
-        description: 'Tasks with this tag; repeated, with all of them',
-        examples: [['home']],
-      }),
-    ),
-    q: t.Optional(
-      Text({
-        min: 1,
-        max: 200,
-        description: 'Text in title or description, whatever its case',
-        examples: ['milk'],
-      }),
-    ),
-    due_before: moment('Due earlier than this'),
-    due_after: moment('Due later than this'),
-    updated_after: moment('Changed later than this'),
-    sort: t.Optional(Sort),
-    ...paging,
-  },
-  closed,
-)
-export const TrashQuery = t.Object(paging, closed)
-export const TaskPage = t.Object(
-  {
-    tasks: t.Array(Task),
-    next_cursor: Text({ min: 1, max: 8192, nullable: true, description: 'null on the last page' }),
-  },
-  { ...closed, $id: 'TaskPage', 'x-headers': ['Link'] },
-)
-
-export const TrashedTask = t.Object(
-  { ...Task.properties, deleted_at: Timestamp({}) },
-  { ...closed, $id: 'TrashedTask', examples: [examples.trashedTask] },
-)
-export const TrashPage = t.Object(
-  { ...TaskPage.properties, tasks: t.Array(TrashedTask) },
-  { ...closed, $id: 'TrashPage', 'x-headers': ['Link'] },
-)
 export const TaskId = t.Object({ id: Id() })
 
 export type Task = Static<typeof Task>
 export type NewTask = Static<typeof NewTask>
 export type TaskReplacement = Static<typeof TaskReplacement>
 export type TaskChanges = Static<typeof TaskChanges>
-export type TaskQuery = Static<typeof TaskQuery>
-export type TrashedTask = Static<typeof TrashedTask>
-export type Sort = Static<typeof Sort>
+
+const tags = ['Tasks']
+
+export const createTask = {
+  body: NewTask,
+  response: { 201: ResponseBody(Task), ...problemResponses(...idempotencyProblems) },
+  detail: {
+    tags,
+    operationId: 'createTask',
+    summary: 'Create a task',
+    description:
+      'With an `Idempotency-Key`, the request can be repeated without creating a second task.',
+    'x-takes': ['Idempotency-Key'],
+    'x-headers': ['Idempotency-Replayed'],
+  },
+} as const
+
+export const readTask = {
+  params: TaskId,
+  response: {
+    200: ResponseBody(Task),
+    304: t.Undefined(),
+    ...problemResponses('malformed-request', 'task-not-found'),
+  },
+  detail: {
+    tags,
+    operationId: 'readTask',
+    summary: 'Get a task',
+    'x-takes': ['If-None-Match'],
+  },
+} as const
+
+export const replaceTask = {
+  params: TaskId,
+  body: TaskReplacement,
+  response: {
+    200: ResponseBody(Task),
+    ...problemResponses('task-not-found', 'version-mismatch', 'invalid-request'),
+  },
+  detail: {
+    tags,
+    operationId: 'replaceTask',
+    summary: 'Replace a task',
+    description: 'Absent members get their defaults.',
+    'x-takes': ['If-Match'],
+  },
+} as const
+
+export const changeTask = {
+  params: TaskId,
+  body: TaskChanges,
+  response: {
+    200: ResponseBody(Task),
+    ...problemResponses('task-not-found', 'version-mismatch', 'invalid-request'),
+  },
+  detail: {
+    tags,
+    operationId: 'changeTask',
+    summary: 'Update a task',
+    description: 'A merge patch (RFC 7396): absent members stay, null clears.',
+    'x-accepts': ['application/merge-patch+json', 'application/json'],
+    'x-takes': ['If-Match'],
+  },
+} as const
+
+export const completeTask = {
+  params: TaskId,
+  body: Completion,
+  response: {
+    200: Completed,
+    ...problemResponses('task-not-found', 'version-mismatch', ...idempotencyProblems),
+  },
+  detail: {
+    tags,
+    operationId: 'completeTask',
+    summary: 'Complete a task, or undo it',
+    description: 'Without a body it toggles; `{"completed": true}` sets.',
+    'x-takes': ['If-Match', 'Idempotency-Key'],
+    'x-headers': ['Idempotency-Replayed'],
+  },
+} as const
+
+export const deleteTask = {
+  params: TaskId,
+  body: NoBody,
+  response: { 200: Deleted, ...problemResponses('task-not-found', 'version-mismatch') },
+  detail: {
+    tags,
+    operationId: 'deleteTask',
+    summary: 'Move a task to the trash',
+    'x-takes': ['If-Match'],
+  },
+} as const

@@ -1,6 +1,7 @@
 import { and, eq, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/client.ts'
 import { createIdempotencyCtes } from '../../db/idempotency.ts'
+import { nowParam, param } from '../../db/params.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
 import { tasks } from '../../db/schema.ts'
 import { createUserScope, placeholders, TRUE } from '../../db/user-scope.ts'
@@ -10,50 +11,49 @@ import {
   completionColumns,
   isActiveTask,
   isTrashedTask,
-  nowParam,
-  param,
   taskColumns,
   taskJson,
 } from './sql.ts'
 
-/** Every statement on one task, prepared once: named statements took a list from 3 460 to 11 010 requests a second. */
+/**
+ * Every statement on one task. Prepared by name, a list went from 3 460 to 11 010 requests per second.
+ * docs/statements.md shows the SQL.
+ */
 export const createTaskStatements = (db: Db) => {
   const { sessionRow, nextChange } = createUserScope(db, placeholders)
   const found = db
     .$with('task')
     .as(db.select(taskColumns).from(tasks).where(and(isActiveTask, byId)))
-  const added = insertTask(db)
-  const inTrash = and(isTrashedTask, byId)
+  const completion = completionColumns(toggledCompleted)
 
   return {
     find: prepareStatement(
       db,
-      db.with(sessionRow, found).select().from(sessionRow).leftJoin(found, TRUE),
-      {
-        isQuickRead: true,
-      },
+      () => db.with(sessionRow, found).select().from(sessionRow).leftJoin(found, TRUE),
+      { isQuickRead: true },
     ),
-    add: prepareStatement(db, db.with(sessionRow, nextChange, added).select().from(added)),
-    addIdempotent: prepareStatement(db, idempotentInsertStatement(db)),
-    replace: prepareStatement(
-      db,
+    add: prepareStatement(db, () => {
+      const added = insertTask(db)
+      return db.with(sessionRow, nextChange, added).select().from(added)
+    }),
+    addIdempotent: prepareStatement(db, () => idempotentInsertStatement(db)),
+    replace: prepareStatement(db, () =>
       updateStatement(db, {
         ...insertColumns(parameterOf),
         ...completionColumns(param('completed', 'boolean')),
       }),
     ),
-    change: prepareStatement(db, updateStatement(db, patchColumns)),
-    complete: prepareStatement(db, updateStatement(db, completionColumns(toggledCompleted))),
-    completeIdempotent: prepareStatement(
-      db,
-      idempotentUpdateStatement(db, completionColumns(toggledCompleted)),
+    change: prepareStatement(db, () => updateStatement(db, patchColumns)),
+    complete: prepareStatement(db, () => updateStatement(db, completion)),
+    completeIdempotent: prepareStatement(db, () => idempotentUpdateStatement(db, completion)),
+    remove: prepareStatement(db, () => updateStatement(db, { deleted_at: nowParam })),
+    restore: prepareStatement(db, () =>
+      updateStatement(db, { deleted_at: sql`null` }, and(isTrashedTask, byId)),
     ),
-    remove: prepareStatement(db, updateStatement(db, { deleted_at: nowParam })),
-    restore: prepareStatement(db, updateStatement(db, { deleted_at: sql`null` }, inTrash)),
   }
 }
 
-/** Sets `completed`, or flips it in the row itself where it is not said. */
+/** The parameter, or the negated value of the row itself if the parameter is null. */
 const toggledCompleted = sql`coalesce(${param('completed', 'boolean')}, not ${tasks.completed})`
 
 const patchColumns = {
@@ -82,8 +82,8 @@ const idempotentInsertStatement = (db: Db) => {
 }
 
 /**
- * The row as it is now, locked after the user's counter: what a condition is held
- * against, and what a 412 tells. Its snapshot may be older than the lock.
+ * Locks the current row after the user's counter. Expected versions are compared with it, and a 412 reports its
+ * version. The snapshot of the statement may be older than the lock.
  */
 const lockCurrentRow = (db: Db, where: SQL | undefined) => {
   const { nextChange } = createUserScope(db, placeholders)
@@ -119,7 +119,7 @@ const updateTask = (
       .where(
         and(
           eq(tasks.user_id, placeholders.user),
-          // Said again: by the join alone, whoever was guessed to have few tasks had all of them read.
+          // Repeated: with the join alone and outdated statistics, PostgreSQL reads all tasks of the user.
           byId,
           eq(tasks.id, current.id),
           sql`(${versions} is null or ${current.version} = any(${versions}))`,

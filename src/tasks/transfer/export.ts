@@ -10,7 +10,7 @@ type Format = {
   foot: string
 }
 
-/** By the name that `?format=` takes. */
+/** The formats by the value of `?format=`. */
 export const formats = {
   json: {
     mediaType: 'application/json',
@@ -35,7 +35,7 @@ export const formats = {
 
 export type FormatName = keyof typeof formats
 
-/** What `format` says, else the best of what `Accept` takes, else JSON. */
+/** `format`, else the format that `Accept` prefers, else JSON. */
 export const negotiateFormat = (
   format: FormatName | undefined,
   accept: string | null,
@@ -48,16 +48,15 @@ export const negotiateFormat = (
 const names = Object.keys(formats) as FormatName[]
 const mediaTypes = names.map((name) => formats[name].mediaType)
 
-/** Rows that one statement reads. */
+/** Rows per statement. */
 export const exportRows = 500
 
 type Read = (after: string | undefined) => Promise<Task[] | undefined>
 
 /**
- * All tasks, in the pace at which the client takes them: a page is read when the one before
- * is gone, so memory is flat. The first page is at hand before the answer begins, so that
- * what is wrong then is still told; later a failure, or the end of the session, breaks the
- * connection off, lest half an export look whole.
+ * Streams all tasks at the speed of the client: a page is read when the previous one is sent, so memory stays flat. The
+ * first page is read before the response starts, so that its errors are problems. A later error, or the end of the
+ * session, breaks the connection, so that an incomplete export never looks complete.
  */
 export const exportResponse = (first: Task[], read: Read, name: FormatName): Response => {
   const format: Format = formats[name]
@@ -67,7 +66,7 @@ export const exportResponse = (first: Task[], read: Read, name: FormatName): Res
   const stream = new ReadableStream<string>(
     {
       async pull(controller) {
-        if (page === undefined) throw new Error('the session ended in mid-export')
+        if (page === undefined) throw new Error('the session ended during the export')
         const text = page.map((task, at) => format.record(task, isFirst && at === 0)).join('')
         const isLast = page.length < exportRows
         controller.enqueue(`${isFirst ? format.head : ''}${text}${isLast ? format.foot : ''}`)

@@ -1,22 +1,18 @@
-import type { Static } from '@sinclair/typebox'
 import { type FieldError, ProblemError } from '../../http/problem.ts'
 import { toFieldErrors } from '../../http/validation-errors.ts'
 import { compileSchema } from '../../schema/compile.ts'
 import { toUtc } from '../../schema/timestamp.ts'
-import { ImportedTask } from '../bulk-model.ts'
 import { withUtcTimes } from '../task/columns.ts'
 import { parseRecords, type Record } from './records.ts'
 import type { ImportedRow } from './repository.ts'
+import { ImportedTask } from './schema.ts'
 
-const imported = compileSchema(ImportedTask)
+const schema = compileSchema(ImportedTask)
 const fieldErrorsMax = 100
-/** How many records are checked before other requests get a turn. */
-const recordsAtOnce = 2000
+/** Records that are validated before the event loop serves other requests. */
+const recordsPerTurn = 2000
 
-/**
- * The rows of an import, every one of them good; else 422 with what is wrong with each bad one,
- * a hundred at most, or 413 where there are too many.
- */
+/** The rows of a valid import; 422 with at most 100 errors of invalid records, or 413 for too many records. */
 export const toImportRows = async (
   body: unknown,
   rowsMax: number,
@@ -25,43 +21,43 @@ export const toImportRows = async (
   const records = await parseRecords(body, rowsMax)
 
   const rows: Omit<ImportedRow, 'id'>[] = []
-  const issues: FieldError[] = []
+  const errors: FieldError[] = []
   for (const [at, record] of records.entries()) {
-    if (at % recordsAtOnce === recordsAtOnce - 1) await Bun.sleep(0)
-    const wrong = fieldErrorsOf(record)
-    if (wrong.length === 0) rows.push(rowOf(record.value as Static<typeof ImportedTask>, now))
-    issues.push(...wrong.slice(0, fieldErrorsMax - issues.length))
-    if (issues.length >= fieldErrorsMax) break
+    if (at % recordsPerTurn === recordsPerTurn - 1) await Bun.sleep(0)
+    const found = fieldErrorsOf(record)
+    if (found.length === 0) rows.push(toRow(record.value as ImportedTask, now))
+    errors.push(...found.slice(0, fieldErrorsMax - errors.length))
+    if (errors.length >= fieldErrorsMax) break
   }
-  if (issues.length > 0) throw new ProblemError('invalid-request', { errors: issues })
+  if (errors.length > 0) throw new ProblemError('invalid-request', { errors })
   return withIds(rows)
 }
 
 const fieldErrorsOf = ({ pointer, value, unreadable }: Record): FieldError[] => {
-  const issue = (detail: string): FieldError => ({ in: 'body', pointer, detail })
-  if (unreadable !== undefined) return [issue(unreadable)]
-  if (!imported.matches(value))
-    return toFieldErrors(imported.errorsOf(value), 'body').map(({ pointer: member, detail }) =>
-      issue(`${member.slice(1)} ${detail}`.trim()),
+  const fieldError = (detail: string): FieldError => ({ in: 'body', pointer, detail })
+  if (unreadable !== undefined) return [fieldError(unreadable)]
+  if (!schema.matches(value))
+    return toFieldErrors(schema.errorsOf(value), 'body').map(({ pointer: member, detail }) =>
+      fieldError(`${member.slice(1)} ${detail}`.trim()),
     )
   const { completed, completed_at } = value
   return completed !== true && (completed_at ?? null) !== null
-    ? [issue('completed_at goes with completed: true only')]
+    ? [fieldError('completed_at is accepted only with completed: true')]
     : []
 }
 
-const rowOf = (task: Static<typeof ImportedTask>, now: string): Omit<ImportedRow, 'id'> => {
-  const { id: _id, user_id: _owner, version: _version, updated_at: _updated, ...valueOf } = task
-  const completed = valueOf.completed ?? false
+const toRow = (task: ImportedTask, now: string): Omit<ImportedRow, 'id'> => {
+  const { id: _id, user_id: _userId, version: _version, updated_at: _updated, ...members } = task
+  const completed = members.completed ?? false
   return {
-    ...withUtcTimes(valueOf),
+    ...withUtcTimes(members),
     completed,
     completed_at: completed ? (toUtc(task.completed_at) ?? now) : null,
     created_at: toUtc(task.created_at) ?? now,
   }
 }
 
-/** Ids in the order of the records, which is the order of an export. */
+/** Assigns ids in the order of the records, which is the order of an export. */
 const withIds = (rows: Omit<ImportedRow, 'id'>[]): ImportedRow[] => {
   const ids = rows.map(() => Bun.randomUUIDv7()).sort()
   return rows.map((row, at) => ({ ...row, id: ids[at] ?? Bun.randomUUIDv7() }))

@@ -2,36 +2,37 @@ import type { TSchema } from '@sinclair/typebox'
 import { depthDetail, exceedsDepth } from '../../http/json-depth.ts'
 import { throwProblem, toJsonPointer } from '../../http/problem.ts'
 import { isText, TextBody } from '../../schema/types.ts'
-import { ImportedTask } from '../bulk-model.ts'
 import { unescapeCell } from './formats/csv.ts'
+import { ImportedTask } from './schema.ts'
 
-/** One record of an import, and where it stands: `/tasks/6`, or the line where it starts: `/line/7`. */
+/** A record of an import and its place: `/tasks/6`, or the line where it starts, `/line/7`. `unreadable` is the error of a record that does not parse. */
 export type Record = { pointer: string; value: unknown; unreadable?: string }
 
 const members: { [name: string]: TSchema } = ImportedTask.properties
 const columnsMax = Object.keys(members).length
 
 /**
- * The records of an import, whether they are good or not; 413 where there are more than `rowsMax`.
+ * Parses the records of an import, valid or not; 413 for more than `rowsMax`.
  *
- * Counted before they are made: of five million of them, in 10 MiB, making each kept the process from
- * all other requests for a second, and a CSV's cells for eight, in 5 GB.
+ * They are counted before they are created. Creating five million records from 10 MiB blocked the event loop for a
+ * second, and the cells of a CSV for eight, with 5 GB of memory.
  */
 export const parseRecords = async (body: unknown, rowsMax: number): Promise<Record[]> => {
   if (!(body instanceof TextBody)) return fromJson(body, rowsMax)
   return body.type === 'text/csv' ? fromCsv(body.text, rowsMax) : fromNdjson(body.text, rowsMax)
 }
 
-const wrongBody = (detail: string, pointer = '') =>
+const throwInvalidBody = (detail: string, pointer = '') =>
   throwProblem('invalid-request', { errors: [{ in: 'body', pointer, detail }] })
 
 const fromJson = (body: unknown, rowsMax: number): Record[] => {
   if (typeof body !== 'object' || body === null || Array.isArray(body))
-    return wrongBody('must be an object')
+    return throwInvalidBody('must be an object')
   const { tasks, ...others } = body as { tasks?: unknown }
   const [unknown] = Object.keys(others)
-  if (unknown !== undefined) return wrongBody('is not a known member', toJsonPointer(unknown))
-  if (!Array.isArray(tasks)) return wrongBody('must be an array', '/tasks')
+  if (unknown !== undefined)
+    return throwInvalidBody('is not a known member', toJsonPointer(unknown))
+  if (!Array.isArray(tasks)) return throwInvalidBody('must be an array', '/tasks')
   if (tasks.length > rowsMax) throwProblem('body-too-large')
   return tasks.map((value, at) => ({ pointer: `/tasks/${at}`, value }))
 }
@@ -62,33 +63,34 @@ const fromLine = (json: string, pointer: string): Record => {
 
 type Cell = { text: string; isQuoted: boolean }
 
-/** RFC 4180; a cell is null where nothing stands there, and empty text where `""` does. */
+/** RFC 4180. An empty cell is null, `""` is empty text. */
 const fromCsv = async (text: string, rowsMax: number): Promise<Record[]> => {
   const [header, ...records] = await csvRows(text, rowsMax)
   if (records.length > rowsMax) throwProblem('body-too-large')
   const names = header?.cells.map((cell) => cell.text) ?? []
-  if (!names.includes('title')) return wrongBody('must name the column title', '/line/1')
+  if (!names.includes('title')) return throwInvalidBody('must name the column title', '/line/1')
   const unknown = names.findIndex((name) => !Object.hasOwn(ImportedTask.properties, name))
-  if (unknown !== -1) return wrongBody(`column ${unknown + 1} is not known`, '/line/1')
-  if (new Set(names).size < names.length) return wrongBody('must not repeat a column', '/line/1')
+  if (unknown !== -1) return throwInvalidBody(`column ${unknown + 1} is not known`, '/line/1')
+  if (new Set(names).size < names.length)
+    return throwInvalidBody('must not repeat a column', '/line/1')
 
   return records.map(({ cells, line }) => {
     const pointer = `/line/${line}`
     if (cells.length !== names.length)
       return { pointer, value: undefined, unreadable: `must have ${names.length} cells` }
-    const members = cells.flatMap((cell, at) => memberOf(names[at] ?? '', cell))
+    const members = cells.flatMap((cell, at) => toMember(names[at] ?? '', cell))
     return { pointer, value: Object.fromEntries(members) }
   })
 }
 
-/** What `info` and `cast` make of a record. */
+/** A record of csv-parse with the options `info` and `cast`. */
 type CsvRow = { record: Cell[]; info: { bytes: number } }
 
 const csvRows = async (
   text: string,
   rowsMax: number,
 ): Promise<{ cells: Cell[]; line: number }[]> => {
-  // Loaded when the first CSV comes.
+  // Loaded with the first CSV.
   const { CsvError, parse } = await import('csv-parse/sync')
   const cellsMax = (rowsMax + 2) * columnsMax
   let cells = 0
@@ -98,17 +100,17 @@ const csvRows = async (
     relax_column_count: true,
     skip_empty_lines: true,
     record_delimiter: ['\r\n', '\n'],
-    // The header, and one row more than there may be.
+    // The header, and one row more than the limit.
     to: rowsMax + 2,
     cast: (text: string, { quoting }: { quoting: boolean }): Cell => {
       cells += 1
-      if (cells > cellsMax) wrongBody('has more cells than an import can have')
+      if (cells > cellsMax) throwInvalidBody('has too many cells')
       return { text, isQuoted: quoting }
     },
   }
   try {
     const rows: unknown[] = parse(text, options)
-    const lineAt = linesOf(text)
+    const lineAt = createLineCounter(text)
     let end = 0
     return (rows as CsvRow[]).map(({ record, info }) => {
       const line = lineAt(end)
@@ -116,7 +118,8 @@ const csvRows = async (
       return { cells: record, line }
     })
   } catch (error) {
-    if (error instanceof CsvError) return wrongBody('is not CSV (RFC 4180)', `/line/${error.lines}`)
+    if (error instanceof CsvError)
+      return throwInvalidBody('is not CSV (RFC 4180)', `/line/${error.lines}`)
     throw error
   }
 }
@@ -124,10 +127,10 @@ const csvRows = async (
 const [cr, lf] = [13, 10]
 
 /**
- * The line of what follows a byte, blank lines skipped; asked for bytes in their order. The
- * parser's own count takes a CRLF within quotes for two lines.
+ * Returns the line number of the record after a byte, skipping blank lines; bytes must be ascending. csv-parse counts a
+ * CRLF in quotes as two lines.
  */
-const linesOf = (text: string) => {
+const createLineCounter = (text: string) => {
   const bytes = Buffer.from(text)
   let [at, line] = [0, 1]
   return (end: number): number => {
@@ -137,17 +140,17 @@ const linesOf = (text: string) => {
   }
 }
 
-const memberOf = (name: string, { text, isQuoted }: Cell): [string, unknown][] => {
+const toMember = (name: string, { text, isQuoted }: Cell): [string, unknown][] => {
   if (text === '' && !isQuoted) return []
   const schema = members[name]
   const types: unknown[] = [schema?.type].flat()
   if (isText(schema)) return [[name, unescapeCell(text)]]
   if (types.includes('boolean'))
     return [[name, text === 'true' || (text === 'false' ? false : text)]]
-  return [[name, types.includes('array') || types.includes('integer') ? parsed(text) : text]]
+  return [[name, types.includes('array') || types.includes('integer') ? parseJsonCell(text) : text]]
 }
 
-const parsed = (text: string): unknown => {
+const parseJsonCell = (text: string): unknown => {
   try {
     return exceedsDepth(text) ? text : JSON.parse(text)
   } catch {

@@ -8,6 +8,7 @@ import {
   retryOnConflict,
   type StoredResponse,
 } from '../../db/idempotency.ts'
+import { param } from '../../db/params.ts'
 import { patiently } from '../../db/patience.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
 import { tasks } from '../../db/schema.ts'
@@ -21,13 +22,13 @@ import {
 import { columnDefinitions, insertColumns, newTaskRow, recordsetColumn } from '../task/columns.ts'
 import type { NewTask, Task } from '../task/schema.ts'
 
-import { isActiveTask, param, taskColumns } from '../task/sql.ts'
+import { isActiveTask, taskColumns } from '../task/sql.ts'
 
-/** A record as the statement takes it: what it does not say of the task is at its default. */
+/** A row of the import statement. Absent members get the default of their column. */
 export type ImportedRow = NewTask & Pick<Task, 'id' | 'completed' | 'completed_at' | 'created_at'>
-export type Imported = { count: number } | { storedResponse: StoredResponse } | KeyInFlight
+export type ImportOutcome = { count: number } | { storedResponse: StoredResponse } | KeyInFlight
 
-const exportingOf = (db: Db) => {
+const prepareExport = (db: Db) => {
   const { sessionRow } = createUserScope(db, placeholders)
   const task = db
     .select(taskColumns)
@@ -36,14 +37,13 @@ const exportingOf = (db: Db) => {
     .orderBy(asc(tasks.id))
     .limit(sql.placeholder('rows'))
     .as('task')
-  return prepareStatement(
-    db,
+  return prepareStatement(db, () =>
     db.with(sessionRow).select().from(sessionRow).leftJoinLateral(task, TRUE),
   )
 }
 
-/** All rows by one statement: all of them, or none. */
-const importingOf = (db: Db) => {
+/** One statement inserts all rows or none. */
+const prepareImport = (db: Db) => {
   const { sessionRow, nextChange } = createUserScope(db, placeholders)
   const { earlierResponse, expired, storeResponse, isFirstUse } = createIdempotencyCtes(db)
   const rows = sql`jsonb_to_recordset(${param('records', 'jsonb')}) as record (
@@ -56,19 +56,19 @@ const importingOf = (db: Db) => {
     created_at: sql`record.created_at`,
   })
   const drafts = sql`select ${row} from ${rows}, ${nextChange}`
-  const inserting = (condition = sql`true`) =>
+  const insertRows = (condition = sql`true`) =>
     db
       .$with('imported')
       .as(db.insert(tasks).select(sql`${drafts} where ${condition}`).returning({ id: tasks.id }))
-  const countOf = (imported: ReturnType<typeof inserting>) =>
+  const countRows = (imported: ReturnType<typeof insertRows>) =>
     db
       .$with('counted')
       .as(db.select({ count: sql<number>`count(*)::int`.as('count') }).from(imported))
 
-  const imported = inserting()
-  const counted = countOf(imported)
-  const importedIdempotent = inserting(isFirstUse)
-  const countedIdempotent = countOf(importedIdempotent)
+  const imported = insertRows()
+  const counted = countRows(imported)
+  const importedIdempotent = insertRows(isFirstUse)
+  const countedIdempotent = countRows(importedIdempotent)
   const body = sql`json_build_object('imported', ${countedIdempotent.count})`
   const storedResponse = storeResponse(
     body,
@@ -77,16 +77,14 @@ const importingOf = (db: Db) => {
   )
 
   return {
-    plain: prepareStatement(
-      db,
+    plain: prepareStatement(db, () =>
       db
         .with(sessionRow, nextChange, imported, counted)
         .select()
         .from(sessionRow)
         .innerJoin(counted, TRUE),
     ),
-    keyed: prepareStatement(
-      db,
+    keyed: prepareStatement(db, () =>
       db
         .with(
           sessionRow,
@@ -105,31 +103,33 @@ const importingOf = (db: Db) => {
   }
 }
 
-/** What goes out and comes in of whoever asks; nothing where their session has ended. */
+/** Export and import of a principal; undefined if the session has ended. */
 export const createTransferRepository = (db: Db) => {
-  const exporting = exportingOf(db)
-  const importing = importingOf(db)
+  const exportStatement = prepareExport(db)
+  const importStatements = prepareImport(db)
 
   return (principal: Principal) => {
-    const parametersOf = () => scopeParameters(principal)
+    const scope = () => scopeParameters(principal)
     return {
-      /** In the order of ids, from behind one. */
+      /** Tasks after an id, in the order of ids. */
       async page(rows: number, last = '00000000-0000-0000-0000-000000000000') {
-        const found = await runRead(() => exporting.execute({ ...parametersOf(), rows, last }))
+        const found = await runRead(() => exportStatement.execute({ ...scope(), rows, last }))
         return found.length === 0 ? undefined : found.flatMap(({ task }) => task ?? [])
       },
 
-      add(rows: ImportedRow[], idempotencyKey?: IdempotencyKey): Promise<Imported | undefined> {
+      add(rows: ImportedRow[], key?: IdempotencyKey): Promise<ImportOutcome | undefined> {
         const records = JSON.stringify(rows)
         return retryOnConflict(async () => {
-          if (!idempotencyKey) {
+          if (!key) {
             const [found] = await patiently(() =>
-              runWrite(() => importing.plain.execute({ ...parametersOf(), records })),
+              runWrite(() => importStatements.plain.execute({ ...scope(), records })),
             )
             return found?.counted
           }
-          const values = { ...parametersOf(), ...idempotencyKey, records }
-          const [found] = await patiently(() => runWrite(() => importing.keyed.execute(values)))
+          const values = { ...scope(), ...key, records }
+          const [found] = await patiently(() =>
+            runWrite(() => importStatements.keyed.execute(values)),
+          )
           return found?.earlierResponse ? { storedResponse: found.earlierResponse } : found?.counted
         })
       },

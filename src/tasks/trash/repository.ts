@@ -1,7 +1,8 @@
-import { and, eq, isNotNull, lte, type SQL, sql } from 'drizzle-orm'
+import { and, desc, eq, isNotNull, lte, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/client.ts'
 import { now } from '../../db/clock.ts'
-import { runWrite } from '../../db/faults.ts'
+import { runRead, runWrite } from '../../db/faults.ts'
+import { nowParam, param } from '../../db/params.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
 import { tasks, taskTombstones, userChanges } from '../../db/schema.ts'
 import {
@@ -12,12 +13,30 @@ import {
   TRUE,
 } from '../../db/user-scope.ts'
 import { normalizeId } from '../../schema/types.ts'
-import { byId, isTrashedTask, trashedTasks } from '../task/sql.ts'
+import { byId, isTrashedTask, taskColumns, trashedTasks } from '../task/sql.ts'
+import type { TrashedTask } from './schema.ts'
+
+const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+
+const listStatement = (db: Db) => {
+  const position = sql`(${param('key', 'timestamptz')}, ${param('last', 'uuid')})`
+  const task = db
+    .select({
+      ...taskColumns,
+      deleted_at: sql<string>`${tasks.deleted_at}`.mapWith(tasks.deleted_at).as('deleted_at'),
+    })
+    .from(tasks)
+    .where(and(trashedTasks, sql`(${tasks.deleted_at}, ${tasks.id}) < ${position}`))
+    .orderBy(desc(tasks.deleted_at), desc(tasks.id))
+    .limit(sql.placeholder('rows'))
+    .as('task')
+  const { sessionRow } = createUserScope(db, placeholders)
+  return db.with(sessionRow).select().from(sessionRow).leftJoinLateral(task, TRUE)
+}
 
 /**
- * The parts that erase what a condition finds in the trash. They leave tombstones with the
- * numbers that the deletions had: a copy that has seen a deletion learns nothing new from
- * the erasure, and one that has not will find it.
+ * The CTEs that erase tasks and insert their tombstones. A tombstone keeps the change number of the deletion: a client
+ * that has received the deletion gets no further change, and another client still gets it.
  */
 const eraseFromTrash = (db: Db, where: SQL | undefined, erasedAt: SQL) => {
   const columns = {
@@ -26,8 +45,8 @@ const eraseFromTrash = (db: Db, where: SQL | undefined, erasedAt: SQL) => {
     deleted_at: tasks.deleted_at,
     change: tasks.change,
   }
-  const erasedTasks = db.$with('gone').as(db.delete(tasks).where(where).returning(columns))
-  const tombstones = db
+  const erasedTasks = db.$with('erased_tasks').as(db.delete(tasks).where(where).returning(columns))
+  const tombstoneRows = db
     .select({
       user_id: erasedTasks.user_id,
       id: erasedTasks.id,
@@ -36,49 +55,53 @@ const eraseFromTrash = (db: Db, where: SQL | undefined, erasedAt: SQL) => {
       change: erasedTasks.change,
     })
     .from(erasedTasks)
-  const insertedTombstones = db
-    .$with('buried')
-    .as(db.insert(taskTombstones).select(tombstones).returning({ id: taskTombstones.id }))
+  const tombstones = db
+    .$with('tombstones')
+    .as(db.insert(taskTombstones).select(tombstoneRows).returning({ id: taskTombstones.id }))
   const erased = db
     .$with('erased')
     .as(db.select({ count: sql<number>`count(*)::int`.as('count') }).from(erasedTasks))
-  return { erasedTasks, insertedTombstones, erased }
+  return { erasedTasks, tombstones, erased }
 }
 
-/** The trash of whoever asks. */
+/** The trash of a principal; each method returns undefined if the session has ended. */
 export const createTrashRepository = (db: Db) => {
   const { sessionRow, lockedUser } = createUserScope(db, placeholders)
-  const statement = (where: SQL | undefined) => {
+  const eraseStatement = (where: SQL | undefined) => {
     const guarded = and(where, sql`exists (select from ${lockedUser})`)
-    const { erasedTasks, insertedTombstones, erased } = eraseFromTrash(
-      db,
-      guarded,
-      sql`${sql.placeholder('now')}::timestamptz`,
-    )
+    const { erasedTasks, tombstones, erased } = eraseFromTrash(db, guarded, nowParam)
     return db
-      .with(sessionRow, lockedUser, erasedTasks, insertedTombstones, erased)
+      .with(sessionRow, lockedUser, erasedTasks, tombstones, erased)
       .select()
       .from(sessionRow)
       .leftJoin(erased, TRUE)
   }
-  const erase = prepareStatement(db, statement(and(isTrashedTask, byId)))
-  const empty = prepareStatement(db, statement(trashedTasks))
+  const list = prepareStatement(db, () => listStatement(db), { isQuickRead: true })
+  const erase = prepareStatement(db, () => eraseStatement(and(isTrashedTask, byId)))
+  const empty = prepareStatement(db, () => eraseStatement(trashedTasks))
 
   return (principal: Principal) => {
-    const parametersOf = () => scopeParameters(principal)
+    const scope = () => scopeParameters(principal)
     return {
-      /** How many there were: one or none. Nothing where the session has ended. */
-      async erase(id: string): Promise<number | undefined> {
-        const [found] = await runWrite(() =>
-          erase.execute({ ...parametersOf(), id: normalizeId(id) }),
-        )
-        return found && (found.erased?.count ?? 0)
+      /** Newest deletion first. */
+      async page(
+        rows: number,
+        [key, last]: readonly [key: string, id: string] = ['infinity', lastId],
+      ): Promise<TrashedTask[] | undefined> {
+        const found = await runRead(() => list.execute({ ...scope(), rows, key, last }))
+        return found.length === 0 ? undefined : found.flatMap(({ task }) => task ?? [])
       },
 
-      /** How many there were. */
+      /** Returns how many tasks were erased: one or none. */
+      async erase(id: string): Promise<number | undefined> {
+        const [row] = await runWrite(() => erase.execute({ ...scope(), id: normalizeId(id) }))
+        return row && (row.erased?.count ?? 0)
+      },
+
+      /** Returns how many tasks were erased. */
       async empty(): Promise<number | undefined> {
-        const [found] = await runWrite(() => empty.execute(parametersOf()))
-        return found && (found.erased?.count ?? 0)
+        const [row] = await runWrite(() => empty.execute(scope()))
+        return row && (row.erased?.count ?? 0)
       },
     }
   }
@@ -86,13 +109,12 @@ export const createTrashRepository = (db: Db) => {
 
 export type TrashRepository = ReturnType<typeof createTrashRepository>
 
-/** How many rows one statement of the upkeep erases: it is to end well within its deadline. */
+/** Rows per statement of the purge, so that it ends well within its deadline. */
 const batchRowsMax = 5000
 
 /**
- * Erases what was deleted before an instant, a user at a time, and tells how many rows that
- * were. Any number of instances may run it at once: a user whom another one is busy with, or
- * who writes just now, is skipped until the next time.
+ * Erases tasks that were deleted before a time, one user after the other, and returns how many. Any number of
+ * instances may run it at once: a user whose row another statement locks is skipped until the next run.
  */
 export const purgeTrash = async (
   db: Db,
@@ -122,11 +144,11 @@ export const purgeTrash = async (
     const where = and(
       eq(tasks.user_id, user_id),
       sql`${tasks.id} in ${some}`,
-      // Said again of the row itself: one that was restored meanwhile is seen anew, the list of ids is not.
+      // Repeated for the row itself: a task that was restored meanwhile is read again, the list of ids is not.
       isOld,
       sql`exists (select from ${lockedUser})`,
     )
-    const { erasedTasks, insertedTombstones, erased } = eraseFromTrash(
+    const { erasedTasks, tombstones, erased } = eraseFromTrash(
       db,
       where,
       sql`${now()}::timestamptz`,
@@ -134,7 +156,7 @@ export const purgeTrash = async (
     let count = 0
     do {
       const [found] = await runWrite(() =>
-        db.with(lockedUser, erasedTasks, insertedTombstones, erased).select().from(erased),
+        db.with(lockedUser, erasedTasks, tombstones, erased).select().from(erased),
       )
       count = found?.count ?? 0
       total += count

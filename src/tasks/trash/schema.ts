@@ -1,9 +1,22 @@
+import { type Static, t } from 'elysia'
+import { NextCursor, pagingParams } from '../../http/paging.ts'
 import { problemResponses } from '../../http/problem.ts'
 import { ResponseBody } from '../../schema/response.ts'
-import { NoBody, NoContent } from '../../schema/types.ts'
-import { Task, TaskId, TrashPage, TrashQuery } from '../task/schema.ts'
+import { NoBody, NoContent, Timestamp } from '../../schema/types.ts'
+import * as examples from '../examples.ts'
+import { closed, Task, TaskId } from '../task/schema.ts'
 
-/* What each route of the trash takes and answers: checked, typed and documented in one. */
+const TrashQuery = t.Object(pagingParams, closed)
+const TrashedTask = t.Object(
+  { ...Task.properties, deleted_at: Timestamp({}) },
+  { ...closed, $id: 'TrashedTask', examples: [examples.trashedTask] },
+)
+const TrashPage = t.Object(
+  { tasks: t.Array(TrashedTask), next_cursor: NextCursor },
+  { ...closed, $id: 'TrashPage', 'x-headers': ['Link'] },
+)
+
+export type TrashedTask = Static<typeof TrashedTask>
 
 const tags = ['Trash']
 
@@ -16,25 +29,28 @@ export const listTrash = {
   detail: {
     tags,
     operationId: 'listTrash',
-    summary: 'What is in my trash',
+    summary: 'List the trash',
     description:
-      'The newest deletion first. What was deleted TRASH_DAYS (30) ago is erased by itself.',
+      'Newest deletion first. Tasks are erased automatically after TRASH_DAYS (30) in the trash.',
   },
 }
 
-export const restore = {
+export const restoreTask = {
   params: TaskId,
   body: NoBody,
-  response: { 200: ResponseBody(Task), ...problemResponses('task-not-found', 'version-mismatch') },
+  response: {
+    200: ResponseBody(Task),
+    ...problemResponses('task-not-found', 'version-mismatch'),
+  },
   detail: {
     tags,
     operationId: 'restoreTask',
-    summary: 'Take a task out of the trash',
+    summary: 'Restore a task from the trash',
     'x-takes': ['If-Match'],
   },
 } as const
 
-export const erase = {
+export const eraseTask = {
   params: TaskId,
   body: NoBody,
   response: { 204: NoContent, ...problemResponses('task-not-found') },
@@ -44,9 +60,5 @@ export const erase = {
 export const emptyTrash = {
   body: NoBody,
   response: { 204: NoContent },
-  detail: {
-    tags,
-    operationId: 'emptyTrash',
-    summary: 'Erase all that is in the trash',
-  },
+  detail: { tags, operationId: 'emptyTrash', summary: 'Erase all tasks in the trash' },
 }

@@ -1,17 +1,16 @@
 import { Task } from '../../task/schema.ts'
 
-/** All members of a task, in their order; a list as a JSON array. */
+/** All members of a Task in their order; a list is a JSON array. */
 const columns = Object.keys(Task.properties) as (keyof Task)[]
 
 export const csvHeader = `${columns.join(',')}\r\n`
 
 /**
- * RFC 4180. Null is nothing at all, empty text `""`.
+ * A record of RFC 4180. Null is an empty cell, empty text is `""`.
  *
- * A spreadsheet takes a cell that begins with one of `= + - @` (full-width too), a tab or a line
- * break for a formula (OWASP, CSV injection): such text gets an apostrophe before it, and so does text
- * that begins with apostrophes and then one of these, so that taking one off gives back
- * what there was.
+ * Spreadsheets run a cell that starts with `= + - @` (also full-width), a tab or a line break as a formula (OWASP, CSV
+ * injection). Such text is prefixed with an apostrophe. Text that already starts with apostrophes and one of these is
+ * prefixed too, so that removing one apostrophe restores the text.
  */
 export const csvRecord = (task: Task): string =>
   `${columns.map((column) => cell(task[column])).join(',')}\r\n`
@@ -29,5 +28,5 @@ const cell = (value: Task[keyof Task]): string => {
 const quoted = (text: string): string =>
   /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 
-/** The text that a cell stands for. */
+/** Removes the apostrophe that `csvRecord` adds. */
 export const unescapeCell = (text: string): string => (escaped.test(text) ? text.slice(1) : text)

@@ -1,6 +1,6 @@
 import type { Task } from '../../task/schema.ts'
 
-/** RFC 5545: VTODOs in UTC. */
+/** RFC 5545: VTODO components with times in UTC. */
 export const calendarHead = [
   'BEGIN:VCALENDAR',
   'VERSION:2.0',
@@ -18,7 +18,7 @@ const priorities = { urgent: 1, high: 3, normal: 5, low: 9 } satisfies Record<
 
 /** One task as a VTODO. */
 export const calendarRecord = (task: Task): string => {
-  const tags = task.tags.map(escaped).join(',')
+  const tags = task.tags.map(escapeText).join(',')
   const lines = [
     'BEGIN:VTODO',
     `UID:${task.id}`,
@@ -26,8 +26,8 @@ export const calendarRecord = (task: Task): string => {
     `CREATED:${utc(task.created_at)}`,
     `LAST-MODIFIED:${utc(task.updated_at)}`,
     `SEQUENCE:${task.version - 1}`,
-    `SUMMARY:${escaped(task.title)}`,
-    ...(task.description === null ? [] : [`DESCRIPTION:${escaped(task.description)}`]),
+    `SUMMARY:${escapeText(task.title)}`,
+    ...(task.description === null ? [] : [`DESCRIPTION:${escapeText(task.description)}`]),
     ...(task.due_at === null ? [] : [`DUE:${utc(task.due_at)}`]),
     `PRIORITY:${priorities[task.priority]}`,
     `STATUS:${task.completed ? 'COMPLETED' : 'NEEDS-ACTION'}`,
@@ -35,24 +35,24 @@ export const calendarRecord = (task: Task): string => {
     ...(tags === '' ? [] : [`CATEGORIES:${tags}`]),
     'END:VTODO',
   ]
-  return lines.map((line) => `${folded(line)}\r\n`).join('')
+  return lines.map((line) => `${fold(line)}\r\n`).join('')
 }
 
-/** `2026-12-24T18:00:00.000Z` → `20261224T180000Z`: a form without fractions (§3.3.5). */
-const utc = (instant: string): string => `${instant.slice(0, 19).replace(/[-:]/g, '')}Z`
+/** `2026-12-24T18:00:00.000Z` → `20261224T180000Z`, without a fraction (§3.3.5). */
+const utc = (timestamp: string): string => `${timestamp.slice(0, 19).replace(/[-:]/g, '')}Z`
 
-/** §3.3.11; control characters that a calendar may not hold are left out (§3.1). */
-const escaped = (text: string): string =>
+/** Escapes text (§3.3.11), and drops control characters that a calendar must not contain (§3.1). */
+const escapeText = (text: string): string =>
   text
     .replace(/[\\;,]/g, '\\$&')
     .replace(/\r\n|\r|\n/g, '\\n')
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is to go
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are removed here
     .replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, '')
 
 const octetsMax = 75
 
-/** §3.1: lines of 75 octets at most, never broken within a character; a space begins what goes on. */
-const folded = (line: string): string => {
+/** Folds lines at 75 octets without splitting a character; a continuation starts with a space (§3.1). */
+const fold = (line: string): string => {
   const lines: string[] = []
   let current = ''
   let octets = 0

@@ -1,0 +1,71 @@
+import { type Static, t } from 'elysia'
+import { problemResponses } from '../../http/problem.ts'
+import { Enum, Id, Integer, NoBody, NoContent, Text, Timestamp } from '../../schema/types.ts'
+import { personalSecondsMax } from '../access-tokens/jwt.ts'
+import { closed } from '../accounts/schema.ts'
+import { tokenMembers } from '../sign-in/schema.ts'
+
+const scopes = ['tasks:read', 'tasks:write'] as const
+const TokenName = Text({ min: 1, max: 100, examples: ['backup script'] })
+
+const NewToken = t.Object(
+  {
+    name: TokenName,
+    scope: Enum(scopes, {
+      description: '`tasks:write` includes `tasks:read`',
+      examples: ['tasks:read'],
+    }),
+    expires_in: t.Optional(
+      Integer({
+        minimum: 1,
+        maximum: personalSecondsMax,
+        description: 'Seconds, at most a year; 90 days if absent',
+        examples: [7_776_000],
+      }),
+    ),
+  },
+  { ...closed, $id: 'NewToken' },
+)
+const personalToken = { id: Id(), name: TokenName, scope: Enum(scopes), expires_at: Timestamp({}) }
+const PersonalToken = t.Object(personalToken, { ...closed, $id: 'PersonalToken' })
+/** The only response that contains the token itself. */
+const IssuedToken = t.Object(
+  { ...personalToken, access_token: tokenMembers.access_token },
+  { ...closed, $id: 'IssuedToken' },
+)
+const PersonalTokens = t.Object(
+  { tokens: t.Array(PersonalToken) },
+  { ...closed, $id: 'PersonalTokens' },
+)
+const TokenId = t.Object({ id: Id() })
+
+export type NewToken = Static<typeof NewToken>
+export type PersonalToken = Static<typeof PersonalToken>
+
+export const createToken = {
+  body: NewToken,
+  response: { 201: IssuedToken, ...problemResponses('invalid-request') },
+  detail: {
+    operationId: 'createToken',
+    summary: 'Create a personal access token',
+    description:
+      'For scripts. The token can use the task routes within its scope, and read the current user. Only this ' +
+      'response contains it. A password change and ending all sessions end it too.',
+  },
+}
+
+export const listTokens = {
+  response: { 200: PersonalTokens },
+  detail: { operationId: 'listTokens', summary: 'List the personal access tokens' },
+}
+
+export const endToken = {
+  params: TokenId,
+  body: NoBody,
+  response: { 204: NoContent, ...problemResponses('token-not-found') },
+  detail: {
+    operationId: 'endToken',
+    summary: 'End one personal access token',
+    'x-rate-limit': 'revocation',
+  },
+} as const

@@ -1,0 +1,63 @@
+import { t } from 'elysia'
+import { problemResponses } from '../../http/problem.ts'
+import { Enum, Id, NoBody, NoContent, Timestamp } from '../../schema/types.ts'
+import { closed, Name } from '../accounts/schema.ts'
+import { AccessToken } from '../sign-in/schema.ts'
+
+const Session = t.Object(
+  {
+    id: Id(),
+    kind: Enum(['sign-in', 'personal']),
+    name: Name,
+    scope: t.String({ description: 'Space-separated', examples: ['tasks:read tasks:write'] }),
+    created_at: Timestamp({}),
+    expires_at: Timestamp({}),
+    last_seen_at: Timestamp({ description: 'The time of the last sign-in or refresh' }),
+    current: t.Boolean({ description: 'Whether this request uses the session' }),
+  },
+  { ...closed, $id: 'Session' },
+)
+const Sessions = t.Object({ sessions: t.Array(Session) }, { ...closed, $id: 'Sessions' })
+const SessionId = t.Object({ id: Id() })
+
+export const listSessions = {
+  response: { 200: Sessions },
+  detail: { operationId: 'listSessions', summary: 'List the sessions of the user' },
+}
+
+export const endSessions = {
+  body: NoBody,
+  response: { 204: NoContent },
+  detail: {
+    operationId: 'endSessions',
+    summary: 'End all sessions, including this one',
+    'x-rate-limit': 'revocation',
+  },
+} as const
+
+export const endSession = {
+  params: SessionId,
+  body: NoBody,
+  response: { 204: NoContent, ...problemResponses('session-not-found') },
+  detail: {
+    operationId: 'endSession',
+    summary: 'End one session',
+    'x-rate-limit': 'revocation',
+  },
+} as const
+
+export const logout = {
+  body: NoBody,
+  response: { 204: NoContent },
+  detail: { operationId: 'logout', summary: 'End this session', 'x-rate-limit': 'revocation' },
+} as const
+
+export const refresh = {
+  body: NoBody,
+  response: { 200: AccessToken },
+  detail: {
+    operationId: 'refresh',
+    summary: 'Get a new token for this session',
+    description: 'A session ends at most SESSION_MAX_DAYS (30) after sign-in.',
+  },
+}

@@ -1,0 +1,54 @@
+import { type Static, t } from 'elysia'
+import { pagingParams } from '../../http/paging.ts'
+import { problemResponses } from '../../http/problem.ts'
+import { ResponseBody } from '../../schema/response.ts'
+import { Id, Text, Timestamp } from '../../schema/types.ts'
+import * as examples from '../examples.ts'
+import { closed, Task } from '../task/schema.ts'
+
+const ChangesQuery = t.Object(
+  {
+    since: t.Optional(
+      Text({
+        min: 1,
+        max: 4096,
+        description: '`next` of the previous response; without it, all tasks',
+        examples: ['q1w2e3r4t5z6u7i8o9p0'],
+      }),
+    ),
+    limit: pagingParams.limit,
+  },
+  closed,
+)
+const Upsert = t.Object({ op: t.Literal('upsert'), task: Task }, { ...closed, $id: 'Upsert' })
+const Removal = t.Object(
+  { op: t.Literal('delete'), id: Id(), deleted_at: Timestamp({}) },
+  { ...closed, $id: 'Removal' },
+)
+const Change = t.Union([Upsert, Removal])
+const ChangesPage = t.Object(
+  {
+    changes: t.Array(Change),
+    next: t.String({ description: 'The value of `since` for the next request' }),
+    has_more: t.Boolean({ description: 'Whether there are more changes now' }),
+  },
+  { ...closed, $id: 'Changes', examples: [examples.changesPage] },
+)
+
+export type Change = Static<typeof Change>
+
+export const readChanges = {
+  query: ChangesQuery,
+  response: {
+    200: ResponseBody(ChangesPage),
+    ...problemResponses('malformed-request', 'sync-expired', 'invalid-request'),
+  },
+  detail: {
+    tags: ['Many at once'],
+    operationId: 'readChanges',
+    summary: 'Get the changes since the last request',
+    description:
+      'For keeping a copy. Without `since` it returns all tasks; with the last `next`, what has changed since, each ' +
+      'task once with its newest state. No change is skipped.',
+  },
+}

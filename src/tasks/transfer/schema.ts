@@ -1,0 +1,107 @@
+import { type Static, t } from 'elysia'
+import { idempotencyProblems } from '../../http/idempotency.ts'
+import { problemResponses } from '../../http/problem.ts'
+import { BooleanParam, Enum, FileBody, Timestamp } from '../../schema/types.ts'
+import * as examples from '../examples.ts'
+import { closed, optional, Task, Title } from '../task/schema.ts'
+import { formats } from './export.ts'
+
+const ignored = t.Optional(t.Unknown())
+/** A record of an import. It accepts all members of an export; those that the server sets are ignored. */
+export const ImportedTask = t.Object(
+  {
+    title: Title,
+    ...optional,
+    completed: t.Optional(t.Boolean()),
+    completed_at: t.Optional(Timestamp({ nullable: true })),
+    created_at: t.Optional(Timestamp({})),
+    id: ignored,
+    user_id: ignored,
+    version: ignored,
+    updated_at: ignored,
+  },
+  { ...closed, $id: 'ImportedTask' },
+)
+export type ImportedTask = Static<typeof ImportedTask>
+
+const Import = FileBody(
+  t.Object(
+    { tasks: t.Array(ImportedTask) },
+    { ...closed, $id: 'Import', examples: [examples.imports['application/json']] },
+  ),
+)
+const ImportQuery = t.Object(
+  {
+    dry_run: t.Optional(
+      BooleanParam({ description: 'Validate without importing', examples: [true] }),
+    ),
+  },
+  closed,
+)
+const ImportResult = t.Union([
+  t.Object({ imported: t.Integer({ examples: [2] }) }, { ...closed, $id: 'Imported' }),
+  t.Object({ valid: t.Integer({ examples: [2] }) }, { ...closed, $id: 'Checked' }),
+])
+/** The JSON format; the other formats are text. */
+const Export = t.Union([
+  t.Object({ tasks: t.Array(Task) }, { ...closed, $id: 'Export' }),
+  t.String(),
+])
+const ExportQuery = t.Object(
+  {
+    format: t.Optional(
+      Enum(['json', 'ndjson', 'csv', 'ics'], {
+        description: 'Has precedence over `Accept`; JSON without either',
+        examples: ['csv'],
+      }),
+    ),
+  },
+  closed,
+)
+
+const tags = ['Many at once']
+
+export const exportTasks = {
+  query: ExportQuery,
+  response: { 200: Export, ...problemResponses('invalid-request') },
+  detail: {
+    tags,
+    operationId: 'exportTasks',
+    summary: 'Export all tasks',
+    description:
+      'JSON, NDJSON, CSV or iCalendar (VTODO), selected by `format` or `Accept`. The response is streamed. If it ' +
+      'fails, the connection breaks, so that an incomplete export never looks complete.',
+    'x-headers': ['Content-Disposition'],
+    'x-produces': Object.values(formats).map(({ mediaType }) => mediaType),
+    'x-examples': Object.fromEntries(
+      Object.values(formats)
+        .filter(({ mediaType }) => mediaType !== 'application/json')
+        .map(({ mediaType, head, record, foot }) => [
+          mediaType,
+          `${head}${record(examples.task, true)}${foot}`,
+        ]),
+    ),
+  },
+} as const
+
+export const importTasks = {
+  query: ImportQuery,
+  body: Import,
+  response: {
+    200: ImportResult,
+    ...problemResponses('malformed-request', 'body-too-large', ...idempotencyProblems),
+  },
+  detail: {
+    tags,
+    operationId: 'importTasks',
+    summary: 'Import tasks, all or nothing',
+    description:
+      'JSON, NDJSON or CSV as exported; a record requires only a title. A 422 names each invalid record, at most ' +
+      '100, by `/tasks/6` or by the line where it starts, `/line/7`.',
+    'x-accepts': ['application/json', 'application/x-ndjson', 'text/csv'],
+    'x-imports': true,
+    'x-examples': examples.imports,
+    'x-takes': ['Idempotency-Key'],
+    'x-headers': ['Idempotency-Replayed'],
+  },
+} as const
