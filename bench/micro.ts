@@ -5,7 +5,8 @@ import { createCursorCodec } from '../src/http/cursor-codec.ts'
 import { createMemoryStore } from '../src/rate-limit/memory.ts'
 import { ResponseBody } from '../src/schema/response.ts'
 import { toUtc } from '../src/schema/timestamp.ts'
-import { NewTask, Task, TaskPage } from '../src/tasks/task/schema.ts'
+import { TaskPage } from '../src/tasks/listing/schema.ts'
+import { NewTask, Task } from '../src/tasks/task/schema.ts'
 
 /*
  * `bun run bench:micro`: what the parts of a request cost by themselves, with their spread. The

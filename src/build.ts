@@ -1,5 +1,5 @@
 import { mkdir, rm } from 'node:fs/promises'
-import { buildTemplate } from './db/template.ts'
+import { buildTemplate } from './db/embedded/template.ts'
 
 const outfile = 'dist/taskwarden'
 const templateFile = 'dist/pglite-template.tar.zst'

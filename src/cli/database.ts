@@ -1,6 +1,7 @@
 import { type Config, readConfig } from '../config/config.ts'
 import { generateSecret } from '../config/jwt-secret.ts'
-import { type Database, openDatabase } from '../db/client.ts'
+import { openDatabase } from '../db/client.ts'
+import type { Database } from '../db/database.ts'
 import type { CommandContext } from './command-context.ts'
 import { CommandFailed } from './exit-codes.ts'
 

@@ -1,4 +1,4 @@
-import { DatabaseUnavailable } from '../db/faults.ts'
+import { DatabaseUnavailable } from '../db/errors.ts'
 
 /** `note`: the service works, but could be configured better. `wrong`: the service does not work. */
 export type Diagnostic = { verdict: 'ok' | 'note' | 'wrong'; subject: string; says: string }

@@ -4,8 +4,9 @@ import { dirname, join, resolve } from 'node:path'
 import { type Config, readConfig } from '../config/config.ts'
 import { ConfigError } from '../config/environment.ts'
 import { readStoredSecret, SecretDamaged } from '../config/jwt-secret.ts'
-import { addressOf } from '../db/address.ts'
-import { type Database, openDatabase } from '../db/client.ts'
+import { openDatabase } from '../db/client.ts'
+import type { Database } from '../db/database.ts'
+import { parseConnectionUrl } from '../db/pool/connection-url.ts'
 import { readServerInfo } from '../db/server-info.ts'
 import { parseArguments } from './arguments.ts'
 import type { Command } from './command-context.ts'
@@ -150,7 +151,7 @@ async function* diagnoseOpenDatabase(
 
 const diagnoseTls = (url: string, inUse: boolean | null): Diagnostic => {
   const subject = 'tls'
-  const { ssl, host, path } = addressOf(url).options
+  const { ssl, host, path } = parseConnectionUrl(url).options
   if (path !== undefined || /^(localhost|127\.[\d.]+|::1)$/.test(host))
     return { verdict: 'ok', subject, says: 'not needed on this machine' }
   if (typeof ssl === 'object' && ssl.rejectUnauthorized)

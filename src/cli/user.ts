@@ -5,7 +5,7 @@ import {
 import { createPasswordHasher } from '../auth/passwords/hasher.ts'
 import type { Config } from '../config/config.ts'
 import { generateSecret } from '../config/jwt-secret.ts'
-import type { Database } from '../db/client.ts'
+import type { Database } from '../db/database.ts'
 import { parseArguments } from './arguments.ts'
 import type { Command, CommandContext } from './command-context.ts'
 import { withMigratedDatabase } from './database.ts'

@@ -1,4 +1,4 @@
-import { AddressError, addressOf } from '../db/address.ts'
+import { ConnectionUrlError, parseConnectionUrl } from '../db/pool/connection-url.ts'
 import type { EnvReader } from './environment.ts'
 
 export type DatabaseConfig =
@@ -73,9 +73,9 @@ const isPostgres = (url: string) => {
 
 const checkAddress = (read: EnvReader, variable: string, url: string) => {
   try {
-    if (isPostgres(url)) addressOf(url)
+    if (isPostgres(url)) parseConnectionUrl(url)
   } catch (error) {
-    if (!(error instanceof AddressError)) throw error
+    if (!(error instanceof ConnectionUrlError)) throw error
     read.problem(variable, error.message)
   }
 }

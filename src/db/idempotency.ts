@@ -1,6 +1,6 @@
 import { and, eq, lte, type SQL, sql } from 'drizzle-orm'
-import type { Db } from './client.ts'
-import { violatesConstraint } from './faults.ts'
+import type { Db } from './database.ts'
+import { violatesConstraint } from './errors.ts'
 import { nowParam, param } from './params.ts'
 import { idempotencyKeys } from './schema.ts'
 import { createUserScope, placeholders } from './user-scope.ts'

@@ -1,69 +1,64 @@
 import { drizzle } from 'drizzle-orm/postgres-js'
-import postgres, { type ParameterOrJSON, type Sql } from 'postgres'
-import { addressOf } from './address.ts'
-import type { Database, StatementObserver } from './client.ts'
-import { DatabaseUnavailable, runRead, toDatabaseError } from './faults.ts'
+import postgres, { type Sql } from 'postgres'
+import type { Database, StatementObserver } from './database.ts'
+import { DatabaseUnavailable, runRead, toDatabaseError } from './errors.ts'
 import { applyMigrations, readMigrationStatus } from './migrations.ts'
-import { allowance } from './patience.ts'
-import { poolOf } from './pool.ts'
+import { parseConnectionUrl } from './pool/connection-url.ts'
+import { copyParsers, createParserModel, sendStatement } from './pool/driver.ts'
+import { createPool } from './pool/pool.ts'
+import { currentTimeBudget } from './pool/time-budget.ts'
 
 export type PostgresSettings = {
   kind: 'postgres'
   url: string
   migrationUrl: string
   poolMax: number
-  /** For one statement: waiting for a connection, connecting and running. */
+  /** The deadline of a statement: waiting for a connection, connecting and running. */
   timeoutMs: number
-  /** Named prepared statements; `auto`: not through a pooler, unless it is known to keep track of them. */
+  /** Named prepared statements; with `auto`, not through a pooler that is not known to support them. */
   prepare: 'auto' | boolean
 }
 
-/** Longest connect, and longest run, of a migration: it must end, and may build an index. */
+/** The limits of a migration, which may build an index. */
 const migrationConnectSeconds = 10
 const migrationMinutesMax = 15
 
-/** `simple`: without parameters postgres.js would take the simple protocol, which cannot prepare. */
-const extended = { simple: false }
-const prepared = { ...extended, prepare: true }
-
-/** PostgreSQL by our own pool of postgres.js connections; nothing is connected yet. */
+/** Opens a pool to PostgreSQL; nothing is connected yet. */
 export const openPostgres = (settings: PostgresSettings, observe?: StatementObserver): Database => {
   const { url, poolMax: max, timeoutMs, prepare } = settings
-  // Never connects: Drizzle writes its parsers into it, and they are copied from there.
-  const model = postgres({ max: 1 })
-  const dress = ({ options }: Sql) => {
-    Object.assign(options.parsers, model.options.parsers)
-    Object.assign(options.serializers, model.options.serializers)
-  }
-  const pool = poolOf({ address: addressOf(url), max, timeoutMs, prepare, dress })
+  const model = createParserModel()
+  const configure = (sql: Sql) => copyParsers(model, sql)
+  const pool = createPool({ target: parseConnectionUrl(url), max, timeoutMs, prepare, configure })
 
-  const unsafe = (text: string, params: ParameterOrJSON<never>[] = [], options: Prepare = {}) => {
-    let inArrays = false
-    const allowed = allowance(timeoutMs)
-    // Sent a microtask later, when the caller has said whether it wants arrays.
+  /** For Drizzle: returns a promise of objects, and `values()` makes it one of arrays. */
+  const unsafe = (text: string, params: unknown[] = [], options: Prepare = {}) => {
+    let asArrays = false
+    const budget = currentTimeBudget(timeoutMs)
+    // Sent a microtask later, when the caller has called `values()` or not.
     const rows = Promise.resolve().then(() =>
       pool.run(
         (sql) => {
-          const query = sql.unsafe(text, params, { ...options, ...extended })
-          return inArrays ? query.values() : query
+          const query = sendStatement(sql, text, params, options)
+          return asArrays ? query.values() : query
         },
-        { allowed },
+        { budget },
       ),
     )
     const values = () => {
-      inArrays = true
+      asArrays = true
       return rows
     }
     return Object.assign(rows, { values })
   }
   const begin = () => {
-    throw new Error('one statement a request: there are no transactions on the pool')
+    throw new Error('one statement per request: the pool has no transactions')
   }
   const arrays = (text: string, values: unknown[], isQuickRead = false): Promise<unknown[][]> => {
     observe?.(text, values)
-    const given = values as ParameterOrJSON<never>[]
     const quickRead = isQuickRead ? text : undefined
-    return pool.run((sql) => sql.unsafe(text, given, prepared).values(), { quickRead })
+    return pool.run((sql) => sendStatement(sql, text, values, { prepare: true }).values(), {
+      quickRead,
+    })
   }
   const client = Object.assign(model, { unsafe, begin, arrays })
   const logger = observe && { logQuery: observe }
@@ -86,9 +81,9 @@ export const openPostgres = (settings: PostgresSettings, observe?: StatementObse
 type Row = Record<string, unknown>
 type Prepare = { prepare?: boolean | undefined }
 
-/** On a connection of its own with pipelining, without which postgres.js has no transactions. */
+/** Uses a connection of its own with the default options of postgres.js: its transactions need pipelining. */
 const migrate = async (url: string) => {
-  const { options, parameters } = addressOf(url)
+  const { options, parameters } = parseConnectionUrl(url)
   const sql = postgres({
     ...options,
     max: 1,

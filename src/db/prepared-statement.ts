@@ -1,6 +1,6 @@
 import { Column, getTableName, is, Param, Placeholder, SQL, Subquery } from 'drizzle-orm'
 import { lazy } from '../lazy.ts'
-import type { Db } from './client.ts'
+import type { Db } from './database.ts'
 
 /** Members of a prepared Drizzle statement that its types do not declare. */
 type PreparedInternals = {

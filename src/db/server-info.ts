@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
-import { type Db, only } from './client.ts'
-import { runRead } from './faults.ts'
+import { type Db, only } from './database.ts'
+import { runRead } from './errors.ts'
 
 /** Version (`15.4` and 150004), clock and TLS state of the server. */
 export const readServerInfo = async (db: Db) => {

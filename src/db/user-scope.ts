@@ -1,6 +1,6 @@
 import { and, eq, exists, gt, type Placeholder, type SQL, sql } from 'drizzle-orm'
-import type { Db } from './client.ts'
 import { now } from './clock.ts'
+import type { Db } from './database.ts'
 import { sessions, userChanges } from './schema.ts'
 
 /** The user and the session that a verified token names. The next SQL statement checks the session. */

@@ -1,5 +1,5 @@
 import { Elysia, ValidationError } from 'elysia'
-import { DatabaseUnavailable } from '../db/faults.ts'
+import { DatabaseUnavailable } from '../db/errors.ts'
 import type { Principal } from '../db/user-scope.ts'
 import type { Log } from '../log.ts'
 import { Unavailable } from '../unavailable.ts'

@@ -1,7 +1,7 @@
 import { lte } from 'drizzle-orm'
-import type { Db } from '../db/client.ts'
 import { addSeconds, now } from '../db/clock.ts'
-import { runWrite } from '../db/faults.ts'
+import type { Db } from '../db/database.ts'
+import { runWrite } from '../db/errors.ts'
 import { idempotencyKeys, sessions, taskTombstones } from '../db/schema.ts'
 import { purgeTrash } from '../tasks/trash/repository.ts'
 

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import { cpuUsage, memoryUsage } from 'node:process'
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import { version } from '../../package.json' with { type: 'json' }
-import type { PoolState } from '../db/client.ts'
+import type { PoolState } from '../db/database.ts'
 
 export type PasswordLoad = { hashing: number; waiting: number; waitingMax: number; refused: number }
 

@@ -1,5 +1,5 @@
-import { addressOf } from '../db/address.ts'
-import { poolOf } from '../db/pool.ts'
+import { parseConnectionUrl } from '../db/pool/connection-url.ts'
+import { createPool } from '../db/pool/pool.ts'
 import { createMemoryStore } from './memory.ts'
 import { createPostgresStore } from './postgres.ts'
 import { createRedisStore } from './redis.ts'
@@ -27,8 +27,8 @@ export const openRateLimitStore = (
   if (settings.kind === 'redis') return createRedisStore({ url: settings.url, timeoutMs })
 
   const { url, prepare } = settings
-  const address = addressOf(url)
-  const pool = poolOf({ address, max: connectionsMax, timeoutMs, prepare, dress: () => {} })
+  const target = parseConnectionUrl(url)
+  const pool = createPool({ target, max: connectionsMax, timeoutMs, prepare, configure: () => {} })
   return createPostgresStore({
     run: (text, params) => pool.run((sql) => sql.unsafe(text, params, { prepare: true })),
     close: () => pool.close(),

@@ -1,4 +1,4 @@
-import { since } from '../db/patience.ts'
+import { withDeadlineSince } from '../db/pool/time-budget.ts'
 import { type Count, type RateLimitStore, RateLimitStoreUnavailable } from './store.ts'
 
 type Row = Record<string, unknown>
@@ -50,7 +50,9 @@ export const createPostgresStore = ({ run, close }: Needs): RateLimitStore => {
       const [first] = batch
       if (first === undefined) break
       try {
-        const last = await since(first.sinceMs, () => count(key, windowMs, batch.length))
+        const last = await withDeadlineSince(first.sinceMs, () =>
+          count(key, windowMs, batch.length),
+        )
         for (const [at, { resolve }] of batch.entries())
           resolve({ ...last, count: last.count - batch.length + 1 + at })
       } catch (error) {

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
-import type { Random } from '../support/browser-session.ts'
 import { statements } from '../support/recorded-statements/log.ts'
 import { type Answer, rowsOf, service } from '../support/service.ts'
+import type { Random } from '../support/walk-pages.ts'
 import { budget, eachCase } from './budget.ts'
 import { texts } from './corpus.ts'
 import { type Operation, readDocument } from './document.ts'

@@ -1,4 +1,4 @@
-import { type Random, randomOf } from '../support/browser-session.ts'
+import { type Random, randomOf } from '../support/walk-pages.ts'
 
 const shared = globalThis as typeof globalThis & { attackSeed?: number }
 const given = process.env.SEED ?? ''

@@ -1,6 +1,6 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
-import type { Random } from '../support/browser-session.ts'
+import type { Random } from '../support/walk-pages.ts'
 import { texts } from './corpus.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: a document is read as its readers read it

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
-import { randomOf } from '../support/browser-session.ts'
 import { statements } from '../support/recorded-statements/log.ts'
 import { sentBy, service } from '../support/service.ts'
+import { randomOf } from '../support/walk-pages.ts'
 import { budget, isLarge, seed } from './budget.ts'
 import { texts } from './corpus.ts'
 import { type Operation, readDocument } from './document.ts'
@@ -29,9 +29,9 @@ const some = (place: string) => {
 type Json = any
 
 /** Bodies of an operation that each have the text in one place, with all else as in its example. */
-const placesOf = (schema: Json, text: string): Json[] => {
+const createAdmission = (schema: Json, text: string): Json[] => {
   const { properties, items, type, examples, enum: values, anyOf } = document.resolved(schema)
-  if (anyOf) return anyOf.flatMap((one: Json) => placesOf(one, text))
+  if (anyOf) return anyOf.flatMap((one: Json) => createAdmission(one, text))
   if (properties) {
     const usual = Object.fromEntries(
       Object.entries<Json>(properties).flatMap(([name, member]) => {
@@ -41,11 +41,11 @@ const placesOf = (schema: Json, text: string): Json[] => {
     )
     const base = examples?.[0] ?? usual
     const inMembers = Object.entries<Json>(properties).flatMap(([name, member]) =>
-      placesOf(member, text).map((value) => ({ ...base, [name]: value })),
+      createAdmission(member, text).map((value) => ({ ...base, [name]: value })),
     )
     return [...inMembers, { ...base, [text]: 1 }]
   }
-  if (items) return placesOf(items, text).map((one) => [one])
+  if (items) return createAdmission(items, text).map((one) => [one])
   return [type].flat().includes('string') || values ? [text] : [text, [text]]
 }
 
@@ -98,7 +98,7 @@ test('text of a request is never part of a statement, and is kept as it is or re
 })
 
 const bodiesOf = ({ bodies: [media] }: Operation, text: string): string[] => {
-  const values = placesOf(media?.schema, text)
+  const values = createAdmission(media?.schema, text)
   if (media?.type.endsWith('urlencoded'))
     return values.map((value) =>
       new URLSearchParams(

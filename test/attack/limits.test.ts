@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'bun:test'
-import type { Random } from '../support/browser-session.ts'
 import { claimsOf, signed } from '../support/forge.ts'
 import { type Answer, pass, realTime, service, at as setTime } from '../support/service.ts'
+import type { Random } from '../support/walk-pages.ts'
 import { budget, eachCase } from './budget.ts'
 import { leaksIn, wrongsOf } from './oracle.ts'
 import { totals } from './totals.ts'

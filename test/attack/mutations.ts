@@ -1,4 +1,4 @@
-import type { Random } from '../support/browser-session.ts'
+import type { Random } from '../support/walk-pages.ts'
 import { texts } from './corpus.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: whatever a client may send

@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from 'bun:test'
-import type { Random } from '../support/browser-session.ts'
 import { rowsOf, service } from '../support/service.ts'
+import type { Random } from '../support/walk-pages.ts'
 import { budget, eachCase } from './budget.ts'
 import { wrongsOf } from './oracle.ts'
 import { notes, totals } from './totals.ts'

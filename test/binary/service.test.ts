@@ -2,7 +2,16 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { scrape, withMetrics } from '../support/scrape.ts'
-import { cleanUp, embedded, folder, kinds, patience, type Running, run, start } from './process.ts'
+import {
+  cleanUp,
+  embedded,
+  folder,
+  kinds,
+  type PendingQuery,
+  patience,
+  run,
+  start,
+} from './process.ts'
 
 /*
  * The service as it is shipped, from outside: `TEST_BINARY`, or `bun src/main.ts`.
@@ -314,7 +323,7 @@ describe('a signal', () => {
 })
 
 describe('on the wire', () => {
-  let running: Promise<Running> | undefined
+  let running: Promise<PendingQuery> | undefined
   const wire = () => {
     running ??= (async () => start({ ...(await embedded()), RATE_LIMIT: '100000' }))()
     return running

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { explainDatabaseError } from '../../src/cli/diagnostics.ts'
 import { run } from '../../src/cli/run.ts'
 import { readConfig } from '../../src/config/config.ts'
-import { DatabaseUnavailable } from '../../src/db/faults.ts'
+import { DatabaseUnavailable } from '../../src/db/errors.ts'
 import { onPostgres, serverUrl } from '../support/databases.ts'
 import { hasRedis, redisServer } from '../support/redis.ts'
 

@@ -2,10 +2,10 @@ import { expect, test } from 'bun:test'
 import { generateDrizzleJson } from 'drizzle-kit/api'
 import { sql } from 'drizzle-orm'
 import postgres from 'postgres'
+import { loadTemplate, openPGlite } from '../../src/db/embedded/template.ts'
 import { readMigrations } from '../../src/db/migrations.macro.ts'
 import { applyMigrations, type Migration, type SendInTransaction } from '../../src/db/migrations.ts'
 import * as schema from '../../src/db/schema.ts'
-import { openPGlite, template } from '../../src/db/template.ts'
 import { inMemory, onPostgres, serverUrl } from '../support/databases.ts'
 
 const [first, ...others] = readMigrations()
@@ -46,7 +46,7 @@ test('embedded: an empty database is migrated, again is nothing, eight at once a
 })
 
 test('embedded: an edited migration and a newer database are refused', async () => {
-  const pglite = await openPGlite({ loadDataDir: await template() })
+  const pglite = await openPGlite({ loadDataDir: await loadTemplate() })
   const run = (known?: Migration[]) =>
     pglite.transaction((tx) =>
       applyMigrations(

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'bun:test'
 import { sql } from 'drizzle-orm'
-import { search, sorts } from '../support/browser-session.ts'
 import { database, type Someone, sentBy, service } from '../support/service.ts'
+import { search, sorts } from '../support/walk-pages.ts'
 
 const total = 100_000
 const page = 50

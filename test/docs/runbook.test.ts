@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import postgres from 'postgres'
 import { createReadinessCheck } from '../../src/cli/readiness.ts'
-import { DatabaseUnavailable } from '../../src/db/faults.ts'
+import { DatabaseUnavailable } from '../../src/db/errors.ts'
 import { createLog } from '../../src/log.ts'
 import { openRateLimitStore } from '../../src/rate-limit/open-store.ts'
 import { RateLimitStoreUnavailable } from '../../src/rate-limit/store.ts'

@@ -1,8 +1,9 @@
 import { expect, expectTypeOf, test } from 'bun:test'
 import { treaty } from '@elysiajs/eden'
 import type { App } from '../../src/app.ts'
-import type { Change } from '../../src/tasks/bulk-model.ts'
-import type { Task, TrashedTask } from '../../src/tasks/task/schema.ts'
+import type { Change } from '../../src/tasks/changes/schema.ts'
+import type { Task } from '../../src/tasks/task/schema.ts'
+import type { TrashedTask } from '../../src/tasks/trash/schema.ts'
 import { service } from '../support/service.ts'
 
 // `tsc` checks this file too: where the types of the routes get vague, it does not compile.

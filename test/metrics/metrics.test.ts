@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { availableParallelism } from 'node:os'
 import { register } from 'prom-client'
-import { DatabaseUnavailable } from '../../src/db/faults.ts'
+import { DatabaseUnavailable } from '../../src/db/errors.ts'
 import { createServer } from '../../src/http/server.ts'
 import { createLog } from '../../src/log.ts'
 import { watchEventLoopLag } from '../../src/metrics/event-loop-lag.ts'

@@ -2,7 +2,8 @@ import { expect, test } from 'bun:test'
 import { Elysia, t } from 'elysia'
 import { ResponseBody } from '../../src/schema/response.ts'
 import { Enum, Integer, Text, Timestamp } from '../../src/schema/types.ts'
-import * as operations from '../../src/tasks/task/operations.ts'
+import { listTasks } from '../../src/tasks/listing/schema.ts'
+import { readTask } from '../../src/tasks/task/schema.ts'
 import { service } from '../support/service.ts'
 
 const Thing = t.Object(
@@ -70,11 +71,10 @@ test('every answer about tasks is held against its members', async () => {
     return (await app.handle(new Request('http://localhost/'))).status
   }
 
-  const { read, list } = operations
-  expect(await check(read.response[200], task)).toBe(200)
-  expect(await check(read.response[200], { ...task, deleted_at: null })).toBe(500)
-  expect(await check(list.response[200], { tasks: [task], next_cursor: null })).toBe(200)
+  expect(await check(readTask.response[200], task)).toBe(200)
+  expect(await check(readTask.response[200], { ...task, deleted_at: null })).toBe(500)
+  expect(await check(listTasks.response[200], { tasks: [task], next_cursor: null })).toBe(200)
   expect(
-    await check(list.response[200], { tasks: [{ ...task, change: 1 }], next_cursor: null }),
+    await check(listTasks.response[200], { tasks: [{ ...task, change: 1 }], next_cursor: null }),
   ).toBe(500)
 })

@@ -3,18 +3,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
-import {
-  type Database,
-  type Db,
-  openDatabase,
-  type StatementObserver,
-} from '../../src/db/client.ts'
-import { DatabaseUnavailable, runWrite } from '../../src/db/faults.ts'
+import { openDatabase } from '../../src/db/client.ts'
+import type { Database, Db, StatementObserver } from '../../src/db/database.ts'
+import { loadTemplate } from '../../src/db/embedded/template.ts'
+import { DatabaseUnavailable, runWrite } from '../../src/db/errors.ts'
 import { users } from '../../src/db/schema.ts'
-import { template } from '../../src/db/template.ts'
 
 // Made here once, so that no test waits for the seconds that it takes.
-await template()
+await loadTemplate()
 
 /**
  * A superuser's URL to a server that may be thrown away; without it only PGlite is tested. Here it is past

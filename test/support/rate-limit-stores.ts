@@ -2,8 +2,8 @@ import { setSystemTime } from 'bun:test'
 import postgres from 'postgres'
 import { readConfig } from '../../src/config/config.ts'
 import { openDatabase } from '../../src/db/client.ts'
+import { loadTemplate, openPGlite } from '../../src/db/embedded/template.ts'
 import { applyMigrations } from '../../src/db/migrations.ts'
-import { openPGlite, template } from '../../src/db/template.ts'
 import { createMemoryStore } from '../../src/rate-limit/memory.ts'
 import { openRateLimitStore } from '../../src/rate-limit/open-store.ts'
 import { createPostgresStore } from '../../src/rate-limit/postgres.ts'
@@ -121,7 +121,7 @@ const once = <Value>(make: () => Promise<Value>) => {
 
 /** Its clock is this process's: what `setSystemTime` says goes for it too. */
 const pglite = once(async (): Promise<Shared> => {
-  const pglite = await openPGlite({ loadDataDir: await template() })
+  const pglite = await openPGlite({ loadDataDir: await loadTemplate() })
   const run = async (text: string, params: (string | number)[] = []) =>
     (await pglite.query<Record<string, unknown>>(text, params)).rows
   await applyMigrations(run)

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test'
-import type { Task } from '../support/browser-session.ts'
 import { pass, realTime, rowsOf, service } from '../support/service.ts'
+import type { Task } from '../support/walk-pages.ts'
 
 afterEach(realTime)
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { purgeExpired } from '../../src/maintenance/purge.ts'
-import { importAll, type Random, randomOf, type Task, walk } from '../support/browser-session.ts'
 import { at, database, pass, realTime, type Someone, service } from '../support/service.ts'
+import { importAll, type Random, randomOf, type Task, walk } from '../support/walk-pages.ts'
 
 afterEach(realTime)
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import { at, realTime, type Service, type Someone, service } from '../support/service.ts'
 import {
   compare,
   type Draft,
@@ -11,8 +12,7 @@ import {
   sorts,
   type Task,
   walk,
-} from '../support/browser-session.ts'
-import { at, realTime, type Service, type Someone, service } from '../support/service.ts'
+} from '../support/walk-pages.ts'
 
 afterEach(realTime)
 

@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import { type Someone, service } from '../support/service.ts'
 import {
   listed,
   type Query,
@@ -8,8 +9,7 @@ import {
   sorts,
   type Task,
   walk,
-} from '../support/browser-session.ts'
-import { type Someone, service } from '../support/service.ts'
+} from '../support/walk-pages.ts'
 
 /*
  * What the service does against what the contract says, kept in memory: several users, random

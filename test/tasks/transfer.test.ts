@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import ICAL from 'ical.js'
-import { type Draft, importAll, type Task, walk } from '../support/browser-session.ts'
 import { at, realTime, rowsOf, type Service, type Someone, service } from '../support/service.ts'
+import { type Draft, importAll, type Task, walk } from '../support/walk-pages.ts'
 
 afterEach(realTime)
 

@@ -4,7 +4,6 @@ import postgres from 'postgres'
 import { taskTombstones } from '../../src/db/schema.ts'
 import { purgeExpired } from '../../src/maintenance/purge.ts'
 import { purgeTrash } from '../../src/tasks/trash/repository.ts'
-import { importAll, type Task, walk } from '../support/browser-session.ts'
 import { locks, serverUrl } from '../support/locks.ts'
 import {
   at,
@@ -16,6 +15,7 @@ import {
   type Someone,
   service,
 } from '../support/service.ts'
+import { importAll, type Task, walk } from '../support/walk-pages.ts'
 
 afterEach(realTime)
 

@@ -1,6 +1,6 @@
 import { and, eq, exists, ne, sql } from 'drizzle-orm'
-import type { Db } from '../../db/client.ts'
-import { runRead, runWrite, violatesConstraint } from '../../db/faults.ts'
+import type { Db } from '../../db/database.ts'
+import { runRead, runWrite, violatesConstraint } from '../../db/errors.ts'
 import { sessions, users } from '../../db/schema.ts'
 import { createUserScope, type Principal, scopeParameters, TRUE } from '../../db/user-scope.ts'
 import { endAllSessions } from '../sessions/repository.ts'

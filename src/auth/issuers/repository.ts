@@ -1,7 +1,7 @@
 import { and, eq, isNull, sql } from 'drizzle-orm'
-import type { Db } from '../../db/client.ts'
 import { now } from '../../db/clock.ts'
-import { DatabaseUnavailable, runRead, runWrite } from '../../db/faults.ts'
+import type { Db } from '../../db/database.ts'
+import { DatabaseUnavailable, runRead, runWrite } from '../../db/errors.ts'
 import { identities, sessions, users } from '../../db/schema.ts'
 import { lockUser, TRUE } from '../../db/user-scope.ts'
 import {

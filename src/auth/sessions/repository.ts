@@ -1,7 +1,7 @@
 import { and, asc, eq, exists, getTableColumns, gt, ne, type SQL, sql } from 'drizzle-orm'
-import type { Db } from '../../db/client.ts'
 import { addSeconds } from '../../db/clock.ts'
-import { runRead, runWrite } from '../../db/faults.ts'
+import type { Db } from '../../db/database.ts'
+import { runRead, runWrite } from '../../db/errors.ts'
 import { sessions } from '../../db/schema.ts'
 import {
   createUserScope,

@@ -1,5 +1,5 @@
-import type { Db } from '../../db/client.ts'
-import { runWrite } from '../../db/faults.ts'
+import type { Db } from '../../db/database.ts'
+import { runWrite } from '../../db/errors.ts'
 import {
   type IdempotencyKey,
   type KeyInFlight,

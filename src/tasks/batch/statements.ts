@@ -1,6 +1,6 @@
 import { and, eq, type SQL, sql } from 'drizzle-orm'
 import { unionAll } from 'drizzle-orm/pg-core'
-import type { Db } from '../../db/client.ts'
+import type { Db } from '../../db/database.ts'
 import { createIdempotencyCtes } from '../../db/idempotency.ts'
 import { nowParam, param } from '../../db/params.ts'
 import { tasks } from '../../db/schema.ts'

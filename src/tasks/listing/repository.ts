@@ -1,6 +1,6 @@
 import { and, asc, desc, eq, gt, lt, type SQL, sql } from 'drizzle-orm'
-import type { Db } from '../../db/client.ts'
-import { runRead } from '../../db/faults.ts'
+import type { Db } from '../../db/database.ts'
+import { runRead } from '../../db/errors.ts'
 import { arrayLiteral } from '../../db/params.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
 import { tasks } from '../../db/schema.ts'

@@ -1,5 +1,5 @@
-import type { Db } from '../../db/client.ts'
-import { runRead, runWrite } from '../../db/faults.ts'
+import type { Db } from '../../db/database.ts'
+import { runRead, runWrite } from '../../db/errors.ts'
 import {
   type IdempotencyKey,
   type KeyInFlight,

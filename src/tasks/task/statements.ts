@@ -1,5 +1,5 @@
 import { and, eq, type SQL, sql } from 'drizzle-orm'
-import type { Db } from '../../db/client.ts'
+import type { Db } from '../../db/database.ts'
 import { createIdempotencyCtes } from '../../db/idempotency.ts'
 import { nowParam, param } from '../../db/params.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'

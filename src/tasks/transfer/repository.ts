@@ -1,6 +1,6 @@
 import { and, asc, gt, sql } from 'drizzle-orm'
-import type { Db } from '../../db/client.ts'
-import { runRead, runWrite } from '../../db/faults.ts'
+import type { Db } from '../../db/database.ts'
+import { runRead, runWrite } from '../../db/errors.ts'
 import {
   createIdempotencyCtes,
   type IdempotencyKey,
@@ -9,7 +9,7 @@ import {
   type StoredResponse,
 } from '../../db/idempotency.ts'
 import { param } from '../../db/params.ts'
-import { patiently } from '../../db/patience.ts'
+import { withLongDeadline } from '../../db/pool/time-budget.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
 import { tasks } from '../../db/schema.ts'
 import {
@@ -121,13 +121,13 @@ export const createTransferRepository = (db: Db) => {
         const records = JSON.stringify(rows)
         return retryOnConflict(async () => {
           if (!key) {
-            const [found] = await patiently(() =>
+            const [found] = await withLongDeadline(() =>
               runWrite(() => importStatements.plain.execute({ ...scope(), records })),
             )
             return found?.counted
           }
           const values = { ...scope(), ...key, records }
-          const [found] = await patiently(() =>
+          const [found] = await withLongDeadline(() =>
             runWrite(() => importStatements.keyed.execute(values)),
           )
           return found?.earlierResponse ? { storedResponse: found.earlierResponse } : found?.counted

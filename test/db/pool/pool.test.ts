@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test'
 import { eq, sql } from 'drizzle-orm'
-import { openDatabase } from '../../src/db/client.ts'
-import { DatabaseUnavailable, runRead, runWrite } from '../../src/db/faults.ts'
-import { patiently } from '../../src/db/patience.ts'
-import { users } from '../../src/db/schema.ts'
-import { onPostgres, person, serverUrl, until, writers } from '../support/databases.ts'
+import { openDatabase } from '../../../src/db/client.ts'
+import { DatabaseUnavailable, runRead, runWrite } from '../../../src/db/errors.ts'
+import { withLongDeadline } from '../../../src/db/pool/time-budget.ts'
+import { users } from '../../../src/db/schema.ts'
+import { onPostgres, person, serverUrl, until, writers } from '../../support/databases.ts'
 
 const nobody = '00000000-0000-7000-8000-000000000000'
 const settings = { kind: 'postgres', migrationUrl: '', poolMax: 2, prepare: 'auto' } as const
@@ -94,8 +94,8 @@ describe.skipIf(!serverUrl)('on a server', () => {
       runRead(() => db.execute(sql`select pg_sleep(${seconds})`))
 
     await expect(sleeping(1.5)).rejects.toBeInstanceOf(DatabaseUnavailable)
-    await patiently(() => sleeping(1.5))
-    await expect(patiently(() => sleeping(30))).rejects.toBeInstanceOf(DatabaseUnavailable)
+    await withLongDeadline(() => sleeping(1.5))
+    await expect(withLongDeadline(() => sleeping(30))).rejects.toBeInstanceOf(DatabaseUnavailable)
 
     const [shown] = await db
       .select({ text: sql`current_setting('statement_timeout')` })

@@ -1,6 +1,7 @@
 import { expect } from 'bun:test'
 import type { Static } from '@sinclair/typebox'
-import type { NewTask, Sort, TaskQuery, Task as TaskSchema } from '../../src/tasks/task/schema.ts'
+import type { Sort, TaskQuery } from '../../src/tasks/listing/schema.ts'
+import type { NewTask, Task as TaskSchema } from '../../src/tasks/task/schema.ts'
 import { statements } from './recorded-statements/log.ts'
 import type { Someone } from './service.ts'
 

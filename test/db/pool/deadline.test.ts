@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { deadlineAfter } from '../../src/db/deadline.ts'
+import { createDeadline } from '../../../src/db/pool/deadline.ts'
 
 const never = new Promise<never>(() => {})
 const codeOf = (work: Promise<unknown>) => work.catch((error) => error.code)
@@ -7,7 +7,7 @@ const codeOf = (work: Promise<unknown>) => work.catch((error) => error.code)
 test('each deadline passes, at its own time and not before, whichever was set first', async () => {
   const started = performance.now()
   const waits = [60, 20, 40].map(async (ms) => {
-    const code = await codeOf(deadlineAfter(ms).race(never))
+    const code = await codeOf(createDeadline(ms).race(never))
     return { code, early: performance.now() - started < ms - 1 }
   })
 
@@ -16,15 +16,15 @@ test('each deadline passes, at its own time and not before, whichever was set fi
 })
 
 test('a short deadline does not wait for a long one that was set before it', async () => {
-  const long = deadlineAfter(60_000)
-  const short = codeOf(deadlineAfter(10).race(never))
+  const long = createDeadline(60_000)
+  const short = codeOf(createDeadline(10).race(never))
 
   expect(await Promise.race([short, Bun.sleep(10_000)])).toBe('deadline')
   long.clear()
 })
 
 test('work that ends in time is given, with its own error too', async () => {
-  const deadline = deadlineAfter(60_000)
+  const deadline = createDeadline(60_000)
 
   expect(await deadline.race(Promise.resolve('done'))).toBe('done')
   await expect(deadline.race(Promise.reject(new Error('its own')))).rejects.toThrow('its own')
@@ -33,19 +33,19 @@ test('work that ends in time is given, with its own error too', async () => {
 })
 
 test('a deadline that was cleared passes for nobody, and the others do', async () => {
-  const cleared = deadlineAfter(10)
+  const cleared = createDeadline(10)
   const first = cleared.race(never).then(
     () => 'ended',
     () => 'refused',
   )
   cleared.clear()
-  await codeOf(deadlineAfter(30).race(never))
+  await codeOf(createDeadline(30).race(never))
 
   expect(await Promise.race([first, 'still waiting'])).toBe('still waiting')
 })
 
 test('what begins after its deadline has passed is refused at once', async () => {
-  const deadline = deadlineAfter(1)
+  const deadline = createDeadline(1)
   await codeOf(deadline.race(never))
 
   expect(deadline.expired()).toBe(true)
@@ -53,7 +53,7 @@ test('what begins after its deadline has passed is refused at once', async () =>
 })
 
 test('a deadline has passed although the loop was blocked and no timer came', () => {
-  const deadline = deadlineAfter(1)
+  const deadline = createDeadline(1)
   Bun.sleepSync(3)
 
   expect(deadline.expired()).toBe(true)

@@ -2,9 +2,9 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 
 /** A URL has something in it that cannot be used; the message goes behind the name of its setting. */
-export class AddressError extends Error {}
+export class ConnectionUrlError extends Error {}
 
-export type Address = {
+export type ConnectionTarget = {
   options: {
     host: string
     port: number
@@ -36,7 +36,7 @@ type TlsOptions = {
 const forwarded = ['application_name', 'options', 'search_path']
 
 /** Reads a `postgres://` URL as libpq would, except that TLS is verified unless told otherwise. */
-export const addressOf = (url: string): Address => {
+export const parseConnectionUrl = (url: string): ConnectionTarget => {
   const { hostname, port, pathname, username, password, searchParams } = new URL(url)
   // A `host` among the parameters is the one that is called, so it is the one whose certificate counts.
   const host =
@@ -85,7 +85,7 @@ const tlsOf = (host: string, params: URLSearchParams): false | 'prefer' | TlsOpt
   if (mode === 'require') return loopback ? { rejectUnauthorized: false, host } : verified
   if (mode === 'verify-ca') return { ...verified, checkServerIdentity: () => undefined }
   if (mode === 'verify-full') return verified
-  throw new AddressError(
+  throw new ConnectionUrlError(
     'has an sslmode that is none of disable, allow, prefer, require, verify-ca, verify-full, no-verify',
   )
 }
@@ -99,7 +99,7 @@ const authorityIn = (file: string): string => {
   } catch (error) {
     const code =
       error instanceof Error && 'syscall' in error && 'code' in error ? error.code : undefined
-    throw new AddressError(
+    throw new ConnectionUrlError(
       code === undefined
         ? 'has an sslrootcert that is no certificate; give the path of a CA in PEM'
         : `has an sslrootcert that cannot be read (${code}); give the path of a CA in PEM`,

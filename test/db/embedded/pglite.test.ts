@@ -2,10 +2,11 @@ import { expect, test } from 'bun:test'
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { eq, sql } from 'drizzle-orm'
-import { only, openDatabase } from '../../src/db/client.ts'
-import { DataDirectoryInUse } from '../../src/db/data-directory.ts'
-import { users } from '../../src/db/schema.ts'
-import { directory, inMemory, person } from '../support/databases.ts'
+import { openDatabase } from '../../../src/db/client.ts'
+import { only } from '../../../src/db/database.ts'
+import { DataDirectoryInUse } from '../../../src/db/embedded/data-directory.ts'
+import { users } from '../../../src/db/schema.ts'
+import { directory, inMemory, person } from '../../support/databases.ts'
 
 const at = (dataDir: string) => openDatabase({ kind: 'embedded', dataDir, timeoutMs: 5_000 })
 test('what was written is there after close and reopen; nobody else may look in between', async () => {
@@ -30,7 +31,7 @@ test('a second process on the directory is refused, and let in when the first is
   using folder = directory()
   const first = await at(folder.path)
   const script = `
-    import { connect } from '${import.meta.dir}/../../src/db/client.ts'
+    import { connect } from '${import.meta.dir}/../../src/db/database.ts'
     const opened = await connect({ kind: 'embedded', dataDir: '${folder.path}', timeoutMs: 5000 }).catch(
       (error) => error,
     )

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test'
-import { addressOf } from '../../src/db/address.ts'
-import { openConnection } from '../../src/db/connection.ts'
-import { deadlineAfter } from '../../src/db/deadline.ts'
-import { poolOf } from '../../src/db/pool.ts'
-import { readsMax, seatsOf } from '../../src/db/seats.ts'
-import { onPostgres, serverUrl, until } from '../support/databases.ts'
+import { openConnection, pipelinedReadsMax } from '../../../src/db/pool/connection.ts'
+import { parseConnectionUrl } from '../../../src/db/pool/connection-url.ts'
+import { createDeadline } from '../../../src/db/pool/deadline.ts'
+import { createPipeline } from '../../../src/db/pool/pipeline.ts'
+import { createPool } from '../../../src/db/pool/pool.ts'
+import { onPostgres, serverUrl, until } from '../../support/databases.ts'
 
 const options = { prepare: true, simple: false }
 type Values = (number | string)[]
@@ -18,8 +18,8 @@ const pooled = async ({
 } = {}) => {
   const one = await onPostgres()
   const { database, url, open, ...rest } = one
-  const address = addressOf(`${url}${query}`)
-  const pool = poolOf({ address, max, timeoutMs, prepare, dress: () => {} })
+  const target = parseConnectionUrl(`${url}${query}`)
+  const pool = createPool({ target, max, timeoutMs, prepare, configure: () => {} })
   const alone = (text: string, ...values: Values) =>
     pool.run<unknown[][]>((sql) => sql.unsafe(text, values, options).values())
   const quick = (text: string, ...values: Values) =>
@@ -60,7 +60,7 @@ const inOrder = async (works: Record<string, Promise<unknown>>, order: string[] 
 
 /** In which order they ended, and which of them had, when of so many that wait so many were left. */
 const whileWaiting = async (
-  { state }: Pick<ReturnType<typeof poolOf>, 'state'>,
+  { state }: Pick<ReturnType<typeof createPool>, 'state'>,
   works: Record<string, Promise<unknown>>,
   [before, left]: [number, number],
 ) => {
@@ -88,16 +88,16 @@ const codeOf = (work?: Promise<unknown>) => work?.catch((error) => error.code)
 
 /** A connection that was never opened, and has prepared this. */
 const preparedFor = (text: string) => {
-  const address = addressOf('postgres://a@127.0.0.1:1/a')
+  const target = parseConnectionUrl('postgres://a@127.0.0.1:1/a')
   const pace = async () => {}
-  const opening = { address, parameters: {}, prepare: true, timeoutMs: 1, pace }
+  const opening = { target, parameters: {}, prepare: true, timeoutMs: 1, pace }
   const connection = openConnection(opening)
   connection.prepared.add(text)
   return connection
 }
 
 test('a connection that is to be renewed is let run empty', () => {
-  const { open, join, joinAny } = seatsOf({ offer: () => false, release: () => {} })
+  const { open, join, joinAny } = createPipeline({ offer: () => false, release: () => {} })
   const connection = preparedFor('select 1')
   const seat = open(connection)
   expect(inOneInstant(() => join(open(connection), 'select 1'))).toBe(true)
@@ -108,11 +108,11 @@ test('a connection that is to be renewed is let run empty', () => {
 })
 
 test('a connection whose reads were answered before the next ones are written is not theirs any more', async () => {
-  const { open, read, joinUnwritten } = seatsOf({ offer: () => false, release: () => {} })
+  const { open, read, joinUnwritten } = createPipeline({ offer: () => false, release: () => {} })
   const seat = open(preparedFor('select 1'))
   expect(inOneInstant(() => joinUnwritten('select 1'))).toBe(seat)
 
-  const deadline = deadlineAfter(60_000)
+  const deadline = createDeadline(60_000)
   for (const _ of [1, 2]) await read(seat, () => Promise.resolve([]), deadline)
   deadline.clear()
 
@@ -120,10 +120,10 @@ test('a connection whose reads were answered before the next ones are written is
 })
 
 test('where none is free, a read is sent to the connection that carries least', () => {
-  const { open, joinAny } = seatsOf({ offer: () => false, release: () => {} })
+  const { open, joinAny } = createPipeline({ offer: () => false, release: () => {} })
   inOneInstant(() => {
     const [one, other] = [open(preparedFor('select 1')), open(preparedFor('select 1'))]
-    for (let reads = 2; reads <= readsMax; reads++) {
+    for (let reads = 2; reads <= pipelinedReadsMax; reads++) {
       joinAny('select 1')
       joinAny('select 1')
       expect([one.reads, other.reads]).toEqual([reads, reads])
@@ -284,13 +284,13 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
   test('one that was answered after its deadline keeps nobody waiting', async () => {
     await using one = await pooled()
     await one.warm(() => one.sleep(0))
-    const allowed = { isPatient: false, wholeMs: 100, leftMs: 100 }
+    const budget = { isLong: false, totalMs: 100, leftMs: 100 }
     const text = 'select pg_sleep($1)'
 
     const works = inOneInstant(() => [
       one.pool.run((sql) => sql.unsafe(text, [2], options).values(), {
         quickRead: text,
-        allowed,
+        budget,
       }),
       one.sleep(0.1),
     ])

@@ -4,12 +4,12 @@ import { PGlite, type PGliteOptions } from '@electric-sql/pglite'
 import initdbPath from '@electric-sql/pglite/initdb.wasm' with { type: 'file' }
 import bundlePath from '@electric-sql/pglite/pglite.data' with { type: 'file' }
 import enginePath from '@electric-sql/pglite/pglite.wasm' with { type: 'file' }
-import { assetBytes, unpacked } from '../asset.ts'
+import { assetBytes, decompress } from '../../asset.ts'
 
-/** The build script embeds the template under a name that starts so. */
-const embeddedName = 'pglite-template'
+/** The build script embeds the template under a name with this prefix. */
+const templateName = 'pglite-template'
 
-/** Opens PGlite with the files that the binary carries. UTC: `moment` in the schema relies on it. */
+/** Opens PGlite with the files that the binary contains. `timestamp` in columns.ts relies on UTC. */
 export const openPGlite = async (options: PGliteOptions = {}): Promise<PGlite> => {
   const [pgliteWasmModule, initdbWasmModule] = await Promise.all([
     compiled(enginePath),
@@ -24,7 +24,7 @@ export const openPGlite = async (options: PGliteOptions = {}): Promise<PGlite> =
   })
 }
 
-/** A fresh cluster as a tarball. Making one takes seconds and ~900 MB. */
+/** A new cluster as a tarball. Creating one takes seconds and about 900 MB. */
 export const buildTemplate = async (compression: 'gzip' | 'none' = 'gzip'): Promise<Blob> => {
   const pglite = await openPGlite()
   try {
@@ -34,17 +34,17 @@ export const buildTemplate = async (compression: 'gzip' | 'none' = 'gzip'): Prom
   }
 }
 
-/** The binary's template, or the one that an earlier start left in the cache, or a new one. */
-export const template = async (): Promise<Blob> => {
+/** The template of the binary, or one that an earlier start has cached, or a new one. */
+export const loadTemplate = async (): Promise<Blob> => {
   const embedded = Bun.embeddedFiles.find(
-    (file) => 'name' in file && String(file.name).includes(embeddedName),
+    (file) => 'name' in file && String(file.name).includes(templateName),
   )
-  if (embedded) return new Blob([await unpacked(await embedded.bytes())])
+  if (embedded) return new Blob([await decompress(await embedded.bytes())])
   return Bun.isStandaloneExecutable ? buildTemplate() : cachedTemplate()
 }
 
 const cachedTemplate = async () => {
-  const folder = join(import.meta.dir, '../../node_modules/.cache/taskwarden')
+  const folder = join(import.meta.dir, '../../../node_modules/.cache/taskwarden')
   const file = Bun.file(join(folder, `pglite-${await version()}.tar.gz`))
   if (await file.exists()) return new Blob([await file.bytes()], { type: 'application/gzip' })
 
@@ -55,12 +55,12 @@ const cachedTemplate = async () => {
     await Bun.write(draft, built)
     await rename(draft, join(folder, `pglite-${await version()}.tar.gz`))
   } catch {
-    // A read-only checkout: the next start makes its own again.
+    // The checkout is read-only: the next start builds a template again.
   }
   return built
 }
 
-/** What the template depends on, since PGlite does not tell its version: its own files. */
+/** A hash of PGlite's files, because PGlite does not report its version. */
 const version = async () => {
   const files = [initdbPath, bundlePath, enginePath]
   const hashes = await Promise.all(

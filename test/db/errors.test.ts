@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { DrizzleQueryError, eq } from 'drizzle-orm'
-import { type Database, only } from '../../src/db/client.ts'
-import { DatabaseUnavailable, runRead, runWrite, violatesConstraint } from '../../src/db/faults.ts'
+import { type Database, only } from '../../src/db/database.ts'
+import { DatabaseUnavailable, runRead, runWrite, violatesConstraint } from '../../src/db/errors.ts'
 import { sessions, users } from '../../src/db/schema.ts'
 import { inMemory, onPostgres, person, serverUrl } from '../support/databases.ts'
 

@@ -1,10 +1,17 @@
 import { describe, expect, test } from 'bun:test'
 import { sql } from 'drizzle-orm'
-import type { Database } from '../../src/db/client.ts'
-import { DatabaseUnavailable, runRead, runWrite } from '../../src/db/faults.ts'
-import { users } from '../../src/db/schema.ts'
-import { onPostgres, person, serverPort, serverUrl, until, writers } from '../support/databases.ts'
-import { proxyTo } from '../support/proxy.ts'
+import type { Database } from '../../../src/db/database.ts'
+import { DatabaseUnavailable, runRead, runWrite } from '../../../src/db/errors.ts'
+import { users } from '../../../src/db/schema.ts'
+import {
+  onPostgres,
+  person,
+  serverPort,
+  serverUrl,
+  until,
+  writers,
+} from '../../support/databases.ts'
+import { proxyTo } from '../../support/proxy.ts'
 
 /** Longer than a machine that has other things to do pauses: what is asked in vain must not be late as well. */
 const timeoutMs = 1_000

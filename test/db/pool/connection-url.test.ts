@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
-import { addressOf } from '../../src/db/address.ts'
+import { parseConnectionUrl } from '../../../src/db/pool/connection-url.ts'
 
 const sslOf = (host: string, query = '') =>
-  addressOf(`postgres://ada:pw@${host}/tasks${query}`).options.ssl
+  parseConnectionUrl(`postgres://ada:pw@${host}/tasks${query}`).options.ssl
 const verified = (host: string) => ({ rejectUnauthorized: true, host })
 
 test.each([
@@ -50,7 +50,7 @@ test('a mode is what it says, and require verifies', () => {
 
 test('only what the server knows is passed on, and a pooler is told by its URL', () => {
   const neon = 'postgres://ada@ep-cool-1-pooler.eu-central-1.aws.neon.tech/tasks'
-  const { parameters, pooled, preparesThroughPooler } = addressOf(
+  const { parameters, pooled, preparesThroughPooler } = parseConnectionUrl(
     `${neon}?sslmode=require&channel_binding=require&pgbouncer=true&connection_limit=5&application_name=x`,
   )
 
@@ -59,8 +59,10 @@ test('only what the server knows is passed on, and a pooler is told by its URL',
     pooled: true,
     preparesThroughPooler: true,
   })
-  expect(addressOf('postgres://ada@ep-cool-1.eu-central-1.aws.neon.tech/tasks').pooled).toBe(false)
-  expect(addressOf('postgres://ada@db:6432/tasks')).toMatchObject({
+  expect(
+    parseConnectionUrl('postgres://ada@ep-cool-1.eu-central-1.aws.neon.tech/tasks').pooled,
+  ).toBe(false)
+  expect(parseConnectionUrl('postgres://ada@db:6432/tasks')).toMatchObject({
     pooled: true,
     preparesThroughPooler: false,
   })

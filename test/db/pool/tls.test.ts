@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { sql } from 'drizzle-orm'
-import { openDatabase } from '../../src/db/client.ts'
-import { DatabaseUnavailable, runRead } from '../../src/db/faults.ts'
-import { readServerInfo } from '../../src/db/server-info.ts'
-import { serverUrl, until } from '../support/databases.ts'
-import { hasTlsServer, tlsServer } from '../support/tls-server.ts'
+import { openDatabase } from '../../../src/db/client.ts'
+import { DatabaseUnavailable, runRead } from '../../../src/db/errors.ts'
+import { readServerInfo } from '../../../src/db/server-info.ts'
+import { serverUrl, until } from '../../support/databases.ts'
+import { hasTlsServer, tlsServer } from '../../support/tls-server.ts'
 
 /**
  * A server that takes TLS only. Its certificate is good for `localhost` and for 0.0.0.0, which is not among the addresses that

@@ -3,9 +3,9 @@ import { constants } from 'node:fs'
 import { chmod, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { platform } from 'node:os'
 import { join } from 'node:path'
-import { template } from './template.ts'
+import { loadTemplate } from './template.ts'
 
-/** PGlite has no lock of its own, and two processes on one directory silently lose rows. */
+/** PGlite has no lock of its own, and two processes with one directory silently lose rows. */
 export class DataDirectoryInUse extends Error {
   override readonly name = 'DataDirectoryInUse'
 
@@ -14,7 +14,7 @@ export class DataDirectoryInUse extends Error {
   }
 }
 
-/** What is in it is no database any more, or never was one. */
+/** The directory does not contain a valid database. */
 export class DataDirectoryDamaged extends Error {
   override readonly name = 'DataDirectoryDamaged'
 
@@ -28,20 +28,18 @@ export class DataDirectoryDamaged extends Error {
 
 export type DataDirectory = { cluster: string; release(): Promise<void> }
 
-const exclusive = 2
-const withoutWaiting = 4
+/** LOCK_EX and LOCK_NB of flock(2). */
+const lockExclusive = 2
+const lockNonBlocking = 4
 
-/**
- * Takes a data directory for this process, and puts a fresh cluster into it if there is none.
- * The lock goes with the process, however it ends.
- */
-export const takeDataDirectory = async (directory: string): Promise<DataDirectory> => {
+/** Locks a data directory, and creates a cluster in it if there is none. The lock ends with the process. */
+export const lockDataDirectory = async (directory: string): Promise<DataDirectory> => {
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const handle = await open(directory, constants.O_RDONLY)
   try {
     lock(handle.fd, directory)
     const cluster = join(directory, 'cluster')
-    await unpackOnce(cluster)
+    await createCluster(cluster)
     return { cluster, release: () => handle.close() }
   } catch (error) {
     await handle.close()
@@ -53,18 +51,18 @@ const lock = (fd: number, directory: string) => {
   const library = dlopen(platform() === 'darwin' ? 'libSystem.B.dylib' : 'libc.so.6', {
     flock: { args: ['i32', 'i32'], returns: 'i32' },
   })
-  const taken = library.symbols.flock(fd, exclusive | withoutWaiting)
+  const taken = library.symbols.flock(fd, lockExclusive | lockNonBlocking)
   library.close()
   if (taken !== 0) throw new DataDirectoryInUse(directory)
 }
 
-/** Unpacked beside its place and then renamed: a crash in between leaves no half cluster to be taken for one. */
-const unpackOnce = async (cluster: string) => {
+/** Unpacks beside the final path and renames, so that a crash leaves no partial cluster there. */
+const createCluster = async (cluster: string) => {
   if (await stat(cluster).catch(() => undefined)) return
   const draft = `${cluster}.unpacking`
   await rm(draft, { recursive: true, force: true })
   await mkdir(draft, { mode: 0o700 })
-  await new Bun.Archive(await (await template()).bytes()).extract(draft)
+  await new Bun.Archive(await (await loadTemplate()).bytes()).extract(draft)
   await chmod(draft, 0o700)
   await rename(draft, cluster)
 }

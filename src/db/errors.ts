@@ -1,0 +1,79 @@
+import { Unavailable } from '../unavailable.ts'
+import { withSharedDeadline } from './pool/time-budget.ts'
+
+/** The database cannot run a statement in time: 503. */
+export class DatabaseUnavailable extends Unavailable {
+  override readonly name = 'DatabaseUnavailable'
+  /** A SQLSTATE, a code of the driver or the system (`ECONNREFUSED`), or `deadline`, `queue`, `closed`. */
+  declare readonly code: string
+
+  constructor(code: string) {
+    super(`the database is unavailable (${code})`, code)
+  }
+}
+
+/** SQLSTATEs and driver codes of a lost connection. */
+const connectionLost =
+  /^(57P0[1245]|08...|CONNECTION_\w+|CONNECT_TIMEOUT|E[A-Z_]+|ERR_(SOCKET|STREAM|TLS)_\w+)$/
+
+/** Deadlock and serialization failure: the server rolled the statement back, so it may be repeated. */
+const rolledBack = /^(40001|40P01)$/
+
+/**
+ * Insufficient resources (53), disk errors (58), a cancelled statement, a starting server, a lock timeout, a standby, a
+ * missing or closed role or database, an untrusted certificate.
+ */
+const refusedByServer =
+  /^(53...|58...|57014|57P03|55P03|25006|28...|3D000|55000|(CERT|UNABLE|SELF_SIGNED|DEPTH)_\w+)$/
+
+/** Runs a read, and repeats it once if the connection was lost. */
+export const runRead = <Result>(run: () => PromiseLike<Result>): Promise<Result> =>
+  retryOnce(connectionLost, run)
+
+/**
+ * Runs a write, and repeats it once after a deadlock only. A write whose connection was lost may have been committed,
+ * so it is never repeated.
+ */
+export const runWrite = <Result>(run: () => PromiseLike<Result>): Promise<Result> =>
+  retryOnce(rolledBack, run)
+
+/** Whether a statement violated this unique or foreign key constraint, in the error form of either driver. */
+export const violatesConstraint = (error: unknown, constraint: string): boolean =>
+  causes(error).some(
+    (cause) =>
+      (cause.code === '23505' || cause.code === '23503') &&
+      (cause.constraint_name ?? cause.constraint) === constraint,
+  )
+
+/** The error to throw for a driver error: `DatabaseUnavailable` without its SQL, or the error itself if it is a bug. */
+export const toDatabaseError = (error: unknown): unknown => {
+  const own = causes(error).find((cause) => cause instanceof DatabaseUnavailable)
+  const code = codeOf(error)
+  if (own) return own
+  return [connectionLost, rolledBack, refusedByServer].some((kind) => kind.test(code))
+    ? new DatabaseUnavailable(code)
+    : error
+}
+
+const retryOnce = async <Result>(kind: RegExp, run: () => PromiseLike<Result>) => {
+  const send = withSharedDeadline()
+  try {
+    return await send(run)
+  } catch (error) {
+    if (!kind.test(codeOf(error))) throw toDatabaseError(error)
+  }
+  try {
+    return await send(run)
+  } catch (error) {
+    throw toDatabaseError(error)
+  }
+}
+
+type DriverError = Error & { code?: unknown; constraint?: unknown; constraint_name?: unknown }
+
+const codeOf = (error: unknown) =>
+  String(causes(error).find((cause) => cause.code !== undefined)?.code ?? '')
+
+/** The error and its causes: Drizzle puts the driver's error into `cause`. */
+const causes = (error: unknown): DriverError[] =>
+  error instanceof Error ? [error, ...causes(error.cause)] : []
