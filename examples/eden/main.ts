@@ -19,7 +19,7 @@ const main = async () => {
   const refused = await tasks({ id: added.id }).patch({ title: 'Water the cactus' }, stale)
   if (refused.error?.status === 412) console.log(`refused: ${refused.error.value.title}`)
 
-  for await (const task of everyTask(tasks, { completed: 'false', sort: '-priority' }))
+  for await (const task of everyTask(tasks, { completed: false, sort: '-priority' }))
     console.log(`[ ] ${task.title}${task.due_at === null ? '' : `, due ${task.due_at}`}`)
 }
 

@@ -135,9 +135,9 @@ export const Enum = <const Values extends readonly string[]>(
   options: SchemaOptions = {},
 ) => customType<Values[number]>('Enum', { type: 'string', enum: values, ...options })
 
-/** `true` or `false` in a query. */
+/** `true` or `false` in a query. The route receives text; a typed client (Eden) may also pass a boolean. */
 export const BooleanParam = (options: SchemaOptions = {}) =>
-  customType<'true' | 'false'>('BooleanParam', { type: 'boolean', ...options })
+  customType<boolean | 'true' | 'false'>('BooleanParam', { type: 'boolean', ...options })
 
 /** An integer in a body. */
 export const Integer = (options: SchemaOptions & { minimum: number; maximum: number }) =>
@@ -147,9 +147,9 @@ export const Integer = (options: SchemaOptions & { minimum: number; maximum: num
 export const ListParam = (items: TSchema, options: SchemaOptions & { maxItems: number }) =>
   customType<string | string[]>('ListParam', { type: 'array', items, ...options })
 
-/** An integer in a query, in decimal digits. */
+/** An integer in a query, in decimal digits. The route receives text; a typed client may also pass a number. */
 export const IntegerParam = (options: SchemaOptions & { minimum: number; maximum: number }) =>
-  customType<string>('IntegerParam', { type: 'integer', ...options })
+  customType<number | string>('IntegerParam', { type: 'integer', ...options })
 
 /** An id in a path. It accepts any text: text that is not a UUID is an id that does not exist. */
 export const Id = (options: SchemaOptions = {}) =>

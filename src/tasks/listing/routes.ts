@@ -77,11 +77,11 @@ const split = <Row>(rows: Row[], limit: number) => {
 const link = (
   set: ResponseHead,
   path: string,
-  query: Record<string, string | string[] | undefined>,
+  query: Record<string, string | string[] | number | boolean | undefined>,
 ) => {
   const parameterOf = new URLSearchParams(
     Object.entries(query).flatMap(([name, values]) =>
-      [values ?? []].flat().map((value): [string, string] => [name, value]),
+      [values ?? []].flat().map((value): [string, string] => [name, String(value)]),
     ),
   )
   set.headers.link = `<${path}?${parameterOf}>; rel="next"`
