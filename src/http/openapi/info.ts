@@ -29,7 +29,7 @@ has at most 64 KiB, an import 10 MiB.`
 /** The parts of the document that describe the service as a whole. */
 export const about = {
   openapi: '3.1.0',
-  info: { title: 'Taskwarden', version, description },
+  info: { title: 'Taskwarden', version, description, license: { name: 'MIT', identifier: 'MIT' } },
   servers: [{ url: '/' }],
   tags: [
     { name: 'Sign-in', description: 'Sign-up and sign-in' },
