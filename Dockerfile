@@ -20,7 +20,8 @@ RUN mkdir -p /root-fs/etc /owned/data \
 # database (DATABASE_URL=pglite:) writes, and only to /data.
 FROM scratch
 LABEL org.opencontainers.image.title="Taskwarden" \
-  org.opencontainers.image.description="A secure, multi-user task management REST API in one process"
+  org.opencontainers.image.description="A secure, multi-user task management REST API in one process" \
+  org.opencontainers.image.licenses="MIT"
 COPY --from=build /root-fs/ /
 COPY --from=build --chown=65532:65532 /owned/ /
 ENV NODE_ENV=production DATA_DIR=/data

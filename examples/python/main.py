@@ -1,11 +1,13 @@
-"""Adds a task, completes it, and prints what is to do, through the generated client."""
+"""Adds a task, completes it, lists and exports tasks, with the generated client."""
 
+import csv
+import io
 import os
 import sys
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import httpx
 from taskwarden_client import AuthenticatedClient, Client
@@ -33,8 +35,8 @@ ATTEMPTS_MAX = 4
 WAIT_SECONDS_MAX = 10
 
 
-class Refused(Exception):
-    """`problem.code` is what to branch on; the service's /problems/{code} explains it."""
+class ProblemError(Exception):
+    """Branch on `problem.code`. The service explains it at /problems/{code}."""
 
     def __init__(self, problem: Problem):
         places = [
@@ -47,73 +49,87 @@ class Refused(Exception):
         self.problem = problem
 
 
-def ask(operation, **arguments):
-    """What the operation answers. Waits where it is told to, unless that is long."""
+def call(operation, **arguments):
+    """The parsed response. Waits for `Retry-After` if it is short, and tries again."""
     for attempt in range(1, ATTEMPTS_MAX + 1):
         response = operation.sync_detailed(**arguments)
         if not isinstance(response.parsed, Problem):
             return response.parsed
         seconds = int(response.headers.get("Retry-After", 0))
         if attempt == ATTEMPTS_MAX or not 0 < seconds <= WAIT_SECONDS_MAX:
-            raise Refused(response.parsed)
+            raise ProblemError(response.parsed)
         time.sleep(seconds)
 
 
 def sign_in(api: str, email: str, password: str) -> AuthenticatedClient:
-    """Signs up, or, whoever has an account already, in."""
-    stranger = Client(base_url=api)
+    """Signs up, or in if there is an account."""
+    anonymous = Client(base_url=api)
     try:
-        signed_in = ask(register, client=stranger, body=Registration(email, password))
-    except Refused as refused:
-        if refused.problem.code != "email-taken":
+        signed_in = call(register, client=anonymous, body=Registration(email, password))
+    except ProblemError as error:
+        if error.problem.code != "email-taken":
             raise
-        signed_in = ask(login, client=stranger, body=Credentials(email, password))
+        signed_in = call(login, client=anonymous, body=Credentials(email, password))
     return AuthenticatedClient(base_url=api, token=signed_in.access_token)
 
 
-def every_task(client: AuthenticatedClient, **query) -> Iterator[Task]:
-    """All pages of a list, one after the other as they are needed."""
+def list_all(client: AuthenticatedClient, **query) -> Iterator[Task]:
+    """All tasks of a list, page by page as they are needed."""
     cursor = UNSET
     while cursor is not None:
-        page = ask(list_tasks, client=client, cursor=cursor, **query)
+        page = call(list_tasks, client=client, cursor=cursor, **query)
         yield from page.tasks
         cursor = page.next_cursor
+
+
+def export_csv(client: AuthenticatedClient) -> str:
+    """The generated operation parses JSON only, so this uses the httpx client below it."""
+    response = client.get_httpx_client().get(
+        "/api/tasks/export", params={"format": "csv"}
+    )
+    if response.is_error:
+        raise ProblemError(Problem.from_dict(response.json()))
+    return response.text
 
 
 def main(api: str, email: str, password: str) -> None:
     client = sign_in(api, email, password)
 
-    # The service takes three fraction digits, and `isoformat()` writes six: send whole seconds.
-    tomorrow = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0)
+    # A time needs a zone. It has six fraction digits here, of which the service keeps three.
+    tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
     water = NewTask("Water the plants", priority=NewTaskPriority.HIGH, due_at=tomorrow)
-    # With a key of its own, a request can be sent again, and nothing is added twice.
+    # With an Idempotency-Key, a request can be sent again, and one task is added.
     key = str(uuid.uuid4())
     for _ in range(2):
-        added = ask(create_task, client=client, body=water, idempotency_key=key)
-    done = ask(
+        added = call(create_task, client=client, body=water, idempotency_key=key)
+    done = call(
         complete_task, client=client, id=added.id, body=Completion(completed=True)
     )
     print(f"{added.title}: {'done' if done.completed else 'to do'}")
 
-    # Of version 1, which it no longer is: somebody (here, ourselves) was faster.
+    # The completion has made version 2, so a write for version 1 is refused.
     try:
         stale = TaskChanges(title="Water the cactus")
-        ask(
+        call(
             change_task,
             client=client,
             id=added.id,
             body=stale,
             if_match=f'"{added.version}"',
         )
-    except Refused as refused:
-        print(f"refused: {refused.problem.title}")
+    except ProblemError as error:
+        print(f"refused: {error.problem.title}")
 
     query = {"completed": False, "sort": ListTasksSort("-priority")}
-    for task in every_task(client, **query):
+    for task in list_all(client, **query):
         print(
             f"[ ] {task.title}"
             + (f", due {task.due_at:%Y-%m-%d}" if task.due_at else "")
         )
+
+    rows = list(csv.DictReader(io.StringIO(export_csv(client), newline="")))
+    completed = sum(row["completed"] == "true" for row in rows)
+    print(f"exported rows: {len(rows)}, completed: {completed}")
 
 
 if __name__ == "__main__":
@@ -123,5 +139,5 @@ if __name__ == "__main__":
             os.environ.get("EMAIL", ""),
             os.environ.get("PASSWORD", ""),
         )
-    except (Refused, httpx.TransportError) as error:
+    except (ProblemError, httpx.TransportError) as error:
         sys.exit(str(error))

@@ -25,12 +25,16 @@ export const NextCursor = Text({
   description: 'null on the last page',
 })
 
+/** Values are texts. The types for Eden also permit booleans and numbers. */
+type Query = Record<string, QueryValue | QueryValue[] | undefined>
+type QueryValue = string | number | boolean
+
 type PageNeeds<Row> = {
   cursorCodec: CursorCodec
   /** What the cursor is valid for: user, list, sort and filters. */
   binding: string
   path: string
-  query: Record<string, string | string[] | undefined>
+  query: Query
   positionOf: (row: Row) => CursorPosition
   /** Reads rows after a position. */
   read: (rowsMax: number, after: CursorPosition | undefined) => Promise<Row[]>
@@ -44,7 +48,7 @@ export const readPage = async <Row>(
   { cursorCodec, binding, path, query, positionOf, read }: PageNeeds<Row>,
   headers: Record<string, string | number>,
 ): Promise<{ page: Row[]; next_cursor: string | null }> => {
-  const { limit = '50', cursor } = query as { limit?: string; cursor?: string }
+  const { limit = '50', cursor } = query as { limit?: string | number; cursor?: string }
   const after =
     cursor === undefined
       ? undefined
@@ -60,9 +64,9 @@ export const readPage = async <Row>(
   return { page, next_cursor }
 }
 
-const searchParams = (query: Record<string, string | string[] | undefined>) =>
+const searchParams = (query: Query) =>
   new URLSearchParams(
     Object.entries(query).flatMap(([name, values]) =>
-      [values ?? []].flat().map((value): [string, string] => [name, value]),
+      [values ?? []].flat().map((value): [string, string] => [name, String(value)]),
     ),
   )

@@ -6,7 +6,7 @@ import {
   Type,
   TypeRegistry,
 } from '@sinclair/typebox'
-import { toUtc } from './timestamp.ts'
+import { explainInvalidTimestamp, toUtc } from './timestamp.ts'
 
 /**
  * The types that schemas are made of.
@@ -36,10 +36,10 @@ const validators = {
       ? undefined
       : 'must be an e-mail address'
   },
-  Timestamp: (value) =>
-    typeof value === 'string' && toUtc(value) !== undefined
-      ? undefined
-      : 'must be an RFC 3339 date-time with at most 3 fraction digits, in the years 0001 to 9999',
+  Timestamp: (value) => {
+    if (typeof value !== 'string') return explainInvalidTimestamp('')
+    return toUtc(value) === undefined ? explainInvalidTimestamp(value) : undefined
+  },
   Enum: (value, schema) =>
     typeof value === 'string' && (schema.enum as unknown[]).includes(value)
       ? undefined
@@ -87,7 +87,9 @@ export const isText = (schema: TSchema | undefined): boolean => schema?.[Kind] =
 /** What is wrong with a value, as a detail for its pointer; undefined for schemas that are not of this file. */
 export const explainMismatch = (schema: TSchema, value: unknown): string | undefined => {
   const mismatch = validatorByKind.get(schema[Kind])?.(value, schema)
-  return mismatch && schema.nullable === true ? `${mismatch}, or null` : mismatch
+  // For text of the wrong form, null is not what the client meant.
+  const isNullHint = schema.nullable === true && typeof value !== 'string'
+  return mismatch && isNullHint ? `${mismatch}, or null` : mismatch
 }
 
 type Options = SchemaOptions & { nullable?: boolean }
@@ -133,9 +135,9 @@ export const Enum = <const Values extends readonly string[]>(
   options: SchemaOptions = {},
 ) => customType<Values[number]>('Enum', { type: 'string', enum: values, ...options })
 
-/** `true` or `false` in a query. */
+/** `true` or `false` in a query. The route receives text; a typed client (Eden) may also pass a boolean. */
 export const BooleanParam = (options: SchemaOptions = {}) =>
-  customType<'true' | 'false'>('BooleanParam', { type: 'boolean', ...options })
+  customType<boolean | 'true' | 'false'>('BooleanParam', { type: 'boolean', ...options })
 
 /** An integer in a body. */
 export const Integer = (options: SchemaOptions & { minimum: number; maximum: number }) =>
@@ -145,9 +147,9 @@ export const Integer = (options: SchemaOptions & { minimum: number; maximum: num
 export const ListParam = (items: TSchema, options: SchemaOptions & { maxItems: number }) =>
   customType<string | string[]>('ListParam', { type: 'array', items, ...options })
 
-/** An integer in a query, in decimal digits. */
+/** An integer in a query, in decimal digits. The route receives text; a typed client may also pass a number. */
 export const IntegerParam = (options: SchemaOptions & { minimum: number; maximum: number }) =>
-  customType<string>('IntegerParam', { type: 'integer', ...options })
+  customType<number | string>('IntegerParam', { type: 'integer', ...options })
 
 /** An id in a path. It accepts any text: text that is not a UUID is an id that does not exist. */
 export const Id = (options: SchemaOptions = {}) =>

@@ -18,10 +18,10 @@ export const missing =
 const patienceMs = 90_000
 
 /**
- * A browser that can reach one origin and nothing else, and tells what it was asked for and what
+ * A browser that can reach these origins and nothing else, and tells what it was asked for and what
  * it complained about. Only its own process is ended, and its profile goes with it.
  */
-export const browse = async (origin: string) => {
+export const browse = async (...origins: string[]) => {
   const profile = await mkdtemp(join(tmpdir(), 'taskwarden-browser-'))
   const context: BrowserContext = await chromium.launchPersistentContext(profile, {
     executablePath: executable ?? '',
@@ -35,7 +35,7 @@ export const browse = async (origin: string) => {
   const elsewhere: string[] = []
   const complaints: string[] = []
   await context.route(
-    (url) => url.origin !== origin && url.protocol !== 'data:',
+    (url) => !origins.includes(url.origin) && url.protocol !== 'data:',
     (route, request) => {
       elsewhere.push(request.url())
       return route.abort()

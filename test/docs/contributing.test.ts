@@ -6,7 +6,7 @@ import { Glob } from 'bun'
 /* The pages for who reads the project: that they lead somewhere, and leave nothing out. */
 
 const pages = [
-  ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'],
+  ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'client/README.md'],
   ...new Glob('{docs,bench,examples}/**/*.md').scanSync('.'),
 ].filter((page) => existsSync(page) && !page.includes('node_modules'))
 

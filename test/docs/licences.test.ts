@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
+import { service } from '../support/service.ts'
 
 /*
  * What the service is made of, as bun.lock has it and node_modules holds it. UPDATE=1 writes
@@ -129,7 +130,9 @@ test('versions are exact, contents are those that the lock has the hashes of', a
   const texts = await Promise.all(places.map((place) => Bun.file(place).text()))
   const installs = texts.flatMap((text) => text.match(/\bbun install\b[^\n&"]*/g) ?? [])
 
-  expect(versions.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(String(version)))).toEqual([])
+  expect(
+    versions.filter(([, version]) => !/^(npm:[\w-]+@)?\d+\.\d+\.\d+$/.test(String(version))),
+  ).toEqual([])
   for (const [path, [, , , integrity]] of Object.entries(lock.packages))
     expect([path, integrity]).toEqual([path, expect.stringMatching(/^sha512-/)])
   expect(installs.length).toBeGreaterThanOrEqual(places.length)
@@ -139,4 +142,17 @@ test('versions are exact, contents are those that the lock has the hashes of', a
       script,
       expect.stringMatching(/^bun install --frozen-lockfile .*&& /),
     ])
+})
+
+test('the project itself is under the MIT licence, and says so wherever it is read by a machine', async () => {
+  const { app } = await service()
+  const text = await Bun.file('LICENSE').text()
+  const response = await app.fetch(new Request('http://localhost/docs/json'))
+  const { info } = (await response.json()) as { info: { license: unknown } }
+
+  expect(text).toStartWith('MIT License\n\nCopyright (c) 2026 The Taskwarden authors\n')
+  expect(project.license).toBe('MIT')
+  // An SPDX identifier, which OpenAPI knows since 3.1; it excludes `url`.
+  expect(info.license).toEqual({ name: 'MIT', identifier: 'MIT' })
+  expect(await Bun.file('Dockerfile').text()).toContain('image.licenses="MIT"')
 })

@@ -22,7 +22,7 @@ test('a typed client signs up, and adds, lists and completes a task', async () =
   const { tasks } = treaty<App>(app, { headers }).api
   const added = await tasks.post({ title: 'Buy milk', priority: 'high', due_at: null })
   if (added.data === null) throw added.error
-  const listed = await tasks.get({ query: { limit: '10' } })
+  const listed = await tasks.get({ query: { limit: 10 } })
   const completed = await tasks({ id: added.data.id }).complete.patch({ completed: true })
 
   expectTypeOf(signedUp.data.user.name).toEqualTypeOf<string | null>()
@@ -58,7 +58,7 @@ test('a typed client filters, and changes a task only as it knows it', async () 
   await add(tasks, 'Pay the rent')
 
   const found = await tasks.get({
-    query: { completed: 'false', tag: ['home', 'shop'], q: 'MILK', sort: '-priority' },
+    query: { completed: false, tag: ['home', 'shop'], q: 'MILK', sort: '-priority' },
   })
   const asKnown = { headers: { 'if-match': '"1"' } }
   const first = await tasks({ id: milk.id }).patch({ priority: 'high' }, asKnown)
@@ -100,7 +100,7 @@ test('a typed client looks into the trash, and takes a task out again', async ()
   const { id } = await add(tasks, 'Buy milk')
   const deleted = await tasks({ id }).delete()
 
-  const trash = await tasks.trash.get({ query: { limit: '10' } })
+  const trash = await tasks.trash.get({ query: { limit: 10 } })
   const restored = await tasks({ id }).restore.post()
 
   expectTypeOf(trash.data?.tasks).toEqualTypeOf<TrashedTask[] | undefined>()
@@ -117,7 +117,7 @@ test('a typed client takes its tasks along', async () => {
 
   const imported = await tasks.import.post(
     { tasks: [{ title: 'Pay the rent' }] },
-    { query: { dry_run: 'true' } },
+    { query: { dry_run: true } },
   )
 
   expectTypeOf(exported.data).toEqualTypeOf<{ tasks: Task[] } | string | null>()
@@ -137,6 +137,25 @@ test('a refusal is typed as the problem that it is', async () => {
   expect(error?.status as unknown).toBe(401)
 })
 
+test('a query takes booleans and numbers, and their text as well', async () => {
+  const { tasks } = await tasksOfSomeone()
+  for (const title of ['Buy milk', 'Pay the rent']) await add(tasks, title)
+
+  const first = await tasks.get({ query: { completed: false, limit: 1, sort: 'title' } })
+  const none = await tasks.get({ query: { completed: true, limit: '1' } })
+  const text = await tasks.get({ query: { completed: 'false' } })
+  const changes = await tasks.changes.get({ query: { limit: 1 } })
+  const checked = await tasks.import.post({ tasks: [{ title: 'x' }] }, { query: { dry_run: true } })
+  const tooMany = await tasks.get({ query: { limit: 201 } })
+
+  expect(first.data?.tasks.map(({ title }) => title)).toEqual(['Buy milk'])
+  expect(none.data?.tasks).toEqual([])
+  expect(text.data?.tasks).toHaveLength(2)
+  expect(changes.data?.has_more).toBe(true)
+  expect(checked.data).toEqual({ valid: 1 })
+  expect(tooMany.error?.status as unknown).toBe(422)
+})
+
 test('what no route takes does not compile', async () => {
   const { app } = await service()
   const { tasks } = treaty<App>(app).api
@@ -147,10 +166,12 @@ test('what no route takes does not compile', async () => {
   const title = await tasks.post({ priority: 'high' })
   // @ts-expect-error: no such sort key
   const sorted = await tasks.get({ query: { sort: 'tags' } })
+  // @ts-expect-error: a number is no boolean
+  const flagged = await tasks.get({ query: { completed: 1 } })
   // @ts-expect-error: no such operation
   const batched = await tasks.batch.post({ remove: ['1'] })
   // @ts-expect-error: a date is text
   const due = await tasks.post({ title: 'Buy milk', due_at: 5 })
 
-  for (const { data } of [priority, title, sorted, batched, due]) expect(data).toBeNull()
+  for (const { data } of [priority, title, sorted, flagged, batched, due]) expect(data).toBeNull()
 })

@@ -11,7 +11,7 @@ afterAll(() => here.stop())
 const example = (env: Record<string, string>) =>
   running([process.execPath, 'examples/eden/main.ts'], env)
 
-test('the typed client signs up, works, walks through all pages, and signs in again', async () => {
+test('the typed client signs up, writes, reads all pages, and signs in again', async () => {
   const EMAIL = `${Bun.randomUUIDv7()}@example.test`
   const PASSWORD = 'correct horse battery'
   const env = { API: here.origin, EMAIL, PASSWORD }
@@ -38,7 +38,7 @@ test('the typed client signs up, works, walks through all pages, and signs in ag
   )
 })
 
-test('the typed client says why it was refused, and where', async () => {
+test('the typed client prints the problem, its code and its place', async () => {
   const { email } = await here.someone()
 
   const wrong = await example({ API: here.origin, EMAIL: email, PASSWORD: 'not the password' })
@@ -52,5 +52,5 @@ test('the typed client says why it was refused, and where', async () => {
   expect(weak.err).toMatch(
     /^422 .*weak-password.*\n {2}\/password is one of the most used passwords\n$/,
   )
-  expect(nowhere.err).toMatch(/^no answer of the service: .*connect/i)
+  expect(nowhere.err).toMatch(/^no response from the service: .*connect/i)
 })

@@ -39,7 +39,7 @@ describe.skipIf(missing !== '')(`the client in Python ${missing}`, () => {
   const example = (env: Record<string, string>) =>
     run([resolve('examples/python/main.py')], { API: here.origin, ...env })
 
-  test('is generated from the document, with every operation in it', async () => {
+  test('is generated from the document and has every operation', async () => {
     const url = `${here.origin}/docs/json`
     const output = join(folder, 'taskwarden_client')
 
@@ -49,7 +49,7 @@ describe.skipIf(missing !== '')(`the client in Python ${missing}`, () => {
     ])
 
     expect(code, err).toBe(0)
-    // It takes one media type of a body, and says so of the other two that an import may have.
+    // The generator supports one media type for a body; an import has two more.
     expect((out + err).match(/^WARNING.*|^ERROR.*|^Unsupported.*/gm)).toEqual([
       'WARNING parsing POST /api/tasks/import within many_at_once.',
       'Unsupported content type application/x-ndjson',
@@ -65,7 +65,7 @@ describe.skipIf(missing !== '')(`the client in Python ${missing}`, () => {
       expect(files.join('\n')).toContain(`/${id.replace(/[A-Z]/g, '_$&').toLowerCase()}.py`)
   })
 
-  test('signs up, works, walks through all pages, and signs in again', async () => {
+  test('signs up, writes, reads all pages, exports CSV, and signs in again', async () => {
     const env = { EMAIL: `${Bun.randomUUIDv7()}@example.test`, PASSWORD: 'correct horse battery' }
 
     const first = await example(env)
@@ -82,19 +82,24 @@ describe.skipIf(missing !== '')(`the client in Python ${missing}`, () => {
     const second = await example(env)
 
     expect([first.code, first.err]).toEqual([0, ''])
-    expect(first.out).toBe(
-      'Water the plants: done\nrefused: The task has changed since you read it\n',
-    )
-    const listed = second.out.split('\n').slice(2, -1)
+    expect(first.out.split('\n')).toEqual([
+      'Water the plants: done',
+      'refused: The task has changed since you read it',
+      'exported rows: 1, completed: 1',
+      '',
+    ])
+    const listed = second.out.split('\n').slice(2, -2)
     expect([second.code, second.err, listed.length]).toEqual([0, '', 60])
+    expect(second.out).toEndWith('\nexported rows: 62, completed: 2\n')
     expect(listed[0]).toBe('[ ] Number 59, due 2026-12-24')
     expect(new Set(listed).size).toBe(60)
     const { tasks } = (await here.call('GET', '/api/tasks?q=water', { token })).body
-    // Each run sends its task twice, with one key.
+    // Each run sends its task twice, with one key, and a due time of six fraction digits.
     expect(tasks).toHaveLength(2)
+    for (const { due_at } of tasks) expect(due_at).toMatch(/^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z$/)
   }, 120_000)
 
-  test('says why it was refused, and where', async () => {
+  test('prints the problem, its code and its place', async () => {
     const { email } = await here.someone()
 
     const wrong = await example({ EMAIL: email, PASSWORD: 'not the password' })

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { toUtc } from '../../src/schema/timestamp.ts'
+import { explainInvalidTimestamp, toUtc } from '../../src/schema/timestamp.ts'
 
 const two = (number: number) => String(number).padStart(2, '0')
 const upTo = (count: number) => Array.from({ length: count }, (_, number) => number)
@@ -31,4 +31,31 @@ test.each([
   '12024-01-01T00:00:00.000Z',
 ])('%j is no time', (text) => {
   expect(toUtc(text)).toBeUndefined()
+})
+
+test.each([
+  ['2026-11-20T23:16:35.474999Z', '2026-11-20T23:16:35.474Z'],
+  ['2026-11-20T23:16:35.474999+00:00', '2026-11-20T23:16:35.474Z'],
+  ['2026-11-20T23:16:35.9999Z', '2026-11-20T23:16:35.999Z'],
+  ['2026-11-20T23:16:35.4Z', '2026-11-20T23:16:35.400Z'],
+  ['2026-12-31T23:59:59.999999999-01:00', '2027-01-01T00:59:59.999Z'],
+  ['0001-01-01T00:00:00.0009Z', '0001-01-01T00:00:00.000Z'],
+  ['9999-12-31T23:59:59.9999999Z', '9999-12-31T23:59:59.999Z'],
+])('fraction digits after the third are truncated: %s', (text, expected) => {
+  expect(toUtc(text)).toBe(expected)
+})
+
+test.each([
+  ['2026-12-24', 'must have a time, such as T18:00:00Z'],
+  ['2026-12-24T18:00:00', 'must have a time zone, such as Z or +02:00'],
+  ['2026-12-24T18:00:00.474999', 'must have a time zone, such as Z or +02:00'],
+  ['2026-12-24t18:00', 'must have a time zone, such as Z or +02:00'],
+  ['2026-12-24T18:00Z', 'must have seconds, such as 18:00:00Z'],
+  ['2026-02-30T18:00:00Z', 'must be an RFC 3339 date-time in the years 0001 to 9999'],
+  ['2026-12-24T18:00:00+0100', 'must be an RFC 3339 date-time in the years 0001 to 9999'],
+  ['2026-12-24T', 'must be an RFC 3339 date-time in the years 0001 to 9999'],
+  ['', 'must be an RFC 3339 date-time in the years 0001 to 9999'],
+])('the detail for %j names the part that is missing', (text, detail) => {
+  expect(toUtc(text)).toBeUndefined()
+  expect(explainInvalidTimestamp(text)).toBe(detail)
 })

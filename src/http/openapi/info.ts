@@ -7,8 +7,8 @@ Send it as \`Authorization: Bearer <access_token>\`. On this page, *Authorize* a
 password, or a token. The token alone decides what a request can see and change.
 
 **Conventions.** JSON in UTF-8 with \`snake_case\` members. Times are RFC 3339 in UTC; input may have
-any offset and at most three fraction digits. Text length is counted in Unicode code points. Unknown
-members and parameters are refused.
+any offset, and fraction digits after the third are truncated. Text length is counted in Unicode code
+points. Unknown members and parameters are refused.
 HEAD works wherever GET works. OPTIONS returns the allowed methods.
 
 **Errors** are problems (RFC 9457, \`application/problem+json\`). Branch on \`code\`. \`GET /problems\`
@@ -29,7 +29,7 @@ has at most 64 KiB, an import 10 MiB.`
 /** The parts of the document that describe the service as a whole. */
 export const about = {
   openapi: '3.1.0',
-  info: { title: 'Taskwarden', version, description },
+  info: { title: 'Taskwarden', version, description, license: { name: 'MIT', identifier: 'MIT' } },
   servers: [{ url: '/' }],
   tags: [
     { name: 'Sign-in', description: 'Sign-up and sign-in' },
