@@ -8,7 +8,7 @@ import { createLog } from '../src/log.ts'
 import { loadMetrics } from '../src/metrics/load-metrics.ts'
 import { createMemoryStore } from '../src/rate-limit/memory.ts'
 
-/** Every file that a process has loaded once the program has run. */
+/** All files that a process has loaded after the program ran. */
 const loadedBy = async (program: string): Promise<string[]> => {
   const child = Bun.spawn(
     [process.execPath, '-e', `${program}\nconsole.log(JSON.stringify(Object.keys(require.cache)))`],
@@ -17,35 +17,35 @@ const loadedBy = async (program: string): Promise<string[]> => {
   return JSON.parse(await child.stdout.text())
 }
 
-/** What takes memory, or time at each start, and only some processes or requests need. */
+/** Modules that cost memory or start time, and that only some processes or requests need. */
 const rare =
   /language-common|common-passwords|csv-parse|prom-client|@elysiajs\/swagger|@electric-sql\/pglite\//
 
-test('a service on PostgreSQL starts without what only some of its requests need', async () => {
+test('a service on PostgreSQL starts without modules that only some requests need', async () => {
   const loaded = await loadedBy(`await import('./src/cli/serve.ts')`)
 
   expect(loaded.some((file) => file.endsWith('src/app.ts'))).toBe(true)
   expect(loaded.filter((file) => rare.test(file))).toEqual([])
 })
 
-test('the list of common passwords is one text, not the package that it comes from', async () => {
+test('the list of common passwords is one text, without its package', async () => {
   const loaded = await loadedBy(`await import('./src/auth/passwords/common-passwords.ts')`)
 
   expect(loaded.some((file) => file.endsWith('src/auth/passwords/common-passwords.ts'))).toBe(true)
   expect(loaded.filter((file) => /language-common/.test(file))).toEqual([])
 })
 
-test.each(['--version', 'healthcheck'])('%s starts without the service', async (command) => {
-  const terminal = `{ env: { PORT: '0' }, say() {}, complain() {} }`
+test.each(['--version', 'healthcheck'])('%s does not load the service', async (command) => {
+  const context = `{ env: { PORT: '0' }, print() {}, printError() {} }`
   const loaded = await loadedBy(
-    `await (await import('./src/cli/run.ts')).run(['${command}'], ${terminal})`,
+    `await (await import('./src/cli/run.ts')).run(['${command}'], ${context})`,
   )
 
   expect(loaded.some((file) => file.endsWith('src/cli/run.ts'))).toBe(true)
   expect(loaded.filter((file) => /node_modules/.test(file))).toEqual([])
 })
 
-test('a start builds no statement; the first request builds those that it needs', async () => {
+test('a start builds no statement; a request builds the ones it needs', async () => {
   const touched: string[] = []
   const db = new Proxy({} as Db, {
     get: (_, name) => {
@@ -80,9 +80,9 @@ test('a start builds no statement; the first request builds those that it needs'
   expect([listed.status, touched.length > 0]).toEqual([500, true])
 })
 
-test('without a token for them, nothing is measured, and with one it is', async () => {
+test('prom-client is loaded only with METRICS_TOKEN', async () => {
   const program = (token: string) =>
-    `await (await import('./src/metrics/load-metrics.ts')).instrumentsFor(${token})`
+    `await (await import('./src/metrics/load-metrics.ts')).loadMetrics(${token})`
 
   const [without, having] = [await loadedBy(program('undefined')), await loadedBy(program('"x"'))]
 

@@ -54,6 +54,7 @@ export const generateSecret = (): string => randomBytes(48).toString('base64')
 const placeholderSecret = 'replace-me-with-the-output-of-openssl-rand-base64-48'
 const howToGenerate = 'generate one with: openssl rand -base64 48'
 
+/** JWT_SECRET; empty if the service generates its own secret. */
 export const readJwtSecrets = (read: EnvReader, production: boolean): readonly string[] => {
   const list = read.text('JWT_SECRET')
   const databaseUrl = read.text('DATABASE_URL')

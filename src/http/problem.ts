@@ -29,6 +29,7 @@ export class ProblemError extends Error {
   }
 }
 
+/** Ends the request with a problem. */
 export const throwProblem = (code: ProblemCode, extras?: Extras): never => {
   throw new ProblemError(code, extras)
 }

@@ -5,7 +5,7 @@ type Fetch = (request: Request) => Response | Promise<Response>
 
 /** The service cannot listen on the address or the port; the message says what to do. */
 class ListenError extends Error {
-  override readonly name = 'CannotListen'
+  override readonly name = 'ListenError'
 
   constructor(error: unknown) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'failed'

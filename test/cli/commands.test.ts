@@ -16,7 +16,7 @@ import { sessions } from '../../src/db/schema.ts'
 import { locks } from '../support/locks.ts'
 import { database, dbThat, faceless, rowsOf, service } from '../support/service.ts'
 
-/* What an operator does from the command line. On the binary: test/binary/commands.test.ts. */
+/* The operator commands in this process. test/binary/commands.test.ts runs them with the binary. */
 
 const folders: string[] = []
 afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))))
@@ -26,7 +26,7 @@ const folder = async () => {
   return path
 }
 
-/** Runs a command with these settings and no others. */
+/** Runs a command with only these settings. */
 const command = async (line: string, env: Record<string, string> = {}, readStdin = '') => {
   const out: string[] = []
   const err: string[] = []
@@ -47,7 +47,7 @@ const command = async (line: string, env: Record<string, string> = {}, readStdin
 const timesOver = <T>(count: number, work: (at: number) => Promise<T>) =>
   Promise.all(Array.from({ length: count }, (_, at) => work(at)))
 
-describe('a call', () => {
+describe('a command', () => {
   test.each(['--help', '-h', 'user --help', 'serve --help'])(
     '%s is told the commands',
     async (line) => {
@@ -76,7 +76,7 @@ describe('a call', () => {
     ['user delete', /e-mail or id is missing/],
     ['user delete a@b c@d', /"c@d" is an unexpected argument/],
     ['user list --all', /--all/],
-  ])('%s is refused with 2, in a line, before anything is opened', async (line, what) => {
+  ])('%s exits with 2 and one line, before anything is opened', async (line, what) => {
     const { code, out, err } = await command(line, { DATABASE_URL: 'nonsense' })
 
     expect([code, out, err.length]).toEqual([2, [], 1])
@@ -98,20 +98,20 @@ describe('a call', () => {
   )
 
   test.each(['migrate', 'purge', 'user list'])(
-    '%s without a database is 1, and says so in a line without its address',
+    '%s without a database exits with 1 and one line without the address',
     async (line) => {
       const DATABASE_URL = 'postgres://canary:canary@127.0.0.1:1/canary'
       const { code, out, err } = await command(line, { DATABASE_URL })
 
       expect([code, out]).toEqual([1, []])
       expect(err).toEqual([
-        'taskwarden: the database cannot be used: nothing listens there: check host and port in DATABASE_URL, and that it runs (ECONNREFUSED)',
+        'taskwarden: the database cannot be used: no server listens there: check host and port in DATABASE_URL, and that the server runs (ECONNREFUSED)',
       ])
     },
   )
 
   test.each(['purge', 'user list', 'user delete ada@example.test'])(
-    '%s before the tables are there says what to run',
+    '%s before the migrations says which command to run',
     async (line) => {
       const { code, err } = await command(line, { DATABASE_URL: 'pglite:memory' })
 
@@ -121,7 +121,7 @@ describe('a call', () => {
   )
 })
 
-test('openapi prints what the service answers, without a setting', async () => {
+test('openapi prints the document of /docs/json, without settings', async () => {
   const { call } = await service()
 
   const { code, out } = await command('openapi')
@@ -135,7 +135,7 @@ describe('healthcheck', () => {
   const serving = (status: number) =>
     Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response('', { status }) })
 
-  test('is 0 where the service answers, and asks it for /health', async () => {
+  test('exits with 0 if /health of the service is 200', async () => {
     const asked: string[] = []
     const server = Bun.serve({
       port: 0,
@@ -146,7 +146,7 @@ describe('healthcheck', () => {
       },
     })
 
-    // No proxy of the environment is asked, and no other setting is looked at.
+    // It ignores the proxy of the environment and invalid settings that it does not use.
     const env = { PORT: String(server.port), HTTP_PROXY: 'http://127.0.0.1:1', JWT_SECRET: 'short' }
     expect(await command('healthcheck', env)).toEqual({ code: 0, out: [], err: [] })
     expect(await command('healthcheck', { ...env, HOST: '127.0.0.1' })).toMatchObject({ code: 0 })
@@ -154,7 +154,7 @@ describe('healthcheck', () => {
     await server.stop(true)
   })
 
-  test('is 1 for another answer, for none, and where the port is not known', async () => {
+  test('exits with 1 for another status, without a response, and with PORT=0', async () => {
     const broken = serving(503)
     const mute = createServer((socket) => void socket.end())
     await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve))
@@ -168,7 +168,7 @@ describe('healthcheck', () => {
 
     expect(answers.map(({ code }) => code)).toEqual([1, 1, 1, 1, 1])
     expect(answers.map(({ err: [line] }) => line)).toEqual([
-      'taskwarden: /health answered 503, not 200',
+      'taskwarden: /health returned 503 instead of 200',
       `taskwarden: no response on port ${port} (closed)`,
       'taskwarden: no response on port 1 (ECONNREFUSED)',
       'taskwarden: PORT is 0: the port of the service is unknown',
@@ -183,19 +183,19 @@ describe('doctor', () => {
     ? { DATABASE_URL: process.env.TEST_DATABASE_URL, JWT_SECRET: secret }
     : { DATABASE_URL: 'pglite:memory' }
 
-  test('finds nothing wrong where nothing is', async () => {
+  test('reports no error for a healthy service', async () => {
     await database()
 
     const { code, out, err } = await command('doctor', settings)
 
     expect([code, err]).toEqual([0, []])
-    expect(out.join('\n')).toMatch(/^ok +database: PostgreSQL \d+\.\d+ answers in \d+ ms$/m)
+    expect(out.join('\n')).toMatch(/^ok +database: PostgreSQL \d+\.\d+ responds in \d+ ms$/m)
     expect(out.join('\n')).toMatch(/^(ok|note) +migrations: /m)
     expect(out.join('\n')).toMatch(/^ok +clock: \d+ ms from the clock of the database$/m)
     expect(out.join('\n')).not.toContain(secret)
   })
 
-  test('finds missing migrations wrong where nobody else applies them', async () => {
+  test('reports missing migrations as wrong with MIGRATE_ON_START=false', async () => {
     const { code, out } = await command('doctor', {
       DATABASE_URL: 'pglite:memory',
       MIGRATE_ON_START: 'false',
@@ -208,20 +208,23 @@ describe('doctor', () => {
   })
 
   test.each([
-    ['postgres://a:canary@127.0.0.1:1/x', /nothing listens there.*DATABASE_URL.*\(ECONNREFUSED\)/],
-    // No label of a name may be as long: nobody has to be asked, who may take his time.
-    [`postgres://a:canary@${'x'.repeat(64)}.invalid/x`, /no such host.*\(E\w+\)/],
-  ])('says what to do about %s', async (DATABASE_URL, what) => {
+    [
+      'postgres://a:canary@127.0.0.1:1/x',
+      /no server listens there.*DATABASE_URL.*\(ECONNREFUSED\)/,
+    ],
+    // The label is too long for DNS, so that no resolver is asked.
+    [`postgres://a:canary@${'x'.repeat(64)}.invalid/x`, /the host does not exist.*\(E\w+\)/],
+  ])('gives advice for %s', async (DATABASE_URL, what) => {
     const { code, out } = await command('doctor', { DATABASE_URL, JWT_SECRET: secret })
 
-    const told = out.find((line) => line.includes(' database: '))
+    const line = out.find((one) => one.includes(' database: '))
     expect(code).toBe(1)
-    expect(told).toMatch(/^wrong {2}database: /)
-    expect(told).toMatch(what)
+    expect(line).toMatch(/^wrong {2}database: /)
+    expect(line).toMatch(what)
     expect(out.join('\n')).not.toContain('canary')
   })
 
-  test('finds a store of the limits that does not answer wrong, without its address', async () => {
+  test('reports a rate-limit store that does not respond as wrong, without its address', async () => {
     const { code, out } = await command('doctor', {
       ...settings,
       RATE_LIMIT_STORE: 'redis',
@@ -230,29 +233,29 @@ describe('doctor', () => {
 
     expect(code).toBe(1)
     expect(out.at(-1)).toMatch(
-      /^wrong {2}limits: .*nothing listens there: check host and port in REDIS_URL/,
+      /^wrong {2}limits: .*no server listens there: check host and port in REDIS_URL/,
     )
     expect(out.join('\n')).not.toContain('canary')
   })
 
-  test('makes no database where there is none yet', async () => {
+  test('creates no database', async () => {
     const DATA_DIR = await folder()
 
     const { code, out } = await command('doctor', { DATA_DIR })
 
     expect(code).toBe(0)
-    expect(out.join('\n')).toMatch(/^note {3}database: .*the first start makes it$/m)
+    expect(out.join('\n')).toMatch(/^note {3}database: .*the first start creates it$/m)
     expect(await readdir(DATA_DIR)).toEqual([])
   })
 })
 
-describe('an account that is disabled', () => {
+describe('a disabled account', () => {
   const disabling = async (id: string) => createOperatedAccount((await database()).db, id).disable()
   const login = ({ email, password }: { email: string; password: string }) => ({
     body: { email, password },
   })
 
-  test('loses every session and token at once, and keeps its data', async () => {
+  test('loses all sessions and tokens at once, and keeps its data', async () => {
     const { call, someone } = await service()
     const ada = await someone()
     await ada.call('POST', '/api/tasks', { title: 'Buy milk' })
@@ -268,7 +271,7 @@ describe('an account that is disabled', () => {
     expect([left.sessions.length, left.tasks.length]).toEqual([0, 1])
   })
 
-  test('signs in no more: the answer is that of a wrong password, on either route', async () => {
+  test('cannot sign in: the response is that of a wrong password, on both routes', async () => {
     const { call, someone } = await service()
     const [ada, bob] = [await someone(), await someone()]
     await disabling(ada.id)
@@ -293,7 +296,7 @@ describe('an account that is disabled', () => {
     expect((await rowsOf(ada.id)).sessions).toEqual([])
   })
 
-  test('costs one bcrypt like any other, even where its hash would be renewed', async () => {
+  test('costs one bcrypt verification, even if its hash is outdated', async () => {
     const cheap = await service()
     const dear = await service({ BCRYPT_COST: '5' })
     const ada = await cheap.someone()
@@ -320,7 +323,7 @@ describe('an account that is disabled', () => {
     expect(statuses).toEqual([401, 401, 429])
   })
 
-  test('is let in again by enable, with what it had', async () => {
+  test('can sign in again after enable, with its data', async () => {
     const { call, someone } = await service()
     const ada = await someone()
     await ada.call('POST', '/api/tasks', { title: 'Buy milk' })
@@ -335,7 +338,7 @@ describe('an account that is disabled', () => {
     expect((await ada.call('GET', '/api/tasks')).status).toBe(401)
   })
 
-  test('is shut out with the tokens of another identity provider too, and let in by new ones', async () => {
+  test('is refused with tokens of a trusted issuer too, and accepted again with new ones', async () => {
     const secret = 'a secret that two services share with each other'
     const issuer = 'https://idp.example.test'
     const trusted = { issuer, audience: 'tasks', algorithms: ['HS256'], secret }
@@ -360,7 +363,7 @@ describe('an account that is disabled', () => {
     const account = createOperatedAccount((await database()).db, me.body.id)
 
     await account.disable()
-    // One that has been seen, one of the same session, one that would make the session last longer.
+    // A cached token, another one of the same session, and one that would extend the session.
     expect([await ask(600), await ask(500), await ask(900)]).toEqual([401, 401, 401])
     expect((await rowsOf(me.body.id)).sessions).toEqual([])
 
@@ -368,7 +371,7 @@ describe('an account that is disabled', () => {
     expect(await ask(901)).toBe(200)
   })
 
-  test('has no live session afterwards, however many sign-ins and new tokens it races with', async () => {
+  test('has no live session afterwards, with any number of concurrent sign-ins and new tokens', async () => {
     const { call, someone } = await service()
 
     const left = await timesOver(10, async () => {
@@ -391,120 +394,126 @@ describe('an account that is disabled', () => {
   })
 })
 
-/* What overlaps is made to: statements wait for the user's lock, which a transaction of the test holds. */
-describe.skipIf(!process.env.TEST_DATABASE_URL)('what waits while an account is shut', () => {
-  const password = 'correct horse battery'
-  const { transaction, lock, waiting, end } = locks()
-  afterAll(end)
+/* The tests enforce the overlap: statements wait for the user's lock, which a transaction of the test holds. */
+describe.skipIf(!process.env.TEST_DATABASE_URL)(
+  'statements that wait while an account is disabled',
+  () => {
+    const password = 'correct horse battery'
+    const { transaction, lock, waiting, end } = locks()
+    afterAll(end)
 
-  test.each([
-    ['the account is shut now', { disabled_at: new Date() }],
-    ['the password is another now', { password_hash: 'another' }],
-  ])('a sign-in whose password was right before is a failed one: %s', async (_, changes) => {
-    const { call, someone } = await service({ LOGIN_ATTEMPTS: '1' })
-    const ada = await someone()
-    const holder = await transaction()
-    await lock(holder, ada.id)
+    test.each([
+      ['the account is shut now', { disabled_at: new Date() }],
+      ['the password is another now', { password_hash: 'another' }],
+    ])('a sign-in that was verified before fails: %s', async (_, changes) => {
+      const { call, someone } = await service({ LOGIN_ATTEMPTS: '1' })
+      const ada = await someone()
+      const holder = await transaction()
+      await lock(holder, ada.id)
 
-    const login = () => call('POST', '/api/auth/login', { body: { email: ada.email, password } })
-    const first = login()
-    await waiting(1, first)
-    await holder`update users set ${holder(changes)} where id = ${ada.id}`
-    await holder.unsafe('commit')
+      const login = () => call('POST', '/api/auth/login', { body: { email: ada.email, password } })
+      const first = login()
+      await waiting(1, first)
+      await holder`update users set ${holder(changes)} where id = ${ada.id}`
+      await holder.unsafe('commit')
 
-    expect([(await first).status, (await login()).status]).toEqual([401, 429])
-    expect((await rowsOf(ada.id)).sessions).toHaveLength(1)
-  })
-
-  test.each(['disable', 'erase'] as const)('whoever is to %s it holds nothing yet', async (act) => {
-    const { someone } = await service()
-    const ada = await someone()
-    const holder = await transaction()
-    await lock(holder, ada.id)
-
-    const acting = createOperatedAccount((await database()).db, ada.id)[act]()
-    await waiting(1, acting)
-    // A lock that waits for another is half of a deadlock: where the row is held, this throws.
-    const free = await holder`select id from users where id = ${ada.id} for update nowait`
-    await holder.unsafe('commit')
-
-    expect([free.length, await acting]).toEqual([1, true])
-  })
-
-  test('a token from elsewhere does not bring its session back', async () => {
-    const { db } = await database()
-    const subject = Bun.randomUUIDv7()
-    const inADay = () => new Date(Date.now() + 86_400_000).toISOString()
-    const { findOrCreate } = createFederatedUserRepository(db)
-    const { userId } = await findOrCreate('https://idp.example.test', subject, inADay())
-    await db.delete(sessions).where(eq(sessions.user_id, userId))
-    const holder = await transaction()
-    await lock(holder, userId)
-
-    const seen = findOrCreate('https://idp.example.test', subject, inADay())
-    await waiting(1, seen)
-    await holder`update users set disabled_at = now() where id = ${userId}`
-    await holder.unsafe('commit')
-
-    expect(await seen).toMatchObject({ userId, isNew: false })
-    expect((await rowsOf(userId)).sessions).toEqual([])
-  })
-
-  test('a personal token is not made by a session that has ended, though another lives', async () => {
-    const { call, someone } = await service()
-    const ada = await someone()
-    await call('POST', '/api/auth/login', { body: { email: ada.email, password } })
-    const { sid } = decodeJwt(ada.token)
-    const holder = await transaction()
-    await lock(holder, ada.id)
-
-    const token = ada.call('POST', '/api/auth/tokens', { name: 'x', scope: 'tasks:read' })
-    await waiting(1, token)
-    await holder`delete from sessions where user_id = ${ada.id} and id = ${String(sid)}`
-    await holder.unsafe('commit')
-
-    expect((await token).status).toBe(401)
-    expect((await rowsOf(ada.id)).sessions.map(({ kind }) => kind)).toEqual(['sign-in'])
-  })
-
-  test('a session that was started before the sessions end, and is seen after, ends too', async () => {
-    const { someone } = await service()
-    const ada = await someone()
-    const url = process.env.TEST_DATABASE_URL!
-    const patient = await openDatabase({
-      kind: 'postgres',
-      url,
-      migrationUrl: url,
-      poolMax: 1,
-      timeoutMs: 60_000,
-      prepare: 'auto',
+      expect([(await first).status, (await login()).status]).toEqual([401, 429])
+      expect((await rowsOf(ada.id)).sessions).toHaveLength(1)
     })
-    const [first, second] = [await transaction(), await transaction()]
-    await lock(first, ada.id)
 
-    // It waits for the lock to say that nobody signs in; then the second transaction has it.
-    const disabling = createOperatedAccount(patient.db, ada.id).disable()
-    await waiting(1, disabling)
-    const locked = lock(second, ada.id)
-    await waiting(2, disabling)
-    await first.unsafe('commit')
-    await locked
-    // Now it waits for the lock to end the sessions that it can see.
-    await waiting(1, disabling)
-    await second`insert into sessions values (${ada.id}, ${Bun.randomUUIDv7()}, 'personal', 'x',
+    test.each(['disable', 'erase'] as const)(
+      '%s holds no other lock while it waits',
+      async (act) => {
+        const { someone } = await service()
+        const ada = await someone()
+        const holder = await transaction()
+        await lock(holder, ada.id)
+
+        const acting = createOperatedAccount((await database()).db, ada.id)[act]()
+        await waiting(1, acting)
+        // Waiting for a second lock is half of a deadlock: this throws if the row is locked.
+        const free = await holder`select id from users where id = ${ada.id} for update nowait`
+        await holder.unsafe('commit')
+
+        expect([free.length, await acting]).toEqual([1, true])
+      },
+    )
+
+    test('a federated token does not renew an ended session', async () => {
+      const { db } = await database()
+      const subject = Bun.randomUUIDv7()
+      const inADay = () => new Date(Date.now() + 86_400_000).toISOString()
+      const { findOrCreate } = createFederatedUserRepository(db)
+      const { userId } = await findOrCreate('https://idp.example.test', subject, inADay())
+      await db.delete(sessions).where(eq(sessions.user_id, userId))
+      const holder = await transaction()
+      await lock(holder, userId)
+
+      const seen = findOrCreate('https://idp.example.test', subject, inADay())
+      await waiting(1, seen)
+      await holder`update users set disabled_at = now() where id = ${userId}`
+      await holder.unsafe('commit')
+
+      expect(await seen).toMatchObject({ userId, isNew: false })
+      expect((await rowsOf(userId)).sessions).toEqual([])
+    })
+
+    test('an ended session creates no personal token, although another session is live', async () => {
+      const { call, someone } = await service()
+      const ada = await someone()
+      await call('POST', '/api/auth/login', { body: { email: ada.email, password } })
+      const { sid } = decodeJwt(ada.token)
+      const holder = await transaction()
+      await lock(holder, ada.id)
+
+      const token = ada.call('POST', '/api/auth/tokens', { name: 'x', scope: 'tasks:read' })
+      await waiting(1, token)
+      await holder`delete from sessions where user_id = ${ada.id} and id = ${String(sid)}`
+      await holder.unsafe('commit')
+
+      expect((await token).status).toBe(401)
+      expect((await rowsOf(ada.id)).sessions.map(({ kind }) => kind)).toEqual(['sign-in'])
+    })
+
+    test('a session that started before the others ended and became visible after ends too', async () => {
+      const { someone } = await service()
+      const ada = await someone()
+      const url = process.env.TEST_DATABASE_URL!
+      const patient = await openDatabase({
+        kind: 'postgres',
+        url,
+        migrationUrl: url,
+        poolMax: 1,
+        timeoutMs: 60_000,
+        prepare: 'auto',
+      })
+      const [first, second] = [await transaction(), await transaction()]
+      await lock(first, ada.id)
+
+      // It waits for the lock to disable the account; then the second transaction gets the lock.
+      const disabling = createOperatedAccount(patient.db, ada.id).disable()
+      await waiting(1, disabling)
+      const locked = lock(second, ada.id)
+      await waiting(2, disabling)
+      await first.unsafe('commit')
+      await locked
+      // Now it waits for the lock to end the visible sessions.
+      await waiting(1, disabling)
+      await second`insert into sessions values (${ada.id}, ${Bun.randomUUIDv7()}, 'personal', 'x',
       'tasks:read', now(), now() + interval '1 hour', now())`
-    await second.unsafe('commit')
+      await second.unsafe('commit')
 
-    expect(await disabling).toBe(true)
-    await patient.close()
-    expect((await rowsOf(ada.id)).sessions).toEqual([])
-  })
-})
+      expect(await disabling).toBe(true)
+      await patient.close()
+      expect((await rowsOf(ada.id)).sessions).toEqual([])
+    })
+  },
+)
 
-describe('the operator', () => {
+describe('operator commands', () => {
   const account = async (id: string) => createOperatedAccount((await database()).db, id)
 
-  test('replaces a password: the old one and every session are of no more use', async () => {
+  test('replace a password: the old one and all sessions are invalid', async () => {
     const { call, someone } = await service()
     const ada = await someone()
     const hash = await Bun.password.hash('another horse battery', { algorithm: 'bcrypt', cost: 4 })
@@ -518,7 +527,7 @@ describe('the operator', () => {
     expect(await login('another horse battery')).toBe(200)
   })
 
-  test('erases an account with all that is its own, and nothing of others', async () => {
+  test('erase an account with all its data, and nothing of other users', async () => {
     const { someone } = await service()
     const [ada, bob] = [await someone(), await someone()]
     await ada.call('POST', '/api/tasks', { title: 'Buy milk' })
@@ -532,7 +541,7 @@ describe('the operator', () => {
     expect((await ada.call('GET', '/api/tasks')).status).toBe(401)
   })
 
-  test('finds an account by its e-mail or its id, and nobody by another', async () => {
+  test('find an account by e-mail or id only', async () => {
     const { someone } = await service()
     const [ada, bob] = [await someone(), await someone()]
     const { find } = createAccountDirectory((await database()).db)
@@ -542,7 +551,7 @@ describe('the operator', () => {
     expect(await find(Bun.randomUUIDv7())).toBeUndefined()
   })
 
-  test('shuts one account out, and changes nothing of others', async () => {
+  test('disable one account, and change nothing of other users', async () => {
     const { someone } = await service()
     const [ada, bob] = [await someone(), await someone()]
     const bobs = await rowsOf(bob.id)
@@ -553,7 +562,7 @@ describe('the operator', () => {
     expect(await rowsOf(bob.id)).toEqual(bobs)
   })
 
-  test('is told of an account that is not there', async () => {
+  test('report an account that does not exist', async () => {
     const nobody = await account(Bun.randomUUIDv7())
 
     expect(await nobody.erase()).toBe(false)
@@ -562,18 +571,18 @@ describe('the operator', () => {
     expect(await nobody.replacePassword('x')).toBe(false)
   })
 
-  test('is told after 100 rounds that sessions are started faster than they end', async () => {
+  test('fail after 100 attempts if sessions start faster than they end', async () => {
     let rounds = 0
     const oneMore = async () => ({ rows: [[Bun.randomUUIDv7()]], sent: rounds++ })
 
     const ending = createOperatedAccount(dbThat(oneMore), Bun.randomUUIDv7()).disable()
 
     await expect(ending).rejects.toThrow('sessions are started faster than they end')
-    // The first statement says that nobody signs in any more.
+    // The first statement disables the account.
     expect(rounds - 1).toBe(100)
   })
 
-  test('erases while tasks are added: no orphan, and no 500', async () => {
+  test('erase while tasks are added, without orphans and without a 500', async () => {
     const { someone } = await service()
 
     const rounds = await timesOver(20, async () => {
@@ -589,7 +598,7 @@ describe('the operator', () => {
     for (const { id } of rounds) expect((await rowsOf(id)).tasks).toEqual([])
   })
 
-  test('sees every account once, by pages', async () => {
+  test('list every account once, page by page', async () => {
     const { someone } = await service()
     const people = [await someone(), await someone(), await someone()]
     await (await account(people[1]!.id)).disable()

@@ -16,14 +16,14 @@ const problemsOf = (env: Record<string, string | undefined>): string[] => {
   }
 }
 
-/** `.env.example`, as a copy of it would be read. */
+/** The variables of `.env.example`. */
 const example = Object.fromEntries(
   [...(await Bun.file('.env.example').text()).matchAll(/^([A-Z_]+)=(.*)$/gm)].map(
     ([, name = '', value = '']) => [name, value],
   ),
 )
 
-/** The variables that a read asks for. */
+/** The variables that the code reads. */
 const namesRead = () => {
   const names = new Set<string>()
   const get = (_: object, name: string) => {
@@ -34,7 +34,7 @@ const namesRead = () => {
   return names
 }
 
-test('with nothing set, the embedded database runs on what the contract says', () => {
+test('without variables, the embedded database runs with the defaults of the contract', () => {
   expect(readConfig({})).toEqual({
     host: '::',
     port: 3000,
@@ -73,7 +73,7 @@ test('with nothing set, the embedded database runs on what the contract says', (
 test('.env.example and the code name the same variables with the same defaults', () => {
   const { JWT_SECRET: _, ...defaults } = example
   const read = namesRead()
-  // Set by whoever runs the process, for all programs alike.
+  // Set for all programs of the process, not for this one.
   read.delete('NODE_ENV')
 
   expect(Object.keys(example).sort()).toEqual([...read].sort())
@@ -81,7 +81,7 @@ test('.env.example and the code name the same variables with the same defaults',
   expect(readConfig({ ...defaults, ...postgres })).toEqual(readConfig(postgres))
 })
 
-test('.env.example explains every variable, and leaves empty only what has no default', () => {
+test('.env.example documents every variable, and has every default', () => {
   const empty = Object.keys(example).filter((name) => example[name] === '')
 
   expect(empty).toEqual([
@@ -94,7 +94,7 @@ test('.env.example explains every variable, and leaves empty only what has no de
   ])
 })
 
-test('the secret of .env.example is refused, alone or in a list, with how to make one', () => {
+test('the placeholder secret of .env.example is refused, alone and in a list', () => {
   const { JWT_SECRET: placeholder } = example
 
   for (const JWT_SECRET of [placeholder, `${secret},${placeholder}`])
@@ -106,7 +106,7 @@ test('the secret of .env.example is refused, alone or in a list, with how to mak
     }
 })
 
-test('a secret is at least 32 bytes of UTF-8, each one of a list', () => {
+test('every secret has at least 32 bytes of UTF-8', () => {
   expect(problemsOf({ JWT_SECRET: 'x'.repeat(31) })).toHaveLength(1)
   expect(problemsOf({ JWT_SECRET: `${secret},${'x'.repeat(31)}` })).toHaveLength(1)
   expect(problemsOf({ JWT_SECRET: `${secret},` })).toHaveLength(1)
@@ -118,14 +118,14 @@ test('a secret is at least 32 bytes of UTF-8, each one of a list', () => {
   ])
 })
 
-test('with PostgreSQL a secret is required, and the message says how to make one', () => {
+test('PostgreSQL requires a secret, and the message says how to generate one', () => {
   const [problem] = problemsOf({ DATABASE_URL: postgres.DATABASE_URL })
 
   expect(problem).toStartWith('JWT_SECRET: is required')
   expect(problem).toContain('openssl rand -base64 48')
 })
 
-test('the database is what DATABASE_URL says', () => {
+test('DATABASE_URL selects the database', () => {
   const kindOf = (DATABASE_URL: string) =>
     readConfig({ DATABASE_URL, JWT_SECRET: secret, DATA_DIR: '/var/tasks' }).database
 
@@ -146,7 +146,7 @@ test('the database is what DATABASE_URL says', () => {
   })
 })
 
-test('in production the embedded database runs only if asked for by name', () => {
+test('in production, the embedded database must be selected by name', () => {
   const [problem] = problemsOf({ NODE_ENV: 'production' })
   expect(problem).toStartWith('DATABASE_URL: is required in production')
   expect(problem).toContain('pglite:')
@@ -155,7 +155,7 @@ test('in production the embedded database runs only if asked for by name', () =>
   expect(problemsOf({ NODE_ENV: 'production', ...postgres })).toEqual([])
 })
 
-test('migrations may have a URL of their own, of PostgreSQL and only with it', () => {
+test('MIGRATION_DATABASE_URL is accepted only for PostgreSQL', () => {
   const MIGRATION_DATABASE_URL = 'postgres://owner@db.example/tasks'
 
   expect(readConfig({ ...postgres, MIGRATION_DATABASE_URL }).database).toMatchObject({
@@ -183,7 +183,7 @@ test.each([
 
 const numbers = Object.keys(example).filter((name) => /^\d+$/.test(example[name] ?? ''))
 
-test.each(numbers)('%s takes plain whole numbers only, within a range', (name) => {
+test.each(numbers)('%s accepts only whole numbers in its range', (name) => {
   const bad = [
     '1e3',
     ' 5',
@@ -211,7 +211,7 @@ test.each([
   ['BCRYPT_COST', 4, 16],
   ['RATE_LIMIT', 1, 1_000_000],
   ['DRAIN_MS', 0, 600_000],
-])('%s is from %d to %d', (name, min, max) => {
+])('%s accepts %d to %d', (name, min, max) => {
   const accepted = [min - 1, min, max, max + 1].map(
     (value) => problemsOf({ [name]: `${value}` }).length === 0,
   )
@@ -226,7 +226,7 @@ test('a bcrypt cost for tests is refused in production', () => {
   expect(problemsOf({ ...production, BCRYPT_COST: '10' })).toEqual([])
 })
 
-test('choices take exactly their own words', () => {
+test('choices accept exactly their own values', () => {
   const words = {
     DB_PREPARE: 'TRUE',
     MIGRATE_ON_START: '1',
@@ -241,7 +241,7 @@ test('choices take exactly their own words', () => {
   })
 })
 
-test('TRUST_PROXY is nobody, a platform or a number of hops', () => {
+test('TRUST_PROXY is none, a platform or a number of hops', () => {
   for (const [TRUST_PROXY, expected] of [
     ['fly', 'fly'],
     ['railway', 'railway'],
@@ -253,7 +253,7 @@ test('TRUST_PROXY is nobody, a platform or a number of hops', () => {
     expect(problemsOf({ TRUST_PROXY })).toHaveLength(1)
 })
 
-test('every wrong variable is reported, all at once, and no line has a value in it', () => {
+test('all invalid variables are reported together, without their values', () => {
   const canary = 'canary-7f3a\n'
   const wrong = Object.fromEntries(
     Object.keys(example)
@@ -268,7 +268,7 @@ test('every wrong variable is reported, all at once, and no line has a value in 
   expect(problems.join()).not.toContain('\n')
 })
 
-test('what was read can no longer be changed, at any depth', () => {
+test('the configuration is frozen at every depth', () => {
   const config = readConfig({ JWT_SECRET: secret })
 
   expect(() => Object.assign(config.rateLimit, { limit: 1_000 })).toThrow()
@@ -276,7 +276,7 @@ test('what was read can no longer be changed, at any depth', () => {
   expect(() => Object.assign(config, { port: 1 })).toThrow()
 })
 
-test('the token of the metrics is long, and of what a header can carry', () => {
+test('METRICS_TOKEN is long and valid in a header', () => {
   for (const token of ['x'.repeat(15), `${'x'.repeat(16)} x`, 'é'.repeat(16), 'x'.repeat(256)]) {
     const [problem, ...others] = problemsOf({ METRICS_TOKEN: token })
     expect(problem).toStartWith('METRICS_TOKEN: is not 16 to 255')
@@ -311,15 +311,15 @@ const ranges: Record<string, [least: number, most: number]> = {
   DB_TIMEOUT_MS: [1, 25_000],
 }
 
-test('counting and the latest statement are over before a silent connection is closed', () => {
+test('rate limit and statement deadlines end before the idle timeout of the server', () => {
   const [, latestMs = 0] = ranges.DB_TIMEOUT_MS ?? []
   const countingMs = 3000
 
   expect(latestMs + countingMs).toBeLessThan(idleSeconds * 1000)
 })
 
-test('every number has a range, both ends of which are in it and nothing beyond', () => {
-  // What takes 1 and not -1 is a number; hops are a number, or a name.
+test('every number has a range that includes both ends', () => {
+  // A variable that accepts 1 but not -1 is a number; TRUST_PROXY is a number or a name.
   const numbers = [...namesRead()].filter((name) =>
     problemsOf({ [name]: '-1' }).some((problem) => /from \d+ to \d+/.test(problem)),
   )

@@ -9,7 +9,7 @@ import { DatabaseUnavailable } from '../../src/db/errors.ts'
 import { onPostgres, serverUrl } from '../support/databases.ts'
 import { hasRedis, redisServer } from '../support/redis.ts'
 
-/* Each setting, in each way that it can be wrong: what `serve` and `doctor` say, and their exit codes. */
+/* Every setting with every kind of invalid value: output and exit code of `serve` and `doctor`. */
 
 const root = await mkdtemp(join(tmpdir(), 'taskwarden-'))
 afterAll(() => rm(root, { recursive: true, force: true }))
@@ -20,8 +20,8 @@ const inRoot = async (name: string, content: string) => {
 
 type Env = Record<string, string>
 
-/** Runs a command to its end, with these settings and no others. */
-const told = async (line: string, env: Env) => {
+/** Runs a command to its end with only these settings. */
+const runCommand = async (line: string, env: Env) => {
   const [out, err]: [string[], string[]] = [[], []]
   const code = await run(line.split(' '), {
     env: { PORT: '0', DRAIN_MS: '0', ...env },
@@ -38,7 +38,7 @@ const told = async (line: string, env: Env) => {
 }
 
 const secret = 'a secret that is long enough for the tests'
-/** No label of a name may be as long: nobody has to be asked, who may take his time. */
+/** The label is too long for DNS, so that no resolver is asked. */
 const noSuchHost = `${'x'.repeat(64)}.invalid`
 const postgres: Env = { DATABASE_URL: 'postgres://db.example/tasks', JWT_SECRET: secret }
 const production: Env = { NODE_ENV: 'production', ...postgres }
@@ -65,7 +65,10 @@ const choice = (name: string, ...values: string[]): Wrong[] =>
   ])
 const address = (name: string, env: Env): Wrong[] => [
   ...['mysql://canary', 'canary', 'postgres://', 'postgres://canary:100%@db/x'].map(
-    (url): Wrong => [{ ...env, [name]: url }, /is not postgres:\/\/user:password@host\/name/],
+    (url): Wrong => [
+      { ...env, [name]: url },
+      /is (not|neither) postgres:\/\/user:password@host\/name/,
+    ],
   ),
   [{ ...env, [name]: 'postgres://canary@db/x?sslmode=canary' }, /has an sslmode that is none of/],
   [
@@ -77,9 +80,9 @@ const address = (name: string, env: Env): Wrong[] => [
     /has an sslrootcert that is no certificate; give the path of a CA in PEM$/,
   ],
 ]
-const makeOne = /; make one with: openssl rand -base64 48$/
+const generateOne = /; generate one with: openssl rand -base64 48$/
 
-/** What no value makes wrong by itself is in `atStart`. */
+/** Settings without invalid values have an empty list. */
 const wrong: Record<string, Wrong[]> = {
   NODE_ENV: [],
   DATA_DIR: [],
@@ -91,22 +94,22 @@ const wrong: Record<string, Wrong[]> = {
       { NODE_ENV: 'production', JWT_SECRET: secret },
       /is required in production; set it to postgres/,
     ],
-    [{ DATABASE_URL: 'pglite:canary', JWT_SECRET: secret }, /nor is it pglite: or pglite:memory/],
+    [{ DATABASE_URL: 'pglite:canary', JWT_SECRET: secret }, /nor pglite: or pglite:memory/],
   ],
   MIGRATION_DATABASE_URL: [
     ...address('MIGRATION_DATABASE_URL', postgres),
-    [{ MIGRATION_DATABASE_URL: 'postgres://canary@db/x' }, /has no use without .*; set both$/],
+    [{ MIGRATION_DATABASE_URL: 'postgres://canary@db/x' }, /is used only with .*; set both$/],
   ],
   DB_POOL_MAX: number('DB_POOL_MAX', '0', '1001'),
   DB_TIMEOUT_MS: number('DB_TIMEOUT_MS', '0', '25001'),
   DB_PREPARE: choice('DB_PREPARE', 'TRUE', 'yes'),
   MIGRATE_ON_START: choice('MIGRATE_ON_START', '1', 'no'),
   JWT_SECRET: [
-    [{ DATABASE_URL: 'postgres://db.example/tasks' }, makeOne],
-    [{ JWT_SECRET: 'canary' }, makeOne],
-    [{ JWT_SECRET: `${secret},` }, makeOne],
-    [{ JWT_SECRET: `${secret},canary` }, makeOne],
-    [{ JWT_SECRET: 'replace-me-with-the-output-of-openssl-rand-base64-48' }, makeOne],
+    [{ DATABASE_URL: 'postgres://db.example/tasks' }, generateOne],
+    [{ JWT_SECRET: 'canary' }, generateOne],
+    [{ JWT_SECRET: `${secret},` }, generateOne],
+    [{ JWT_SECRET: `${secret},canary` }, generateOne],
+    [{ JWT_SECRET: 'replace-me-with-the-output-of-openssl-rand-base64-48' }, generateOne],
   ],
   JWT_ISSUER: [
     [{ JWT_ISSUER: 'canary canary' }, /is not at most 255 printable.*; unset it for \w+$/],
@@ -119,21 +122,24 @@ const wrong: Record<string, Wrong[]> = {
   TRUSTED_ISSUERS: [
     [{ TRUSTED_ISSUERS: 'canary' }, /is not JSON of the form/],
     [trusting({ ...issuer, canary: 1 }), /is not JSON of the form/],
-    [trusting(issuer, issuer), /names an issuer twice.*; each has one entry$/],
-    [trusting({ ...issuer, issuer: 'taskwarden' }), /or this service itself \(JWT_ISSUER\)/],
+    [trusting(issuer, issuer), /has an issuer twice/],
+    [
+      trusting({ ...issuer, issuer: 'taskwarden' }),
+      /or the issuer of this service \(JWT_ISSUER\)$/,
+    ],
     [trusting({ ...issuer, secret: 'canary'.repeat(8) }), /set either jwks_uri or secret$/],
     [trusting({ ...issuer, algorithms: ['HS256'] }), /has algorithms other than/],
     [trusting({ ...issuer, jwks_uri: 'http://canary.example/' }), /that is not https:\/\//],
     [
       trusting({ ...issuer, jwks_uri: undefined, algorithms: ['HS256'], secret: 'canary' }),
-      /has a secret of under 32 bytes; agree on a longer one$/,
+      /has a secret with fewer than 32 bytes; use a longer one$/,
     ],
     [
       {
         JWT_SECRET: secret,
         ...trusting({ ...issuer, jwks_uri: undefined, algorithms: ['HS256'], secret }),
       },
-      /shares a secret with JWT_SECRET; /,
+      /has a secret that JWT_SECRET contains; /,
     ],
   ],
   REGISTRATION: choice('REGISTRATION', 'Open'),
@@ -175,13 +181,13 @@ const wrong: Record<string, Wrong[]> = {
   METRICS_TOKEN: [
     [
       { METRICS_TOKEN: 'canary' },
-      /is not 16 to 255 of .*; make one with: openssl rand -base64 24$/,
+      /is not 16 to 255 of .*; generate one with: openssl rand -base64 24$/,
     ],
   ],
   LOG_LEVEL: choice('LOG_LEVEL', 'INFO'),
 }
 
-test('every setting that is read has its row', () => {
+test('every setting has a row', () => {
   const names = new Set<string>()
   const get = (_: object, name: string) => {
     names.add(name)
@@ -196,9 +202,9 @@ const rows = Object.entries(wrong).flatMap(([name, cases]) =>
   cases.map(([env, says]) => [name, env, says] as const),
 )
 
-test.each(rows)('%s in %j is told in one line, with what to do', async (name, env, says) => {
-  const served = await told('serve', env)
-  const doctored = await told('doctor', env)
+test.each(rows)('%s in %j is reported in one line with advice', async (name, env, says) => {
+  const served = await runCommand('serve', env)
+  const doctored = await runCommand('doctor', env)
 
   const plain = { ...served, out: served.out.join('\n') }
   expect(plain).toEqual({ code: 78, out: '', err: [expect.stringMatching(says)] })
@@ -208,19 +214,19 @@ test.each(rows)('%s in %j is told in one line, with what to do', async (name, en
     out: [served.err[0]?.replace('taskwarden: ', 'wrong  settings: ') ?? ''],
     err: [],
   })
-  // No value, which may be a secret, and one line.
+  // One line without the value, which may be a secret.
   expect(served.err[0]).not.toMatch(/canary|\n/)
 })
 
-test('an empty setting is none', () => {
+test('an empty setting counts as unset', () => {
   const empty = Object.fromEntries(Object.keys(wrong).map((name) => [name, '']))
 
   expect(readConfig(empty)).toEqual(readConfig({}))
 })
 
-describe('what shows only at the start', () => {
+describe('errors that only a start shows', () => {
   const line = async (env: Env) => {
-    const { code, out, err } = await told('serve', env)
+    const { code, out, err } = await runCommand('serve', env)
     expect([code, err.length]).toEqual([1, 1])
     expect(err[0]).not.toContain('\n')
     expect(out.join()).not.toContain('"ready"')
@@ -228,7 +234,7 @@ describe('what shows only at the start', () => {
   }
   const memory = { DATABASE_URL: 'pglite:memory' }
 
-  test('a port that somebody has, a host that is not here', async () => {
+  test('a port in use, an address of another machine', async () => {
     const taken = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: () => {} } })
     const here = { ...memory, HOST: '127.0.0.1' }
 
@@ -238,42 +244,42 @@ describe('what shows only at the start', () => {
     taken.stop(true)
     for (const HOST of ['203.0.113.9', noSuchHost])
       expect(await line({ ...memory, HOST })).toMatch(
-        /^taskwarden: HOST is no address of this machine \(E\w+\); unset it for all of them$/,
+        /^taskwarden: HOST is not an address of this machine \(E\w+\); unset it to listen on all addresses$/,
       )
   })
 
-  test('a DATA_DIR that is no directory, or that one may not write to', async () => {
+  test('a DATA_DIR that is a file or not writable', async () => {
     const why =
-      /cannot be used \(\w+: E\w+\); DATA_DIR is to be a directory that this user may write/
+      /cannot be used \(\w+: E\w+\); DATA_DIR must be a directory that this user may write/
     expect(await line({ DATA_DIR: file })).toMatch(why)
     expect(await line({ DATA_DIR: join(file, 'within') })).toMatch(why)
 
     for (const DATA_DIR of [file, join(file, 'within')]) {
-      const { code, out } = await told('doctor', { DATA_DIR })
+      const { code, out } = await runCommand('doctor', { DATA_DIR })
       expect(code).toBe(1)
       expect(out.join('\n')).toMatch(
-        /^wrong {2}database: .* is no directory that .*: set DATA_DIR to one$/m,
+        /^wrong {2}database: .* is not a directory that .*: set DATA_DIR to one$/m,
       )
     }
   })
 
-  test('a secret that is not whole is not signed with', async () => {
-    for (const kept of ['', 'short']) {
-      const DATA_DIR = join(root, `secret-${kept}`)
+  test('an incomplete stored secret is not used', async () => {
+    for (const stored of ['', 'short']) {
+      const DATA_DIR = join(root, `secret-${stored}`)
       await mkdir(join(DATA_DIR, 'cluster'), { recursive: true })
-      await Bun.write(join(DATA_DIR, 'jwt-secret'), kept)
+      await Bun.write(join(DATA_DIR, 'jwt-secret'), stored)
 
-      const said = await line({ DATA_DIR })
-      const { code, out } = await told('doctor', { DATA_DIR })
+      const printed = await line({ DATA_DIR })
+      const { code, out } = await runCommand('doctor', { DATA_DIR })
 
-      expect(said).toMatch(
-        /jwt-secret has no whole secret in it .*: delete that file for a new one/,
+      expect(printed).toMatch(
+        /jwt-secret contains an incomplete secret.*: delete the file to generate a new one/,
       )
-      expect([code, out.join('\n')]).toEqual([1, expect.stringContaining('no whole secret')])
+      expect([code, out.join('\n')]).toEqual([1, expect.stringContaining('an incomplete secret')])
     }
   })
 
-  test('embedded files that are no database any more', async () => {
+  test('a damaged embedded database', async () => {
     const DATA_DIR = join(root, 'damaged')
     await mkdir(join(DATA_DIR, 'cluster', 'base'), { recursive: true })
     await Bun.write(join(DATA_DIR, 'cluster', 'PG_VERSION'), '18\n')
@@ -283,33 +289,33 @@ describe('what shows only at the start', () => {
     const why =
       /the embedded database in \S+ does not open: .*; restore a copy of the directory, or move it away/
     expect(await line({ DATA_DIR, JWT_SECRET: secret })).toMatch(why)
-    const { code, out } = await told('doctor', { DATA_DIR, JWT_SECRET: secret })
+    const { code, out } = await runCommand('doctor', { DATA_DIR, JWT_SECRET: secret })
 
     expect([code, out.join('\n')]).toEqual([1, expect.stringMatching(why)])
     expect(await readdir(join(DATA_DIR, 'cluster'))).toEqual(expect.arrayContaining(before))
   }, 60_000)
 })
 
-describe('a database that cannot be used', () => {
+describe('an unusable database', () => {
   test.each([
-    ['ECONNREFUSED', /nothing listens there: check host and port in DATABASE_URL/],
-    ['ENOTFOUND', /no such host: check DATABASE_URL/],
+    ['ECONNREFUSED', /no server listens there: check host and port in DATABASE_URL/],
+    ['ENOTFOUND', /the host does not exist: check DATABASE_URL/],
     ['28P01', /refuses the user or the password in DATABASE_URL/],
-    ['3D000', /no database of that name: make it, or check DATABASE_URL/],
-    ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', /give its CA by sslrootcert=/],
-    ['DEPTH_ZERO_SELF_SIGNED_CERT', /give its CA by sslrootcert=/],
-    ['ERR_TLS_CERT_ALTNAME_INVALID', /certificate is of another name/],
+    ['3D000', /no database with this name: create it, or check DATABASE_URL/],
+    ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', /add its CA with sslrootcert=/],
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', /add its CA with sslrootcert=/],
+    ['ERR_TLS_CERT_ALTNAME_INVALID', /certificate of the server is for another name/],
     ['ERR_SSL_WRONG_VERSION_NUMBER', /sslmode=disable/],
-    ['ECONNRESET', /cut the connection off/],
-    ['deadline', /no answer in DB_TIMEOUT_MS/],
+    ['ECONNRESET', /closed the connection/],
+    ['deadline', /no response within DB_TIMEOUT_MS/],
     ['53300', /max_connections/],
-    ['53100', /disk is full/],
-    ['58030', /disk is full or fails/],
-    ['57P03', /is starting: wait/],
-    ['55000', /takes no connections/],
+    ['53100', /disk of the server is full/],
+    ['58030', /full or failing/],
+    ['57P03', /the server is starting/],
+    ['55000', /accepts no connections/],
     ['25006', /the primary, not a standby/],
-    ['42501', /have the owner migrate \(MIGRATION_DATABASE_URL\)/],
-  ])('with %s is told with what to do', (code, what) => {
+    ['42501', /migrate as the owner \(MIGRATION_DATABASE_URL\)/],
+  ])('with %s is reported with advice', (code, what) => {
     const reason = explainDatabaseError(new DatabaseUnavailable(code))
 
     expect(reason).toMatch(what)
@@ -317,7 +323,7 @@ describe('a database that cannot be used', () => {
     expect(reason).not.toContain('$URL')
   })
 
-  test('is told of by the setting that has its address', () => {
+  test('is reported with the setting that has its address', () => {
     const reason = explainDatabaseError(
       new DatabaseUnavailable('ECONNREFUSED'),
       'MIGRATION_DATABASE_URL',
@@ -327,15 +333,15 @@ describe('a database that cannot be used', () => {
   })
 })
 
-describe.skipIf(!hasRedis)('a Redis that does not let the service in', () => {
+describe.skipIf(!hasRedis)('a Redis that refuses the service', () => {
   const limits = async (REDIS_URL: string) => {
     const env = { DATABASE_URL: 'pglite:memory', RATE_LIMIT_STORE: 'redis', REDIS_URL }
-    const { code, out } = await told('doctor', env)
+    const { code, out } = await runCommand('doctor', env)
     expect(out.join('\n')).not.toContain('canary')
-    return [code, out.find((said) => said.includes(' limits: '))]
+    return [code, out.find((line) => line.includes(' limits: '))]
   }
 
-  test('is told apart: asks for a password, has another, has no such number, is none', async () => {
+  test('is diagnosed: password required, wrong password, wrong database number, not Redis', async () => {
     await using redis = await redisServer('--requirepass', 'right')
     const at = (login: string, path = '') => redis.url.replace('//', `//${login}`) + path
     const other = Bun.listen({
@@ -344,20 +350,20 @@ describe.skipIf(!hasRedis)('a Redis that does not let the service in', () => {
       socket: { data: (socket) => void socket.end('HTTP/1.1 400 Bad Request\r\n\r\n') },
     })
 
-    expect(await limits(at(':right@'))).toEqual([0, expect.stringMatching(/the store answers/)])
+    expect(await limits(at(':right@'))).toEqual([0, expect.stringMatching(/the store responds/)])
     for (const url of [at(''), at(':canary@')])
       expect(await limits(url)).toEqual([
         1,
-        expect.stringMatching(/asks for a password, and REDIS_URL/),
+        expect.stringMatching(/requires a password, and REDIS_URL/),
       ])
     expect(await limits(at(':right@').replace('redis:', 'rediss:'))).toEqual([
-      ...[1, expect.stringMatching(/not by TLS with a certificate that verifies/)],
+      ...[1, expect.stringMatching(/not TLS with a trusted certificate/)],
     ])
     expect(await limits(`redis://127.0.0.1:${other.port}`)).toEqual([
       ...[1, expect.stringMatching(/the server there is not Redis: check REDIS_URL/)],
     ])
     expect(await limits('redis://127.0.0.1:1')).toEqual([
-      ...[1, expect.stringMatching(/nothing listens there: check host and port in REDIS_URL/)],
+      ...[1, expect.stringMatching(/no server listens there: check host and port in REDIS_URL/)],
     ])
     expect(await limits(`redis://${noSuchHost}`)).toEqual([
       ...[1, expect.stringMatching(/the host does not exist: check REDIS_URL/)],
@@ -366,13 +372,13 @@ describe.skipIf(!hasRedis)('a Redis that does not let the service in', () => {
   }, 60_000)
 })
 
-describe.skipIf(!serverUrl)('a PostgreSQL that the service cannot work with', () => {
-  const doctored = async (env: Env) => {
-    const { code, out } = await told('doctor', { JWT_SECRET: secret, ...env })
-    return [code, out.filter((said) => said.startsWith('wrong')).join('\n')]
+describe.skipIf(!serverUrl)('an unsuitable PostgreSQL', () => {
+  const diagnose = async (env: Env) => {
+    const { code, out } = await runCommand('doctor', { JWT_SECRET: secret, ...env })
+    return [code, out.filter((line) => line.startsWith('wrong')).join('\n')]
   }
 
-  test('of a newer version: which to use, and how to go back', async () => {
+  test('with the schema of a newer version', async () => {
     await using one = await onPostgres()
     await one.database.migrate()
     await one.admin`select 1`
@@ -382,29 +388,33 @@ describe.skipIf(!serverUrl)('a PostgreSQL that the service cannot work with', ()
     )
     const env = { DATABASE_URL: one.url, JWT_SECRET: secret }
 
-    expect(await doctored(env)).toEqual([
-      ...[1, expect.stringMatching(/use that version, or MIGRATE_ON_START=false to go back$/)],
+    expect(await diagnose(env)).toEqual([
+      ...[1, expect.stringMatching(/use that version, or set MIGRATE_ON_START=false to go back$/)],
     ])
     for (const line of ['serve', 'migrate']) {
-      const { code, err } = await told(line, env)
+      const { code, err } = await runCommand(line, env)
       expect([code, err]).toEqual([
         ...[
           1,
-          [expect.stringMatching(/use the version that the database is of, or restore a backup$/)],
+          [
+            expect.stringMatching(
+              /use the version that migrated the database, or restore a backup$/,
+            ),
+          ],
         ],
       ])
     }
   })
 
-  test('of a role that may not make tables, and of a URL for migrations that leads nowhere', async () => {
+  test('with a role that may not create tables, or an unreachable MIGRATION_DATABASE_URL', async () => {
     await using one = await onPostgres()
     const role = `limited_${Bun.randomUUIDv7().replaceAll('-', '')}`
     await one.admin.unsafe(`create role ${role} login`)
     const url = new URL(one.url)
     url.username = role
 
-    const { code, err } = await told('migrate', { DATABASE_URL: url.href })
-    const nowhere = await doctored({
+    const { code, err } = await runCommand('migrate', { DATABASE_URL: url.href })
+    const nowhere = await diagnose({
       DATABASE_URL: one.url,
       MIGRATION_DATABASE_URL: 'postgres://canary@127.0.0.1:1/canary',
     })
@@ -412,25 +422,25 @@ describe.skipIf(!serverUrl)('a PostgreSQL that the service cannot work with', ()
     expect([code, err]).toEqual([
       ...[
         1,
-        [expect.stringMatching(/have the owner migrate \(MIGRATION_DATABASE_URL\).*\(42501\)$/)],
+        [expect.stringMatching(/migrate as the owner \(MIGRATION_DATABASE_URL\).*\(42501\)$/)],
       ],
     ])
     expect(nowhere).toEqual([
       ...[
         1,
-        expect.stringMatching(/^wrong {2}migrations: nothing listens .* MIGRATION_DATABASE_URL/),
+        expect.stringMatching(/^wrong {2}migrations: no server listens .* MIGRATION_DATABASE_URL/),
       ],
     ])
     await one.admin.unsafe(`drop role ${role}`)
   })
 
-  test('that is not migrated, where nobody migrates', async () => {
+  test('without migrations and with MIGRATE_ON_START=false', async () => {
     await using one = await onPostgres()
 
-    expect(await doctored({ DATABASE_URL: one.url, MIGRATE_ON_START: 'false' })).toEqual([
+    expect(await diagnose({ DATABASE_URL: one.url, MIGRATE_ON_START: 'false' })).toEqual([
       ...[1, expect.stringMatching(/missing; run: taskwarden migrate$/)],
     ])
-    const { code, err } = await told('user list', { DATABASE_URL: one.url })
+    const { code, err } = await runCommand('user list', { DATABASE_URL: one.url })
     expect([code, err]).toEqual([
       ...[1, ['taskwarden: the schema is not up to date; run: taskwarden migrate']],
     ])

@@ -15,11 +15,11 @@ test.each<[string, string[]]>([
   [String.raw`{"say \"so\"",back,"\\"}`, ['say "so"', 'back', '\\']],
   [String.raw`{"\\\"","\"\\"}`, ['\\"', '"\\']],
   ['{"NULL",line\n}', ['NULL', 'line\n']],
-])('an array that PostgreSQL writes %p is read', (text, elements) => {
+])('the array literal %p is parsed', (text, elements) => {
   expect(tags.mapFromDriverValue(text)).toEqual(elements)
 })
 
-test('an array of any texts is read as it was written', () => {
+test('an array of arbitrary texts is read as it was written', () => {
   const marks = ['"', '\\', ',', '{', '}', ' ', 'a', 'ü', '😀', '\n']
   for (let round = 0; round < 2000; round++) {
     const text = () => Array.from({ length: Math.random() * 5 }, () => marks.at(Math.random() * 10))
@@ -28,11 +28,11 @@ test('an array of any texts is read as it was written', () => {
   }
 })
 
-test('an array that breaks off is read to its end', () => {
+test('a truncated array literal is read to its end', () => {
   expect(tags.mapFromDriverValue('{"a}')).toEqual(['a}'])
 })
 
-test('times are read one after another, the same and others, with all their digits', () => {
+test('equal and different times are read with all their digits', () => {
   const read = [
     ['2026-01-31 12:00:00+00', '2026-01-31T12:00:00.000Z'],
     ['2026-01-31 12:00:00.2+00', '2026-01-31T12:00:00.200Z'],

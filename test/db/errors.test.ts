@@ -41,7 +41,7 @@ test.each(['53300', '57P03', '57014', '55000'])('%s is unavailable at once', asy
   expect(read.calls()).toBe(1)
 })
 
-test('a bug passes through unchanged; unavailable carries neither SQL nor parameters', async () => {
+test('a bug passes through unchanged; DatabaseUnavailable has neither SQL nor parameters', async () => {
   const bug = await runRead(failing('42703').run).catch((error) => error)
   expect(bug).toBeInstanceOf(DrizzleQueryError)
 
@@ -62,7 +62,7 @@ describe.each(Object.entries(drivers))('%s', (_name, open) => {
   const add = (database: Database, row: typeof users.$inferInsert) =>
     runWrite(() => database.db.insert(users).values(row))
 
-  test('a violation is told by its constraint; moments come back as they went', async () => {
+  test('a violation is recognised by its constraint; timestamps are read as they were written', async () => {
     await using one = await open()
     const { database } = one
     await database.migrate()

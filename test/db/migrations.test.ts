@@ -11,7 +11,7 @@ import { inMemory, onPostgres, serverUrl } from '../support/databases.ts'
 const [first, ...others] = readMigrations()
 const edited = [{ ...first!, hash: 'another' }, ...others]
 
-test('the generated SQL is what the schema says', async () => {
+test('the generated SQL matches the schema', async () => {
   const journal = await Bun.file('drizzle/meta/_journal.json').json()
   const { idx } = journal.entries.at(-1)
   const snapshot = await Bun.file(
@@ -27,14 +27,14 @@ test('the generated SQL is what the schema says', async () => {
   expect(JSON.parse(JSON.stringify(drawn))).toEqual(kept)
 })
 
-test('the macro inlines the migrations that are in the folder', async () => {
+test('the macro inlines the migrations of the folder', async () => {
   const build = await Bun.build({ entrypoints: ['src/db/migrations.ts'], target: 'bun' })
   const text = await build.outputs[0]!.text()
   for (const { hash } of readMigrations()) expect(text).toContain(hash)
   expect(text).not.toContain('_journal.json')
 })
 
-test('embedded: an empty database is migrated, again is nothing, eight at once are one', async () => {
+test('embedded: an empty database is migrated once, also by eight concurrent runs', async () => {
   await using database = await inMemory()
   await Promise.all(Array.from({ length: 8 }, () => database.migrate()))
   await database.migrate()
@@ -57,7 +57,7 @@ test('embedded: an edited migration and a newer database are refused', async () 
   await run()
 
   expect(run(edited)).rejects.toThrow(`migration ${first!.tag} was edited after it was applied`)
-  await expect(run([])).rejects.toThrow('a migration that this version does not know')
+  await expect(run([])).rejects.toThrow('a migration that this version does not have')
   await pglite.close()
 })
 
@@ -93,7 +93,7 @@ test.skipIf(!serverUrl)(
     await run()
 
     await expect(run(edited)).rejects.toThrow('was edited')
-    await expect(run([])).rejects.toThrow('does not know')
+    await expect(run([])).rejects.toThrow('does not have')
     await client.end()
   },
 )

@@ -17,7 +17,7 @@ const task = (user_id: string, more = {}) => ({
   ...more,
 })
 
-test('a prepared statement gives the rows that Drizzle gives', async () => {
+test('a prepared statement returns the rows of Drizzle', async () => {
   const { db } = await database()
   const owner = person()
   await db.insert(users).values(owner)
@@ -97,7 +97,7 @@ test('a prepared statement gives the rows that Drizzle gives', async () => {
   })
 })
 
-test('a statement that is not given one of its values is not sent', async () => {
+test('a statement without one of its values is not sent', async () => {
   const { db } = await database()
   const statement = prepareStatement(db, () =>
     db
@@ -109,7 +109,7 @@ test('a statement that is not given one of its values is not sent', async () => 
   await expect(statement.execute({})).rejects.toThrow('the statement has no value for user')
 })
 
-test('what writes or locks is no quick read', async () => {
+test('a statement that writes or locks is refused as a quick read', async () => {
   const { db } = await database()
   const gone = db
     .delete(users)

@@ -6,11 +6,11 @@ import { search, sorts } from '../support/walk-pages.ts'
 const total = 100_000
 const page = 50
 
-/** A column's value for the row `n`, that looks random and goes with no other column's. */
+/** A pseudo-random column value for row `n`, independent of the other columns. */
 const mixed = (column: number, below: number) =>
   sql.raw(`abs(hashint8(n + ${column} * 1000003) % ${below})`)
 
-/** Written past the service: to import as many takes longer than all the tests here. */
+/** Inserted directly: an import of as many rows takes longer than all tests of this file. */
 const seed = async (userId: string) => {
   const { db } = await database()
   for (let from = 1; from <= total; from += 10_000)
@@ -30,7 +30,7 @@ const seed = async (userId: string) => {
   await db.execute(sql`update user_changes set last = ${total} where user_id = ${userId}`)
 }
 
-/** Many who have one task, so that what PostgreSQL guesses of a user is far from the truth. */
+/** Many users with one task each, so that the estimates of PostgreSQL are wrong for the large user. */
 const crowd = async () => {
   const { db } = await database()
   await db.execute(sql`
@@ -55,13 +55,13 @@ type Plan = {
 
 const nodesOf = (plan: Plan): Plan[] => [plan, ...(plan.Plans ?? []).flatMap(nodesOf)]
 
-/** What running a statement did, as the service sent it, planned for its parameters or for any. */
+/** The plan of a statement as the service sends it, custom or generic. */
 const explain = async (
   { statement, params }: { statement: string; params: unknown[] },
   mode: 'force_custom_plan' | 'force_generic_plan',
 ) => {
   const { db } = await database()
-  // One after the other, statements are on one connection.
+  // Sequential statements use one connection.
   const run = (text: string) => db.execute(sql.raw(text)) as Promise<unknown>
   const name = `plan_${Bun.randomUUIDv7().replaceAll('-', '')}`
   const values = params.map((value) =>
@@ -81,7 +81,7 @@ const explain = async (
   }
 }
 
-/** By which indexes a plan reads the table, how many rows of it, how many of them in vain; and what it sorts. */
+/** The indexes that a plan uses, the rows that it reads and discards, and what it sorts. */
 const readingOf = (nodes: Plan[]) => {
   const scans = nodes.filter((node) => 'Relation Name' in node || 'Index Name' in node)
   const scansOf = (name: string) =>
@@ -111,14 +111,14 @@ let ada: Someone
 const prepare = async () => {
   ada = await (await service()).someone()
   const { db, kind } = await database()
-  // No statistics are to come in between; PGlite has no autovacuum, and analyses by the clock of its process.
+  // No ANALYZE may run meanwhile. PGlite has no autovacuum and analyses by a timer.
   if (kind === 'postgres') await db.execute(sql`alter table tasks set (autovacuum_enabled = false)`)
   await crowd()
   await seed(ada.id)
 }
 const analyze = async () => void (await (await database()).db.execute(sql`analyze tasks`))
 
-/** The statements of the first page and of those behind it. */
+/** The statements of the first page and of a later one. */
 const pages = async (path: string, count = 2) => {
   const sent: { statement: string; params: unknown[] }[] = []
   let cursor = ''
@@ -135,7 +135,7 @@ const pages = async (path: string, count = 2) => {
   return sent
 }
 
-/** Statistics from before the 100 000 came: PostgreSQL takes everybody for one of very few tasks. */
+/** Statistics from before the 100 000 rows: PostgreSQL expects very few tasks per user. */
 const comeAfterStatistics = async () => {
   const { db } = await database()
   await db.execute(sql`delete from tasks where user_id = ${ada.id}`)
@@ -164,7 +164,7 @@ describe.each<State>(['no', 'old', 'new'])('of 100 000 tasks, with %s statistics
     },
   )
 
-  test('one task is one row, by the primary key', async () => {
+  test('one task reads one row, by the primary key', async () => {
     const { body } = await ada.call('GET', '/api/tasks?limit=1')
     const path = `/api/tasks/${body.tasks[0].id}`
     const other = { 'if-match': '"9"' }
@@ -192,9 +192,9 @@ describe.each<State>(['no', 'old', 'new'])('of 100 000 tasks, with %s statistics
   })
 })
 
-// Without statistics PostgreSQL may rather read all that there is, or that a filter finds, and sort that.
-describe('of 100 000 tasks, with statistics,', () => {
-  test('a page of the trash reads one row more than it has, by its index', async () => {
+// Without statistics, PostgreSQL may read and sort all rows that a filter finds.
+describe('with 100 000 tasks and statistics,', () => {
+  test('a page of the trash reads its rows and one more, by its index', async () => {
     for (const statement of await pages(`/api/tasks/trash?limit=${page}`, 3))
       for (const mode of modes)
         expect(readingOf(await explain(statement, mode))).toEqual({
@@ -205,7 +205,7 @@ describe('of 100 000 tasks, with statistics,', () => {
         })
   })
 
-  test('a page of an export is 500 rows, by the primary key', async () => {
+  test('a page of an export reads 500 rows, by the primary key', async () => {
     const sent = await sentBy(async () => {
       const request = new Request('http://localhost/api/tasks/export?format=ndjson', {
         headers: { authorization: `Bearer ${ada.token}` },
@@ -245,7 +245,7 @@ describe('of 100 000 tasks, with statistics,', () => {
     }
   })
 
-  test('a page of changes reads one row more than it has, by its index', async () => {
+  test('a page of changes reads its rows and one more, by its index', async () => {
     const sent = await sentBy(async () => {
       const { body } = await ada.call('GET', `/api/tasks/changes?limit=${page}`)
       const next = await ada.call('GET', `/api/tasks/changes?limit=${page}&since=${body.next}`)
@@ -284,7 +284,7 @@ describe('of 100 000 tasks, with statistics,', () => {
             sortedRows: [],
           },
         ])
-        // Where the sort goes with the filter, all that it skips may stand before the page.
+        // If sort and filter correlate, all skipped rows may precede the page.
         const [column = ''] = sort.replace('-', '').split('_')
         if (!Object.keys(filter).some((name) => name.startsWith(column)))
           expect(read.skipped).toBeLessThan((page + 1) * share * 2)

@@ -11,7 +11,7 @@ import { basename, join } from 'node:path'
 const root = join(import.meta.dir, '../..')
 const page = await Bun.file(join(root, 'docs/add-a-field.md')).text()
 
-/** The fenced blocks: `diff` and a path, or `sh`. */
+/** The fenced blocks: `diff` with a path, or `sh`. */
 const blocks = [...page.matchAll(/^```(\S+)(?: (\S+))?\n([\s\S]*?)^```$/gm)].map(
   ([, kind, path, text = '']) => ({ kind, path, text }),
 )
@@ -20,7 +20,7 @@ const commands = blocks
   .filter(({ kind, text }) => kind === 'sh' && !text.includes('bun dev'))
   .flatMap(({ text }) => text.trim().split('\n'))
 
-/** What is no part of the sources, or too much to copy: packages are linked. */
+/** Not copied; packages are linked. */
 const left = ['.git', 'node_modules', 'dist', 'data', 'coverage']
 
 const copied = async () => {
@@ -33,7 +33,7 @@ const copied = async () => {
   return { copy, [Symbol.asyncDispose]: () => rm(copy, { recursive: true, force: true }) }
 }
 
-/** Puts the lines with `+` between their neighbours, which stand in the file once. */
+/** Inserts the `+` lines between their neighbours, which occur once in the file. */
 const applied = async (copy: string, path: string, text: string) => {
   const lines = text.split('\n').filter((line) => line !== '')
   const without = (mark: string) =>
@@ -48,7 +48,7 @@ const applied = async (copy: string, path: string, text: string) => {
   await file.write(parts.join(`${without('-')}\n`))
 }
 
-/** On the embedded database, whatever this run is on: the copy has a migration that nobody else has. */
+/** Always on the embedded database: the copy has a migration that other databases lack. */
 const ran = async (copy: string, command: string[]) => {
   const { TEST_DATABASE_URL: _, TEST_DIRECT_DATABASE_URL: __, ...env } = process.env
   const child = Bun.spawn(command, {
@@ -83,14 +83,14 @@ const changedIn = async (copy: string, folder: string) => {
   return changed.flat().sort()
 }
 
-/** Run in the copy: the field over HTTP, told apart from what the page itself says. */
+/** Runs in the copy and checks the field over HTTP. */
 const probe = `
 import { expect, test } from 'bun:test'
 import { service } from '../support/service.ts'
 
 const csv = (text: string) => text.split('\\r\\n').map((line) => line.split(','))
 
-test('the field is everywhere', async () => {
+test('the new field is everywhere', async () => {
   const { call, someone } = await service()
   const [ada, bob] = [await someone(), await someone()]
   const at = async (path: string) => (await ada.call('GET', path)).body
@@ -144,7 +144,7 @@ test('the field is everywhere', async () => {
 `
 
 test.skipIf(Boolean(process.env.TEST_DATABASE_URL))(
-  'a field that is added as the page says is everywhere, for four files of src and no statement',
+  'a field that is added by the page works everywhere, with four changed files of src and no changed statement',
   async () => {
     await using scratch = await copied()
     const { copy } = scratch
@@ -173,7 +173,7 @@ test.skipIf(Boolean(process.env.TEST_DATABASE_URL))(
     expect(await ran(copy, ['bun', 'test', '--timeout', '60000', 'test/probe.test.ts'])).toEqual(
       fine,
     )
-    // Of what the page has run, the tests that fail until they are told of the field.
+    // The tests that the page updates for the field.
     const told =
       'has its title and the defaults|differ in nothing from|without loss|has the bounds that|has defaults for the rest'
     expect(await ran(copy, [...tests.split(' '), '-t', told])).toEqual(fine)

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { Glob } from 'bun'
 
-/* The pages for who reads the project: that they lead somewhere, and leave nothing out. */
+/* The documents: their links work, and they are complete. */
 
 const pages = [
   ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'client/README.md'],
@@ -12,10 +12,10 @@ const pages = [
 
 const textOf = (page: string) => Bun.file(page).text()
 
-/** Without what stands in fences and code marks: a link there is none. */
+/** Without code, which contains no links. */
 const prose = (text: string) => text.replace(/^```[\s\S]*?^```$/gm, '').replace(/`[^`\n]*`/g, '')
 
-/** As GitHub makes them of headings. */
+/** GitHub's anchors of headings. */
 const anchorsOf = (text: string) =>
   [...text.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
     heading
@@ -24,7 +24,7 @@ const anchorsOf = (text: string) =>
       .replaceAll(' ', '-'),
   )
 
-test.each(pages)('%s links to what is there, file and heading', async (page) => {
+test.each(pages)('all links of %s lead to existing files and headings', async (page) => {
   const text = await textOf(page)
   const links = [
     ...[...prose(text).matchAll(/\]\(([^)\s]+)\)/g)],
@@ -39,13 +39,13 @@ test.each(pages)('%s links to what is there, file and heading', async (page) => 
   }
 })
 
-describe('a record of a decision', () => {
+describe('a decision record', () => {
   const folder = 'docs/decisions'
   const records = [...new Glob('*.md').scanSync(folder)]
     .filter((name) => name !== 'README.md')
     .sort()
 
-  test('has its number, its four parts, and forty lines at most', async () => {
+  test('has its number, its four parts, and at most forty lines', async () => {
     expect(records.length).toBeGreaterThan(0)
     for (const [at, name] of records.entries()) {
       const text = await textOf(join(folder, name))
@@ -63,7 +63,7 @@ describe('a record of a decision', () => {
     }
   })
 
-  test('is in the index by its title, and the index has no other', async () => {
+  test('is in the index with its title, and the index has no other entry', async () => {
     const index = await textOf(join(folder, 'README.md'))
 
     const listed = [...index.matchAll(/^\| (\d+) \| \[(.+)\]\((.+)\) \|$/gm)].map(
@@ -81,7 +81,7 @@ describe('a record of a decision', () => {
   })
 })
 
-test('the layout of src has every folder of it, and every file beside them', async () => {
+test('the layout lists every folder and root file of src', async () => {
   const page = await textOf('docs/architecture.md')
   const [, layout = ''] = page.split('## The layout of `src`')
   const named = [...layout.matchAll(/`(src\/[^`]+)`/g)].map(([, path]) => path)
@@ -112,14 +112,14 @@ test.each(['CONTRIBUTING.md', 'docs/add-a-field.md', 'docs/architecture.md'])(
   },
 )
 
-test('the tests that CONTRIBUTING.md runs by name are in their files', async () => {
+test('the tests that CONTRIBUTING.md runs by name exist', async () => {
   const filters = [...(await textOf('CONTRIBUTING.md')).matchAll(/(test\/\S+\.ts) -t '([^']+)'/g)]
 
   expect(filters.length).toBeGreaterThan(0)
   for (const [, file = '', name = ''] of filters) expect(await textOf(file)).toContain(`'${name}`)
 })
 
-test('the changelog tells of the version that this is', async () => {
+test('the changelog has the current version', async () => {
   const { version } = await Bun.file('package.json').json()
   const told = [...(await textOf('CHANGELOG.md')).matchAll(/^## (.+)$/gm)].map(([, name]) => name)
 
@@ -127,7 +127,7 @@ test('the changelog tells of the version that this is', async () => {
   expect(told[1]).toMatch(new RegExp(`^${version} – \\d{4}-\\d\\d-\\d\\d$`))
 })
 
-test('the workflow runs the gate, and has no other say', async () => {
+test('the workflow runs the gate and nothing else', async () => {
   const workflow = Bun.YAML.parse(await textOf('.github/workflows/ci.yml')) as {
     jobs: Record<string, { 'timeout-minutes': number; steps: { run?: string; uses?: string }[] }>
   }
@@ -137,7 +137,7 @@ test('the workflow runs the gate, and has no other say', async () => {
   expect(gate?.steps.flatMap(({ run }) => run ?? [])).toEqual([
     'sudo env "PATH=$PATH" bash .ci/run',
   ])
-  // The gate's own deadline, so that it can say what failed.
+  // The deadline of the gate, so that it can report what failed.
   const [, minutes] =
     /deadline=\$\(\(SECONDS \+ (\d+) \* 60\)\)/.exec(await textOf('.ci/run')) ?? []
   expect(gate?.['timeout-minutes']).toBeGreaterThan(Number(minutes))

@@ -3,7 +3,7 @@ import { readConfig } from '../../src/config/config.ts'
 import { idleSeconds } from '../../src/http/server.ts'
 import { service } from '../support/service.ts'
 
-/* The files that platforms read name nothing that the binary does not know, and give it the time it takes. */
+/* The files of the platforms use only settings and commands of the binary, and give it enough time. */
 
 const compose = Bun.YAML.parse(await Bun.file('compose.yaml').text()) as Compose
 const fly = Bun.TOML.parse(await Bun.file('fly.toml').text()) as Fly
@@ -48,7 +48,7 @@ const known = () => {
   return names
 }
 
-/** What an instance of that environment takes at most from the signal to its exit. */
+/** The maximum time of an instance from the signal to its exit. */
 const longestSeconds = (environment: Record<string, string>) =>
   readConfig({ DRAIN_MS: environment.DRAIN_MS }).drainMs / 1000 + idleSeconds
 const seconds = (text = '') => Number(/^(\d+)s$/.exec(text)?.[1])
@@ -56,7 +56,7 @@ const seconds = (text = '') => Number(/^(\d+)s$/.exec(text)?.[1])
 const instances = Object.entries(compose.services).filter(([, { environment }]) =>
   Object.hasOwn(environment ?? {}, 'DATABASE_URL'),
 )
-/** As Compose fills it in. */
+/** With the substitutions of Compose. */
 const filled = (environment: Record<string, string>) =>
   Object.fromEntries(
     Object.entries(environment).map(([name, value]) => [
@@ -70,7 +70,7 @@ const environments: [string, Record<string, string>][] = [
     `compose ${name}`,
     filled(environment),
   ]),
-  // What `fly secrets set` adds.
+  // Added by `fly secrets set`.
   [
     'fly.toml',
     {
@@ -81,12 +81,12 @@ const environments: [string, Record<string, string>][] = [
   ],
 ]
 
-test.each(environments)('%s sets what the binary knows, to what it takes', (_, environment) => {
+test.each(environments)('%s sets known settings to valid values', (_, environment) => {
   for (const name of Object.keys(environment)) expect(known()).toContain(name)
   expect(() => readConfig({ NODE_ENV: 'production', ...environment })).not.toThrow()
 })
 
-test('commands are commands of the binary', async () => {
+test('commands exist in the binary', async () => {
   const { stdout: help } = await Bun.$`bun src/main.ts --help`.quiet()
   const [, healthcheck = ''] =
     /HEALTHCHECK .*CMD \["\/taskwarden", "(\w+)"\]/.exec(dockerfile) ?? []
@@ -101,7 +101,7 @@ test('commands are commands of the binary', async () => {
   for (const command of told) expect(String(help)).toMatch(new RegExp(`^  ${command} `, 'm'))
 })
 
-test('whoever is told to stop has the time that it takes: to drain, and to end what is in flight', () => {
+test('an instance has enough time to drain and to finish requests in flight', () => {
   for (const [, { command, environment = {}, stop_grace_period }] of instances)
     if (command === undefined)
       expect(seconds(stop_grace_period)).toBeGreaterThan(longestSeconds(environment))
@@ -113,7 +113,7 @@ test('whoever is told to stop has the time that it takes: to drain, and to end w
   ])
 })
 
-test('health is asked where the service answers, and the port is the one it listens on', async () => {
+test('health checks use an existing route and the right port', async () => {
   const { call } = await service()
 
   const paths = [...fly.http_service.checks.map(({ path }) => path), railway.deploy.healthcheckPath]
@@ -126,7 +126,7 @@ test('health is asked where the service answers, and the port is the one it list
   expect(proxied.match(/api-\d:\d+/g)).toEqual([`api-1:${port}`, `api-2:${port}`])
 })
 
-test('several instances share their limits, and wait for one to migrate', () => {
+test('several instances share a rate-limit store, and one migrates', () => {
   const running = instances.filter(([, { command }]) => command === undefined)
 
   expect(running.map(([name]) => name)).toEqual(['api-1', 'api-2'])
@@ -140,10 +140,10 @@ test('several instances share their limits, and wait for one to migrate', () => 
   expect(fly.env.TRUST_PROXY).toBe('fly')
 })
 
-test('no secret is in them', async () => {
+test('they contain no secret', async () => {
   for (const file of ['compose.yaml', 'fly.toml', 'railway.json', 'Dockerfile']) {
     const text = await Bun.file(file).text()
-    // A name that is set, not one that is filled in (`${JWT_SECRET:?…}`).
+    // A value, not a substitution (`${JWT_SECRET:?…}`).
     for (const [, value = ''] of text.matchAll(
       /(?<!\{)\b\w*(?:SECRET|PASSWORD)"?\s*[:=]\s*(.*)$/gm,
     ))
@@ -152,12 +152,12 @@ test('no secret is in them', async () => {
   }
 })
 
-test('the tables are spread in an order that their references allow, none of a user forgotten', async () => {
+test('the distribution statements include every table of users, in an order that their references permit', async () => {
   const spread = [
     ...operations.matchAll(/^select create_(\w+)_table\('(\w+)'(?:, 'user_id')?(.*)\);$/gm),
   ].map(([, kind = '', name = '', more = '']) => ({ kind, name, more }))
 
-  // What must be unique over all users is on every node, before what refers to it.
+  // Reference tables come first.
   const [users, identities, first, ...others] = spread
   expect([users, identities].map((table) => [table?.kind, table?.name])).toEqual([
     ['reference', 'users'],
@@ -169,7 +169,7 @@ test('the tables are spread in an order that their references allow, none of a u
   expect(spread.map(({ name }) => name).sort()).toEqual(['users', ...(await ownedTables())].sort())
 })
 
-/** The tables whose rows each belong to a user. */
+/** The tables with rows of users. */
 const ownedTables = async () => {
   const journal = await Bun.file('drizzle/meta/_journal.json').json()
   const { idx } = journal.entries.at(-1)
@@ -180,7 +180,7 @@ const ownedTables = async () => {
     .map(({ name }) => name)
 }
 
-test('the commands in docs/operations.md are those of --help, and their exit codes too', async () => {
+test('docs/operations.md has the commands and exit codes of --help', async () => {
   const help = String((await Bun.$`bun src/main.ts --help`.quiet()).stdout)
 
   const told = [...operations.matchAll(/^\| `(?:[^`]*`, `)?taskwarden ([^`]+)` \|/gm)].map(

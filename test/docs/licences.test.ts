@@ -23,23 +23,23 @@ type Lock = {
 const lock = Bun.JSONC.parse(await Bun.file('bun.lock').text()) as Lock
 const project = await Bun.file('package.json').json()
 
-/** Permissive licences, by SPDX id: each may be used, changed and passed on if its text goes along. */
+/** Permitted licences (SPDX): permissive, the text must be included. */
 const allowed = [
   ...['0BSD', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'BlueOak-1.0.0'],
   ...['CC0-1.0', 'ISC', 'MIT', 'PostgreSQL', 'Unlicense'],
 ]
 
-/** An SPDX expression of ids, `OR` and `AND`; anything else is not allowed. */
+/** Evaluates an SPDX expression of ids, `OR` and `AND`. */
 const isAllowed = (licence: string): boolean =>
   licence
     .replace(/^\((.*)\)$/, '$1')
     .split(' OR ')
     .some((either) => either.split(' AND ').every((id) => allowed.includes(id)))
 
-/** Names in the path of a package in the lock: `a/@b/c` is `@b/c` inside `a`. */
+/** The names in a lock path: `a/@b/c` is `@b/c` inside `a`. */
 const namesIn = (path: string): string[] => path.match(/(@[^/]+\/)?[^/]+/g) ?? []
 
-/** Where a package finds what it needs: in itself, or as near above as there is one. */
+/** Resolves a dependency: nested, or the nearest above. */
 const resolved = (name: string, from: string): string | undefined => {
   const around = namesIn(from)
   for (let depth = around.length; depth >= 0; depth--) {
@@ -49,7 +49,7 @@ const resolved = (name: string, from: string): string | undefined => {
   return undefined
 }
 
-/** Every package that `bun install --production` brings to every platform, by its path in the lock. */
+/** All packages of `bun install --production` on every platform, by lock path. */
 const production = (): string[] => {
   const found = new Set<string>()
   const walk = (needs: Needs, from: string, isOptional: boolean) => {
@@ -58,7 +58,7 @@ const production = (): string[] => {
       if (path === undefined && !isOptional) throw new Error(`${from} needs ${name}`)
       const about = path === undefined ? undefined : lock.packages[path]?.[2]
       if (path === undefined || about === undefined || found.has(path)) continue
-      // One platform's binary: its licence is that of the package that asks for it.
+      // The binary of a platform has the licence of its parent package.
       if (about.os !== undefined || about.cpu !== undefined) continue
       found.add(path)
       walk(about.dependencies, path, false)
@@ -79,17 +79,17 @@ const installed = await Promise.all(
   }),
 )
 
-test('every package of the service, at any depth, is installed as the lock has it', () => {
+test('every package of the service is installed as locked, at any depth', () => {
   for (const { path, name, version } of installed)
     expect([path, `${name}@${version}`]).toEqual([path, lock.packages[path]?.[0] ?? ''])
 
   const names = installed.map(({ name }) => name)
   expect(names).toEqual(expect.arrayContaining(Object.keys(project.dependencies)))
-  // Of a package that a package needs, and of one that is nested in another.
+  // A dependency of a dependency, and a nested package.
   expect(names).toEqual(expect.arrayContaining(['tdigest', 'bintrees', 'zod']))
 })
 
-test('each is of a licence that is allowed', () => {
+test('every package has a permitted licence', () => {
   expect(installed.filter(({ licence }) => !isAllowed(licence))).toEqual([])
 
   for (const licence of ['GPL-3.0-only', 'MIT AND GPL-3.0-only', 'undefined', 'UNLICENSED', ''])
@@ -113,18 +113,18 @@ test('docs/licences.md lists them', async () => {
   else expect(text).toBe(now)
 })
 
-test('no package runs anything when it is installed', () => {
+test('no package runs a script at installation', () => {
   const wanting = installed.filter(({ scripts }) =>
     ['preinstall', 'install', 'postinstall'].some((script) => script in scripts),
   )
 
   expect(project.trustedDependencies).toEqual([])
   expect(lock.trustedDependencies).toEqual([])
-  // Its script reports the installation to its maker. It is not run, and nothing is the worse for it.
+  // Its script reports the installation to its vendor. It is not run.
   expect(wanting.map(({ name }) => name)).toEqual(['@scarf/scarf'])
 })
 
-test('versions are exact, contents are those that the lock has the hashes of', async () => {
+test('versions are exact, and contents match the hashes of the lock', async () => {
   const versions = Object.entries({ ...project.dependencies, ...project.devDependencies })
   const places = ['package.json', '.ci/run', 'Dockerfile']
   const texts = await Promise.all(places.map((place) => Bun.file(place).text()))
@@ -144,7 +144,7 @@ test('versions are exact, contents are those that the lock has the hashes of', a
     ])
 })
 
-test('the project itself is under the MIT licence, and says so wherever it is read by a machine', async () => {
+test('the project declares the MIT licence everywhere', async () => {
   const { app } = await service()
   const text = await Bun.file('LICENSE').text()
   const response = await app.fetch(new Request('http://localhost/docs/json'))
@@ -152,7 +152,7 @@ test('the project itself is under the MIT licence, and says so wherever it is re
 
   expect(text).toStartWith('MIT License\n\nCopyright (c) 2026 The Taskwarden authors\n')
   expect(project.license).toBe('MIT')
-  // An SPDX identifier, which OpenAPI knows since 3.1; it excludes `url`.
+  // OpenAPI 3.1 permits an SPDX identifier, which excludes `url`.
   expect(info.license).toEqual({ name: 'MIT', identifier: 'MIT' })
   expect(await Bun.file('Dockerfile').text()).toContain('image.licenses="MIT"')
 })

@@ -31,9 +31,9 @@ const targets = dashboard.panels.flatMap(({ title, targets = [] }) =>
 )
 const runbook = await Bun.file('docs/alerts.md').text()
 
-/** Each metric's labels with the values seen, of all scrapes together. */
+/** The labels of each metric with their values in all scrapes. */
 const told = new Map<string, Map<string, Set<string>>>()
-/** Prometheus adds these to whatever it scrapes. */
+/** Labels that Prometheus adds. */
 const fromPrometheus = ['job', 'instance']
 
 beforeAll(async () => {
@@ -59,7 +59,7 @@ beforeAll(async () => {
   told.set('up', new Map())
 })
 
-/** Grafana puts these in before it asks. */
+/** Variables that Grafana substitutes. */
 function filledIn(expr: string) {
   return expr
     .replaceAll('$__rate_interval', '5m')
@@ -70,7 +70,7 @@ function filledIn(expr: string) {
 type Matcher = { label: string; op: string; value: string }
 type Selector = { metric: string; matchers: Matcher[] }
 
-/** What a PromQL expression selects and groups by; throws where it does not parse. */
+/** The selectors and groupings of a PromQL expression; throws if it does not parse. */
 const readExpr = (expr: string) => {
   const selectors: Selector[] = []
   const groupings: string[] = []
@@ -97,7 +97,7 @@ const readExpr = (expr: string) => {
   return { selectors, groupings }
 }
 
-/** What an expression asks for that no scrape has. */
+/** The parts of an expression that no scrape has. */
 const unknownTo = (expr: string, shown: string[] = []): string[] => {
   const { selectors, groupings } = readExpr(expr)
   const labelsOf = ({ metric }: Selector) => [
@@ -121,7 +121,7 @@ const unknownTo = (expr: string, shown: string[] = []): string[] => {
 }
 
 describe('the alerts', () => {
-  test.each(rules)('$alert asks for what is told', ({ expr, annotations }) => {
+  test.each(rules)('$alert uses existing metrics and labels', ({ expr, annotations }) => {
     const { selectors, groupings } = readExpr(expr)
     const shown = [...JSON.stringify(annotations).matchAll(/\$labels\.(\w+)/g)].map(
       ([, at]) => at ?? '',
@@ -129,12 +129,12 @@ describe('the alerts', () => {
 
     expect(selectors.length).toBeGreaterThan(0)
     expect(unknownTo(expr, shown)).toEqual([])
-    // What an aggregation drops cannot be shown.
+    // An aggregation drops labels.
     if (groupings.length > 0)
       expect(shown.filter((label) => !groupings.includes(label))).toEqual([])
   })
 
-  test.each(rules)('$alert says what it is, how bad, and where to read on', (rule) => {
+  test.each(rules)('$alert has a summary, a severity and a runbook link', (rule) => {
     const { alert, annotations, labels } = rule
 
     expect(alert).toMatch(/^Taskwarden[A-Z]\w+$/)
@@ -146,7 +146,7 @@ describe('the alerts', () => {
     expect(section.split('\n## ')[0]).toMatch(/\n- \*\*Look first\*\*[\s\S]+\n- \*\*Do\*\*/)
   })
 
-  test('each has its section in the runbook, which has no other', () => {
+  test('each alert has a section in the runbook, which has no other', () => {
     const sections = [...runbook.matchAll(/^## (\w+)$/gm)].map(([, title]) => title)
 
     expect(rules.length).toBeGreaterThan(10)
@@ -154,7 +154,7 @@ describe('the alerts', () => {
     expect(new Set(sections).size).toBe(sections.length)
   })
 
-  test('the runbook names settings, panels, kinds and alerts that there are', async () => {
+  test('the runbook names existing settings, panels, kinds and alerts', async () => {
     const settings = await Bun.file('.env.example').text()
     const titles = dashboard.panels.map(({ title }) => title.toLowerCase())
 
@@ -179,7 +179,7 @@ describe('the alerts', () => {
     expect([await promtool.exited, await promtool.stderr.text()]).toEqual([0, ''])
   })
 
-  test('each is in the test of the rules, as one that must fire', async () => {
+  test('each alert fires in the test of the rules', async () => {
     const { tests } = YAML.parse(await Bun.file('deploy/alerts.test.yml').text()) as {
       tests: { promql_expr_test: { exp_samples: { labels: string }[] }[] }[]
     }
@@ -192,7 +192,7 @@ describe('the alerts', () => {
 })
 
 describe('the dashboard', () => {
-  test('asks for what is told, in every panel', () => {
+  test('uses existing metrics and labels in every panel', () => {
     expect(targets.length).toBeGreaterThan(25)
     for (const { title, expr, legendFormat } of targets) {
       const shown = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label ?? '')
@@ -206,7 +206,7 @@ describe('the dashboard', () => {
     }
   })
 
-  test('shows every metric that is told', () => {
+  test('shows every metric', () => {
     const asked = new Set(
       targets.flatMap(({ expr }) => readExpr(expr).selectors.map(({ metric }) => metric)),
     )
@@ -215,7 +215,7 @@ describe('the dashboard', () => {
     expect(shown.filter((name) => !asked.has(name))).toEqual([])
   })
 
-  test('can be imported: no panel twice, none over another, variables that there are', async () => {
+  test('can be imported: unique panels without overlap, existing variables', async () => {
     const { panels, templating } = (await Bun.file('deploy/grafana-dashboard.json').json()) as {
       panels: {
         id: number

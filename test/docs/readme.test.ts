@@ -4,27 +4,27 @@ import { service } from '../support/service.ts'
 
 const readme = await Bun.file('README.md').text()
 
-/** The text of the fenced blocks that are marked so, one after the other. */
+/** The text of all fenced blocks of a language. */
 const blocks = (mark: string) =>
   [...readme.matchAll(/^```(.+)\n([\s\S]*?)^```$/gm)]
     .filter(([, info]) => info === mark)
     .map(([, , text]) => text ?? '')
     .join('\n')
 
-/** The cells of every table row, without the code marks. */
+/** The cells of every table row, without backticks. */
 const rows = () =>
   [...readme.matchAll(/^\| (.+) \|$/gm)].map(([, row = '']) =>
     row.split(' | ').map((cell) => cell.replaceAll('`', '').trim()),
   )
 
-/** The service as a process, in memory, on a free port; its URL. */
+/** Starts the service in memory on a free port and returns its URL. */
 const started = async () => {
   const child = Bun.spawn([process.execPath, 'src/main.ts'], {
     env: { PATH: process.env.PATH ?? '', DATABASE_URL: 'pglite:memory', PORT: '0', DRAIN_MS: '0' },
     stdout: 'pipe',
   })
   let log = ''
-  // Not by `for await`, which closes the pipe when it is left, and with it the process.
+  // `for await` would close the pipe, which ends the process.
   const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader()
   while (!log.includes('"event":"ready"')) {
     const { value, done } = await lines.read()
@@ -64,7 +64,7 @@ test.skipIf(Bun.which('curl') === null)(
   240_000,
 )
 
-test('the settings are those of .env.example, with their defaults', async () => {
+test('the settings table matches .env.example', async () => {
   const example = [...(await Bun.file('.env.example').text()).matchAll(/^([A-Z_]+)=(.*)$/gm)].map(
     ([, name, value]): [string, string] => [name ?? '', value ?? ''],
   )
@@ -72,13 +72,13 @@ test('the settings are those of .env.example, with their defaults', async () => 
     .filter(([name = '']) => /^[A-Z_]+$/.test(name))
     .map(([name, value]): [string, string] => [name ?? '', value === 'none' ? '' : (value ?? '')])
 
-  // What stands there is no default, but a text that is refused.
+  // The placeholder is not a default: it is refused.
   const defaults = new Map([...example, ['JWT_SECRET', ''], ['TRUST_PROXY', '']])
   expect(new Map(told)).toEqual(defaults)
   expect(told).toHaveLength(example.length)
 })
 
-test('every route is in the table, and no other', async () => {
+test('the table has exactly the routes of the service', async () => {
   const { app } = await service({ METRICS_TOKEN: 'with-every-route' })
   const shown = app.routes.filter(
     ({ hooks, path }) => hooks.detail?.hide !== true || /^\/(docs(\/json)?|metrics)$/.test(path),
@@ -91,7 +91,7 @@ test('every route is in the table, and no other', async () => {
   )
 })
 
-test('what it names is there: files, scripts, variables', async () => {
+test('the named files, scripts and variables exist', async () => {
   const { scripts } = await Bun.file('package.json').json()
   const links = [...readme.matchAll(/\]\((?!https?:)([^)]+)\)/g)].map(([, to]) => to ?? '')
   const paths = [...readme.matchAll(/(?<![\w/.])(?:src|test|drizzle|\.ci)\/[\w./-]*/g)].map(

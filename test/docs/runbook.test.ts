@@ -8,13 +8,13 @@ import { RateLimitStoreUnavailable } from '../../src/rate-limit/store.ts'
 import { serverUrl } from '../support/databases.ts'
 import { database, service } from '../support/service.ts'
 
-/* What docs/operations.md tells whoever is woken up. */
+/* The runbook in docs/operations.md. */
 
 const page = await Bun.file('docs/operations.md').text()
 const statement = (name: string) =>
   new RegExp(`\`\`\`sql ${name}\n([^\`]+)\`\`\``).exec(page)?.[1] ?? ''
 
-test('what is missing is said once, with why, and that it is back', async () => {
+test('a missing store is logged once with its reason, and so is its return', async () => {
   const lines: Record<string, unknown>[] = []
   const down = { database: false, rateLimitStore: false }
   const isReady = createReadinessCheck({
@@ -47,11 +47,11 @@ test('what is missing is said once, with why, and that it is back', async () => 
   ])
 })
 
-describe.skipIf(!serverUrl)('on PostgreSQL', () => {
+describe.skipIf(!serverUrl)('statements for PostgreSQL', () => {
   const admin = postgres(serverUrl ?? '', { max: 1, onnotice: () => {} })
   afterAll(() => admin.end())
 
-  test('who is locked out gets in again by the statement of the page', async () => {
+  test('the documented statement unlocks a user', async () => {
     await database()
     const rateLimitStore = openRateLimitStore(
       { kind: 'postgres', url: serverUrl ?? '', prepare: 'auto' },
@@ -74,7 +74,7 @@ describe.skipIf(!serverUrl)('on PostgreSQL', () => {
     await rateLimitStore.close()
   })
 
-  test('the statement about what is blocked runs', async () => {
+  test('the documented statement for blocked sessions runs', async () => {
     const rows = await admin.unsafe(statement('blocked'))
 
     expect(rows.some(({ query }) => String(query).includes('pg_blocking_pids'))).toBe(true)

@@ -25,7 +25,7 @@ const levelOne = [
 
 const isPath = /^(src|test|docs|drizzle|deploy)\/[\w./-]+$|^SECURITY\.md$|^\.dockerignore$/
 
-/** Every file that is named, and every test that is quoted, with the file that was named last. */
+/** All named files, and all quoted tests with the file that was named last. */
 const namedIn = (text: string) => {
   const files: string[] = []
   const tests: [file: string, name: string][] = []
@@ -36,7 +36,7 @@ const namedIn = (text: string) => {
   return { files, tests }
 }
 
-/** Whether the source has a test, or a group, of this name: a call's first argument, written out. */
+/** Whether the source has a test or a group with this name. */
 const has = (source: string, name: string): boolean =>
   [`'${name}'`, `"${name}"`, `\`${name}\``].some((literal) =>
     new RegExp(`\\(\\s*${literal.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')},`).test(source),
@@ -59,7 +59,7 @@ test.each(pages)(
   },
 )
 
-test('a test that is not there is noticed', () => {
+test('a missing test is detected', () => {
   const source = `test.each(ends)(\n  'one’s “end” (%s)',\n  async () => {})\ntest("b's", () => {})`
 
   expect(['one’s “end” (%s)', "b's"].map((name) => has(source, name))).toEqual([true, true])
@@ -73,7 +73,7 @@ const rows = (texts[1] ?? '')
   .filter((line) => /^\| *(V|API)\d/.test(line))
   .map((line) => line.replace(/^\| | \|$/g, '').split(' | '))
 
-test('every requirement has one row: what is asked, a verdict, and what shows it or why not', () => {
+test('every requirement has one row with a verdict and its evidence or reason', () => {
   const topTen = Array.from({ length: 10 }, (_, at) => `API${at + 1}:2023`)
 
   expect(levelOne).toHaveLength(70)
@@ -87,7 +87,7 @@ test('every requirement has one row: what is asked, a verdict, and what shows it
   }
 })
 
-test('the tally is that of the rows', () => {
+test('the totals match the rows', () => {
   const count = (wanted: string) =>
     rows.filter(([id = '', , verdict]) => id.startsWith('V') && verdict === wanted).length
 
@@ -104,19 +104,19 @@ const sources = await Promise.all(
 const pathsWith = (pattern: RegExp) =>
   sources.flatMap(([path, source]) => (pattern.test(source) ? [path] : [])).sort()
 
-/** Whoever opens a connection, or has something else do it. `isIP` opens none. */
+/** Modules that open connections. `isIP` opens none. */
 const callsOut =
   /(?<![.\w])fetch\(|import (?!\{ isIP \}).+ from '(node:)?(net|tls|http|https|http2|dgram)'|Bun\.(connect|udpSocket)|\bWebSocket\(|RedisClient|from 'postgres'/
 const named = [
-  // The database, and where the limits are counted.
+  // The database and the rate-limit store.
   /^src\/(db|counters)\//,
   // The keys of trusted issuers.
   /^src\/auth\/key-sets\.ts$/,
-  // `/health` of this machine; and the app's own `fetch`, which the listener is handed.
+  // `/health` on this machine; the app's own `fetch` for the server.
   /^src\/(commands\/healthcheck|http\/listen)\.ts$/,
 ]
 
-test('nothing calls another host but what is named, starts a process or evaluates text', () => {
+test('only the named files connect to other hosts, and no file starts a process or evaluates text', () => {
   const callers = pathsWith(callsOut)
 
   expect(callers).toContain('src/auth/issuers/key-set.ts')
@@ -126,7 +126,7 @@ test('nothing calls another host but what is named, starts a process or evaluate
   ).toEqual([])
 })
 
-test('no hash is used but SHA-256', () => {
+test('SHA-256 is the only hash function', () => {
   const hashes = sources.flatMap(([, source]) =>
     [...source.matchAll(/(?:createHash|createHmac|hkdfSync|CryptoHasher)\(\s*'([^']+)'/g)].map(
       ([, name]) => name,

@@ -6,7 +6,7 @@ import type { Task } from '../../src/tasks/task/schema.ts'
 import type { TrashedTask } from '../../src/tasks/trash/schema.ts'
 import { service } from '../support/service.ts'
 
-// `tsc` checks this file too: where the types of the routes get vague, it does not compile.
+// `tsc` checks this file too: if the types of the routes are too wide, it does not compile.
 
 test('a typed client signs up, and adds, lists and completes a task', async () => {
   const { app } = await service()
@@ -35,12 +35,12 @@ test('a typed client signs up, and adds, lists and completes a task', async () =
   expect(completed.data).toEqual({ success: true, completed: true })
 })
 
-/** The tasks of somebody new, as an application would have them. */
+/** The typed client of a new user. */
 const tasksOfSomeone = async () => {
   const { app, someone } = await service()
   const { token } = await someone()
   const { tasks } = treaty<App>(app, { headers: { authorization: `Bearer ${token}` } }).api
-  // Within an object, because a client has any member that it is asked for, `then` too.
+  // In an object, because the client has every member, also `then`.
   return { tasks }
 }
 
@@ -52,7 +52,7 @@ const add = async (tasks: Tasks, title: string) => {
   return data
 }
 
-test('a typed client filters, and changes a task only as it knows it', async () => {
+test('a typed client filters, and updates a task with If-Match', async () => {
   const { tasks } = await tasksOfSomeone()
   const milk = await add(tasks, 'Buy milk')
   await add(tasks, 'Pay the rent')
@@ -72,7 +72,7 @@ test('a typed client filters, and changes a task only as it knows it', async () 
   if (second.error?.status === 412) expect(second.error.value.code).toBe('version-mismatch')
 })
 
-test('a typed client keeps a copy of what it does in batches', async () => {
+test('a typed client keeps a copy with batches and changes', async () => {
   const { tasks } = await tasksOfSomeone()
   const { id } = await add(tasks, 'Buy milk')
   const copy = new Map<string, Task>()
@@ -95,7 +95,7 @@ test('a typed client keeps a copy of what it does in batches', async () => {
   expect(done.data?.deleted).toEqual([id])
 })
 
-test('a typed client looks into the trash, and takes a task out again', async () => {
+test('a typed client lists the trash and restores a task', async () => {
   const { tasks } = await tasksOfSomeone()
   const { id } = await add(tasks, 'Buy milk')
   const deleted = await tasks({ id }).delete()
@@ -110,7 +110,7 @@ test('a typed client looks into the trash, and takes a task out again', async ()
   expect(restored.data).toMatchObject({ id, version: 3 })
 })
 
-test('a typed client takes its tasks along', async () => {
+test('a typed client exports and imports', async () => {
   const { tasks } = await tasksOfSomeone()
   await add(tasks, 'Buy milk')
   const exported = await tasks.export.get({ query: { format: 'csv' } })
@@ -126,18 +126,18 @@ test('a typed client takes its tasks along', async () => {
   expect(imported.data).toEqual({ valid: 1 })
 })
 
-test('a refusal is typed as the problem that it is', async () => {
+test('an error is typed as its problem', async () => {
   const { app } = await service()
 
   const { data, error } = await treaty<App>(app).api.tasks.post({ title: '' })
 
   expect(data).toBeNull()
   if (error?.status === 422) expectTypeOf(error.value.code).toEqualTypeOf<string>()
-  // What the door answers is of no route, and so of no route's types.
+  // Responses of the route guard belong to no route and have no type.
   expect(error?.status as unknown).toBe(401)
 })
 
-test('a query takes booleans and numbers, and their text as well', async () => {
+test('a query accepts booleans and numbers, and their text', async () => {
   const { tasks } = await tasksOfSomeone()
   for (const title of ['Buy milk', 'Pay the rent']) await add(tasks, title)
 
@@ -156,7 +156,7 @@ test('a query takes booleans and numbers, and their text as well', async () => {
   expect(tooMany.error?.status as unknown).toBe(422)
 })
 
-test('what no route takes does not compile', async () => {
+test('invalid requests do not compile', async () => {
   const { app } = await service()
   const { tasks } = treaty<App>(app).api
 

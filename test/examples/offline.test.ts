@@ -25,11 +25,11 @@ afterAll(async () => {
 const nowhere = 'http://127.0.0.1:1'
 type Person = Pick<Someone, 'email' | 'password'>
 
-/** One device of a person: its file, and how it gets through to the service. */
+/** A device of a user: its file and its connection to the service. */
 const deviceOf = async (person: Person, url = here.origin) => {
   const file = join(folder, `${Bun.randomUUIDv7()}.json`)
   const waited: number[] = []
-  /** As after a restart: whatever is not in the file is gone. */
+  /** A restart: only the file remains. */
   const opened = () => openCopy(file)
   const syncBy = async (through: string) => {
     const copy = await opened()
@@ -68,7 +68,7 @@ const named = (tasks: Task[], title: string): Task => {
 }
 
 type Weather = (forward: () => Promise<Response>) => Promise<Response>
-/** What stands between device and service, and answers in its own way. */
+/** A proxy between device and service that can change responses. */
 const between = (weather: Weather) => {
   const server = Bun.serve({
     hostname: '127.0.0.1',
@@ -93,7 +93,7 @@ const titles = (tasks: { title: string }[]) => tasks.map(({ title }) => title).s
 const everything = async ({ call }: Someone): Promise<Task[]> =>
   (await call('GET', '/api/tasks?limit=200')).body.tasks
 
-test('edits wait in the file, over restarts, and are sent in their order', async () => {
+test('edits wait in the file over restarts and are sent in order', async () => {
   const ada = await here.someone()
   const device = await deviceOf(ada)
 
@@ -113,11 +113,11 @@ test('edits wait in the file, over restarts, and are sent in their order', async
     { title: 'Buy oat milk', completed: true, tags: ['shop'], version: 3 },
   ])
   expect(await device.list()).toEqual(await everything(ada))
-  // It holds the token.
+  // The file contains the token.
   expect((await stat(device.file)).mode & 0o777).toBe(0o600)
 })
 
-test('what the service did, and could not say, is not done twice', async () => {
+test('an edit whose response was lost is not repeated', async () => {
   const ada = await here.someone()
   const device = await deviceOf(ada)
   await device.add('Buy milk')
@@ -133,7 +133,7 @@ test('what the service did, and could not say, is not done twice', async () => {
     return isEdit ? new Response('no answer', { status: 502 }) : answer
   })
 
-  // Each time the first edit in the outbox is done, and never confirmed.
+  // Each time the first edit of the outbox is applied but not confirmed.
   for (let time = 0; time < 2; time++)
     expect(await device.sync(bad.url).catch((error: unknown) => error)).toBeInstanceOf(Later)
   const { state } = await device.sync()
@@ -144,7 +144,7 @@ test('what the service did, and could not say, is not done twice', async () => {
   expect(named(await everything(ada), 'Buy milk').priority).toBe('low')
 })
 
-test('an own change whose answer was lost is no conflict', async () => {
+test('an own change whose response was lost is not a conflict', async () => {
   const ada = await here.someone()
   const device = await deviceOf(ada)
   await device.add('Buy milk')
@@ -165,7 +165,7 @@ test('an own change whose answer was lost is no conflict', async () => {
   ])
 })
 
-describe('a task that was changed here and elsewhere', () => {
+describe('a task that was changed on two devices', () => {
   /** A task on two devices. */
   const shared = async () => {
     const ada = await here.someone()
@@ -176,7 +176,7 @@ describe('a task that was changed here and elsewhere', () => {
     return { ada, one, two }
   }
 
-  test('is merged member by member; what both changed stays as it is, and is told', async () => {
+  test("is merged by member; a member that both changed keeps the service's value and is reported", async () => {
     const { ada, one, two } = await shared()
     await one.change('Buy milk', { priority: 'urgent', description: 'oat' })
     await two.change('Buy milk', { priority: 'low' })
@@ -203,7 +203,7 @@ describe('a task that was changed here and elsewhere', () => {
     expect(await one.list()).toEqual(await two.list())
   })
 
-  test('is kept where it was deleted here, and gone where it was deleted elsewhere', async () => {
+  test('stays if it was deleted here, and is removed if it was deleted elsewhere', async () => {
     const { ada, one, two } = await shared()
     await one.add('Pay the rent')
     await one.sync()
@@ -227,7 +227,7 @@ describe('a task that was changed here and elsewhere', () => {
   })
 })
 
-test('an edit that is refused is told with its reason, and holds up no other', async () => {
+test('a refused edit is reported with its reason, and delays no other', async () => {
   const ada = await here.someone()
   const device = await deviceOf(ada)
   await device.add(' ')
@@ -243,7 +243,7 @@ test('an edit that is refused is told with its reason, and holds up no other', a
   ])
 })
 
-test('what was deleted and erased elsewhere goes, and a copy of many pages is whole', async () => {
+test('tasks that were deleted and erased elsewhere are removed, and a copy of many pages is complete', async () => {
   const ada = await here.someone()
   const device = await deviceOf(ada)
   const create = Array.from({ length: 100 }, (_, at) => ({ title: `${at}` }))
@@ -260,7 +260,7 @@ test('what was deleted and erased elsewhere goes, and a copy of many pages is wh
 
   const ids = (await device.list()).map(({ id }) => id)
   expect(all).toHaveLength(500)
-  // The next time, it asks for what is new.
+  // The next sync requests only the changes.
   expect([typeof since, typeof state.since, since === state.since]).toEqual([
     'string',
     'string',
@@ -269,7 +269,7 @@ test('what was deleted and erased elsewhere goes, and a copy of many pages is wh
   expect(new Set(ids)).toEqual(new Set(all.map(({ id }) => id).slice(2)))
 })
 
-test('a copy that was away for too long starts anew, its edits kept', async () => {
+test('a copy with an expired token starts again and keeps its edits', async () => {
   const ada = await here.someone()
   const device = await deviceOf(ada)
   await device.add('Buy milk')
@@ -280,7 +280,7 @@ test('a copy that was away for too long starts anew, its edits kept', async () =
   await device.change('Buy milk', { priority: 'high' })
   const { state: old } = await device.opened()
 
-  // The token has expired, the tombstone is forgotten, the cursor is too old.
+  // The access token has expired, the tombstone is deleted, and the changes token is too old.
   pass(32 * 86_400_000)
   await here.upkept(30)
   const { state } = await device.sync()
@@ -291,7 +291,7 @@ test('a copy that was away for too long starts anew, its edits kept', async () =
   expect([state.outbox, state.notices]).toEqual([[], []])
 })
 
-test('a cursor that the service does not know is let go of', async () => {
+test('an invalid changes token is discarded', async () => {
   const ada = await here.someone()
   const device = await deviceOf(ada)
   await ada.call('POST', '/api/tasks', { title: 'Buy milk' })
@@ -304,7 +304,7 @@ test('a cursor that the service does not know is let go of', async () => {
   expect(titles(await device.list())).toEqual(['Buy milk'])
 })
 
-test('a short Retry-After is waited for, a long one is told; nothing is lost', async () => {
+test('a short Retry-After is waited for, a long one is reported, and no edit is lost', async () => {
   const ada = await here.someone()
   const device = await deviceOf(ada)
   await device.add('Buy milk')
@@ -329,7 +329,7 @@ test('a short Retry-After is waited for, a long one is told; nothing is lost', a
   expect(titles(await everything(ada))).toEqual(['0', '1', '2', '3', '4', 'Buy milk'])
 })
 
-test('a session that was ended is signed in anew, unless the password is another', async () => {
+test('an ended session signs in again, unless the password has changed', async () => {
   const ada = await here.someone()
   const device = await deviceOf(ada)
   const thief = await deviceOf({ ...ada, password: 'guessed' })
@@ -346,10 +346,10 @@ test('a session that was ended is signed in anew, unless the password is another
   expect(titles(await thief.list())).toEqual(['Pay the rent'])
 })
 
-test('devices that edit offline on a bad network come to the same, and lose no task', async () => {
+test('devices that edit offline on a bad network converge and lose no task', async () => {
   const ada = await here.someone()
   let at = 0
-  // In turn: fine, not sent, done but not said.
+  // In turn: success, not sent, applied without a response.
   using bad = between(async (forward) => {
     at += 1
     if (at % 5 === 0) return new Response(null, { status: 503 })
@@ -379,7 +379,7 @@ test('devices that edit offline on a bad network come to the same, and lose no t
   expect(served.filter(({ description }) => description === null)).toEqual([])
 })
 
-test('from the command line: offline, then in sync, in processes of their own', async () => {
+test('from the command line: offline, then in sync, in separate processes', async () => {
   const { email, password } = await here.someone()
   const FILE = join(folder, `${email}.json`)
   const run = (line: string[], API = here.origin) =>
@@ -407,7 +407,7 @@ test('from the command line: offline, then in sync, in processes of their own', 
   expect([wrong.code, wrong.err]).toEqual([1, 'the list has no number 7\n'])
 })
 
-test('its tasks are the service’s', () => {
+test('its types are those of the service', () => {
   expectTypeOf<Served>().toExtend<Task>()
   expectTypeOf<keyof Served>().toEqualTypeOf<
     keyof Task | 'user_id' | 'completed_at' | 'created_at' | 'updated_at'

@@ -10,7 +10,7 @@ const python = named || Bun.which('python3') || ''
 const needs = 'import httpx, openapi_python_client'
 const hasNeeds = () =>
   python !== '' && Bun.spawnSync([python, '-c', needs], { stderr: 'ignore' }).exitCode === 0
-/** An interpreter that is named has to do; another one is looked at first. */
+/** A named interpreter must work; another one is checked first. */
 const missing =
   named || hasNeeds()
     ? ''
@@ -32,14 +32,14 @@ describe.skipIf(missing !== '')(`the client in Python ${missing}`, () => {
     running([python, ...args], {
       PYTHONPATH: folder,
       PYTHONDONTWRITEBYTECODE: '1',
-      // Where a virtual environment has its tools.
+      // The tools of a virtual environment are beside it.
       PATH: `${dirname(resolve(python))}:${process.env.PATH}`,
       ...env,
     })
   const example = (env: Record<string, string>) =>
     run([resolve('examples/python/main.py')], { API: here.origin, ...env })
 
-  test('is generated from the document and has every operation', async () => {
+  test('the generated client has every operation', async () => {
     const url = `${here.origin}/docs/json`
     const output = join(folder, 'taskwarden_client')
 
@@ -65,7 +65,7 @@ describe.skipIf(missing !== '')(`the client in Python ${missing}`, () => {
       expect(files.join('\n')).toContain(`/${id.replace(/[A-Z]/g, '_$&').toLowerCase()}.py`)
   })
 
-  test('signs up, writes, reads all pages, exports CSV, and signs in again', async () => {
+  test('the example signs up, writes, reads all pages, exports CSV, and signs in again', async () => {
     const env = { EMAIL: `${Bun.randomUUIDv7()}@example.test`, PASSWORD: 'correct horse battery' }
 
     const first = await example(env)
@@ -99,7 +99,7 @@ describe.skipIf(missing !== '')(`the client in Python ${missing}`, () => {
     for (const { due_at } of tasks) expect(due_at).toMatch(/^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z$/)
   }, 120_000)
 
-  test('prints the problem, its code and its place', async () => {
+  test('the example prints the problem, its code and its place', async () => {
     const { email } = await here.someone()
 
     const wrong = await example({ EMAIL: email, PASSWORD: 'not the password' })

@@ -52,7 +52,7 @@ afterAll(() => here.stop())
 const within = (body: unknown, path: string): unknown =>
   (path.match(/\w+/g) ?? []).reduce((at, key) => (at as Record<string, unknown>)?.[key], body)
 
-test('every request of the collection, one after the other, is answered as it says', async () => {
+test('every request of the collection gets the response that it announces', async () => {
   const variables = new Map(
     [...head.matchAll(/^@(\w+) = (.*)$/gm)].map(([, name = '', value = '']) => [name, value]),
   )
@@ -84,7 +84,7 @@ test('every request of the collection, one after the other, is answered as it sa
   }
 })
 
-test('the collection has every route of the document', async () => {
+test('the collection has every documented route', async () => {
   const { paths } = (await here.call('GET', '/docs/json')).body
   const written = requests.map(
     ({ method, url }) => [method, url.replace('{{host}}', '').replace(/\?.*/, '')] as const,
@@ -101,7 +101,7 @@ test('the collection has every route of the document', async () => {
     }
 })
 
-test('each request of the collection says what it does, and what it answers', () => {
+test('each request of the collection describes itself and its response', () => {
   for (const { title, status, method, url } of requests) {
     expect(title.length).toBeGreaterThan(2)
     expect([title, status >= 200 && status < 500]).toEqual([title, true])

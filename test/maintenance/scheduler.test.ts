@@ -2,47 +2,50 @@ import { expect, test } from 'bun:test'
 import { createLog } from '../../src/log.ts'
 import { hourlySchedule, schedule } from '../../src/maintenance/scheduler.ts'
 
-const soon = { firstMaxMs: 1, everyMs: 1 }
+const immediately = { firstMaxMs: 1, everyMs: 1 }
 
-/** The first `count` lines that the log is told. Then the work never ends, and nothing goes on behind other tests. */
-const told = (work: () => Promise<object>, count: number) => {
+/** The first `count` log lines. Then `work` never settles, so that nothing runs during other tests. */
+const logLines = (work: () => Promise<object>, count: number) => {
   const { promise, resolve } = Promise.withResolvers<object[]>()
   const lines: object[] = []
   const write = (line: string) => {
     lines.push(JSON.parse(line))
     if (lines.length === count) resolve(lines)
   }
-  const atMost = () => (lines.length < count ? work() : new Promise<never>(() => {}))
-  schedule(atMost, createLog(write, 'info'), soon)
+  const limited = () => (lines.length < count ? work() : new Promise<never>(() => {}))
+  schedule(limited, createLog(write, 'info'), immediately)
   return promise
 }
 
-test('the upkeep is done again and again, and told each time', async () => {
-  let times = 0
+test('the work runs repeatedly, and each run is logged', async () => {
+  let runs = 0
   const work = async () => {
-    times += 1
-    return { erased_tasks: times }
+    runs += 1
+    return { erased_tasks: runs }
   }
 
-  const lines = await told(work, 3)
+  const lines = await logLines(work, 3)
 
-  expect(lines).toMatchObject([1, 2, 3].map((n) => ({ event: 'upkeep', erased_tasks: n })))
+  expect(lines).toMatchObject([1, 2, 3].map((n) => ({ event: 'maintenance', erased_tasks: n })))
 })
 
-test('an upkeep that fails is told, and the next one comes', async () => {
-  let times = 0
+test('a failed run is logged, and the next run follows', async () => {
+  let runs = 0
   const work = async () => {
-    times += 1
-    if (times === 1) throw new Error('no database')
+    runs += 1
+    if (runs === 1) throw new Error('no database')
     return {}
   }
 
-  const lines = await told(work, 2)
+  const lines = await logLines(work, 2)
 
-  expect(lines).toMatchObject([{ event: 'upkeep failed', level: 'warn' }, { event: 'upkeep' }])
+  expect(lines).toMatchObject([
+    { event: 'maintenance failed', level: 'warn' },
+    { event: 'maintenance' },
+  ])
 })
 
-test('an instance that lives for minutes has done its upkeep', () => {
+test('the first run is within a minute of the start, then one per hour', () => {
   expect(hourlySchedule.firstMaxMs).toBeLessThanOrEqual(60_000)
   expect(hourlySchedule.everyMs).toBe(3_600_000)
 })

@@ -39,7 +39,7 @@ test.each([
   ['null where null may be', { ...good, name: null }],
   ['a member that may be there', { ...good, note: 'n' }],
   ['the other of two forms', { ...good, more: { left: true } }],
-])('an answer with %s is let out', async (_, body) => {
+])('a response with %s is sent', async (_, body) => {
   expect(await statusOf(body)).toBe(200)
 })
 
@@ -56,11 +56,11 @@ test.each([
   ['more in a form of two', { ...good, more: { left: true, right: true } }],
   ['a list in place of an object', [good]],
   ['nothing', null],
-])('an answer with %s is not', async (_, body) => {
+])('a response with %s is 500', async (_, body) => {
   expect(await statusOf(body)).toBe(500)
 })
 
-test('every answer about tasks is held against its members', async () => {
+test('responses with tasks are checked for their members', async () => {
   const { someone } = await service()
   const me = await someone()
   const { body: task } = await me.call('POST', '/api/tasks', { title: 'a title' })

@@ -4,7 +4,7 @@ import { explainInvalidTimestamp, toUtc } from '../../src/schema/timestamp.ts'
 const two = (number: number) => String(number).padStart(2, '0')
 const upTo = (count: number) => Array.from({ length: count }, (_, number) => number)
 
-/** What a `Date` makes of it, where that is the same day and time. */
+/** The conversion by `Date`, if it keeps day and time. */
 const byDate = (text: string) => {
   const date = new Date(text)
   return !Number.isNaN(date.getTime()) && date.toISOString() === text ? text : undefined
@@ -29,7 +29,7 @@ test.each([
   '2024-01-01T23:59:60.000Z',
   '2024-01-01T00:00:00.000Z\n',
   '12024-01-01T00:00:00.000Z',
-])('%j is no time', (text) => {
+])('%j is not a timestamp', (text) => {
   expect(toUtc(text)).toBeUndefined()
 })
 

@@ -537,7 +537,7 @@ describe('an import', () => {
     const cells = await send(ada, `title\n${','.repeat(60)}\n${broken}`, types.csv)
 
     expect([rows.status, rows.body.code]).toEqual([413, 'body-too-large'])
-    const detail = 'has more cells than an import can have'
+    const detail = 'has too many cells'
     expect([cells.status, cells.body.errors]).toEqual([422, [{ in: 'body', pointer: '', detail }]])
   })
 

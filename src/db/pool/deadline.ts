@@ -40,6 +40,7 @@ const expireDue = () => {
   if (pending.size > 0) setTimer(next, tickMs)
 }
 
+/** A deadline after `timeoutMs` from now. */
 export const createDeadline = (timeoutMs: number): Deadline => {
   const atMs = performance.now() + timeoutMs
   let hasExpired = false

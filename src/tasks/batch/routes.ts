@@ -14,6 +14,7 @@ type Needs = { batch: BatchRepository; authenticated: Authenticated }
 
 const operationsMax = 100
 
+/** Up to 100 operations in one request. */
 export const batchRoutes = ({ batch, authenticated }: Needs) =>
   new Elysia().use(authenticated).post(
     '/batch',

@@ -17,6 +17,7 @@ type Needs = {
 /** The content of a changes token: the progress of a copy, and when the copy was last complete. */
 type Token = Progress & { at: string }
 
+/** The changes feed, for clients that keep a copy. */
 export const changesRoutes = ({ changes, cursorCodec, authenticated, config }: Needs) => {
   const decodeToken = (since: string, binding: string): Token => {
     const token = cursorCodec.decode<Token>(since, binding) ?? throwProblem('malformed-request')

@@ -8,6 +8,7 @@ import { listTasks } from './schema.ts'
 
 type Needs = { listing: ListingRepository; cursorCodec: CursorCodec; authenticated: Authenticated }
 
+/** The list of tasks. */
 export const listingRoutes = ({ listing, cursorCodec, authenticated }: Needs) =>
   new Elysia().use(authenticated).get(
     '',

@@ -15,6 +15,7 @@ import {
 
 type Needs = { tasks: TaskRepository; authenticated: Authenticated }
 
+/** One task at a time. */
 export const taskRoutes = ({ tasks, authenticated }: Needs) =>
   new Elysia()
     .use(authenticated)

@@ -20,22 +20,11 @@ import {
  * docs/statements.md shows the SQL.
  */
 export const createTaskStatements = (db: Db) => {
-  const { sessionRow, nextChange } = createUserScope(db, placeholders)
-  const found = db
-    .$with('task')
-    .as(db.select(taskColumns).from(tasks).where(and(isActiveTask, byId)))
   const completion = completionColumns(toggledCompleted)
 
   return {
-    find: prepareStatement(
-      db,
-      () => db.with(sessionRow, found).select().from(sessionRow).leftJoin(found, TRUE),
-      { isQuickRead: true },
-    ),
-    add: prepareStatement(db, () => {
-      const added = insertTask(db)
-      return db.with(sessionRow, nextChange, added).select().from(added)
-    }),
+    find: prepareStatement(db, () => findStatement(db), { isQuickRead: true }),
+    add: prepareStatement(db, () => insertStatement(db)),
     addIdempotent: prepareStatement(db, () => idempotentInsertStatement(db)),
     replace: prepareStatement(db, () =>
       updateStatement(db, {
@@ -59,6 +48,20 @@ const toggledCompleted = sql`coalesce(${param('completed', 'boolean')}, not ${ta
 const patchColumns = {
   ...patchColumnsFrom(parameterOf, param('sets', 'text[]')),
   ...completionColumns(sql`coalesce(${param('completed', 'boolean')}, ${tasks.completed})`),
+}
+
+const findStatement = (db: Db) => {
+  const { sessionRow } = createUserScope(db, placeholders)
+  const task = db
+    .$with('task')
+    .as(db.select(taskColumns).from(tasks).where(and(isActiveTask, byId)))
+  return db.with(sessionRow, task).select().from(sessionRow).leftJoin(task, TRUE)
+}
+
+const insertStatement = (db: Db) => {
+  const { sessionRow, nextChange } = createUserScope(db, placeholders)
+  const task = insertTask(db)
+  return db.with(sessionRow, nextChange, task).select().from(task)
 }
 
 const insertTask = (db: Db, condition?: SQL) => {

@@ -28,7 +28,7 @@ import { isActiveTask, taskColumns } from '../task/sql.ts'
 export type ImportedRow = NewTask & Pick<Task, 'id' | 'completed' | 'completed_at' | 'created_at'>
 export type ImportOutcome = { count: number } | { storedResponse: StoredResponse } | KeyInFlight
 
-const prepareExport = (db: Db) => {
+const exportStatement = (db: Db) => {
   const { sessionRow } = createUserScope(db, placeholders)
   const task = db
     .select(taskColumns)
@@ -37,16 +37,13 @@ const prepareExport = (db: Db) => {
     .orderBy(asc(tasks.id))
     .limit(sql.placeholder('rows'))
     .as('task')
-  return prepareStatement(db, () =>
-    db.with(sessionRow).select().from(sessionRow).leftJoinLateral(task, TRUE),
-  )
+  return db.with(sessionRow).select().from(sessionRow).leftJoinLateral(task, TRUE)
 }
 
-/** One statement inserts all rows or none. */
-const prepareImport = (db: Db) => {
-  const { sessionRow, nextChange } = createUserScope(db, placeholders)
-  const { earlierResponse, expired, storeResponse, isFirstUse } = createIdempotencyCtes(db)
-  const rows = sql`jsonb_to_recordset(${param('records', 'jsonb')}) as record (
+/** CTEs that insert all rows of the parameter `records`, if `condition` holds, and count them. */
+const createImportCtes = (db: Db, condition = TRUE) => {
+  const { nextChange } = createUserScope(db, placeholders)
+  const records = sql`jsonb_to_recordset(${param('records', 'jsonb')}) as record (
     id uuid, ${columnDefinitions}, completed boolean, completed_at timestamptz, created_at timestamptz)`
   const row = newTaskRow(nextChange, {
     id: sql`record.id`,
@@ -55,82 +52,72 @@ const prepareImport = (db: Db) => {
     completed_at: sql`record.completed_at`,
     created_at: sql`record.created_at`,
   })
-  const drafts = sql`select ${row} from ${rows}, ${nextChange}`
-  const insertRows = (condition = sql`true`) =>
-    db
-      .$with('imported')
-      .as(db.insert(tasks).select(sql`${drafts} where ${condition}`).returning({ id: tasks.id }))
-  const countRows = (imported: ReturnType<typeof insertRows>) =>
-    db
-      .$with('counted')
-      .as(db.select({ count: sql<number>`count(*)::int`.as('count') }).from(imported))
+  const rows = sql`select ${row} from ${records}, ${nextChange} where ${condition}`
+  const imported = db
+    .$with('imported')
+    .as(db.insert(tasks).select(rows).returning({ id: tasks.id }))
+  const counted = db
+    .$with('counted')
+    .as(db.select({ count: sql<number>`count(*)::int`.as('count') }).from(imported))
+  return { imported, counted }
+}
 
-  const imported = insertRows()
-  const counted = countRows(imported)
-  const importedIdempotent = insertRows(isFirstUse)
-  const countedIdempotent = countRows(importedIdempotent)
-  const body = sql`json_build_object('imported', ${countedIdempotent.count})`
+/** One statement inserts all rows or none. */
+const importStatement = (db: Db) => {
+  const { sessionRow, nextChange } = createUserScope(db, placeholders)
+  const { imported, counted } = createImportCtes(db)
+  return db
+    .with(sessionRow, nextChange, imported, counted)
+    .select()
+    .from(sessionRow)
+    .innerJoin(counted, TRUE)
+}
+
+/** The same, once per `Idempotency-Key`. */
+const idempotentImportStatement = (db: Db) => {
+  const { sessionRow, nextChange } = createUserScope(db, placeholders)
+  const { earlierResponse, expired, storeResponse, isFirstUse } = createIdempotencyCtes(db)
+  const { imported, counted } = createImportCtes(db, isFirstUse)
   const storedResponse = storeResponse(
-    body,
+    sql`json_build_object('imported', ${counted.count})`,
     sql`null`,
-    sql`(select * from ${countedIdempotent} where ${isFirstUse}) as counted`,
+    sql`(select * from ${counted} where ${isFirstUse}) as counted`,
   )
-
-  return {
-    plain: prepareStatement(db, () =>
-      db
-        .with(sessionRow, nextChange, imported, counted)
-        .select()
-        .from(sessionRow)
-        .innerJoin(counted, TRUE),
-    ),
-    keyed: prepareStatement(db, () =>
-      db
-        .with(
-          sessionRow,
-          nextChange,
-          earlierResponse,
-          expired,
-          importedIdempotent,
-          countedIdempotent,
-          storedResponse,
-        )
-        .select()
-        .from(sessionRow)
-        .innerJoin(countedIdempotent, TRUE)
-        .leftJoin(earlierResponse, TRUE),
-    ),
-  }
+  return db
+    .with(sessionRow, nextChange, earlierResponse, expired, imported, counted, storedResponse)
+    .select()
+    .from(sessionRow)
+    .innerJoin(counted, TRUE)
+    .leftJoin(earlierResponse, TRUE)
 }
 
 /** Export and import of a principal; undefined if the session has ended. */
 export const createTransferRepository = (db: Db) => {
-  const exportStatement = prepareExport(db)
-  const importStatements = prepareImport(db)
+  const exportTasks = prepareStatement(db, () => exportStatement(db))
+  const importTasks = prepareStatement(db, () => importStatement(db))
+  const importOnce = prepareStatement(db, () => idempotentImportStatement(db))
 
   return (principal: Principal) => {
     const scope = () => scopeParameters(principal)
     return {
       /** Tasks after an id, in the order of ids. */
       async page(rows: number, last = '00000000-0000-0000-0000-000000000000') {
-        const found = await runRead(() => exportStatement.execute({ ...scope(), rows, last }))
+        const found = await runRead(() => exportTasks.execute({ ...scope(), rows, last }))
         return found.length === 0 ? undefined : found.flatMap(({ task }) => task ?? [])
       },
 
       add(rows: ImportedRow[], key?: IdempotencyKey): Promise<ImportOutcome | undefined> {
         const records = JSON.stringify(rows)
         return retryOnConflict(async () => {
+          const values = { ...scope(), records }
           if (!key) {
-            const [found] = await withLongDeadline(() =>
-              runWrite(() => importStatements.plain.execute({ ...scope(), records })),
-            )
-            return found?.counted
+            const [row] = await withLongDeadline(() => runWrite(() => importTasks.execute(values)))
+            return row?.counted
           }
-          const values = { ...scope(), ...key, records }
-          const [found] = await withLongDeadline(() =>
-            runWrite(() => importStatements.keyed.execute(values)),
+          const [row] = await withLongDeadline(() =>
+            runWrite(() => importOnce.execute({ ...values, ...key })),
           )
-          return found?.earlierResponse ? { storedResponse: found.earlierResponse } : found?.counted
+          return row?.earlierResponse ? { storedResponse: row.earlierResponse } : row?.counted
         })
       },
     }

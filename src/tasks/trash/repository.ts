@@ -66,8 +66,8 @@ const eraseFromTrash = (db: Db, where: SQL | undefined, erasedAt: SQL) => {
 
 /** The trash of a principal; each method returns undefined if the session has ended. */
 export const createTrashRepository = (db: Db) => {
-  const { sessionRow, lockedUser } = createUserScope(db, placeholders)
   const eraseStatement = (where: SQL | undefined) => {
+    const { sessionRow, lockedUser } = createUserScope(db, placeholders)
     const guarded = and(where, sql`exists (select from ${lockedUser})`)
     const { erasedTasks, tombstones, erased } = eraseFromTrash(db, guarded, nowParam)
     return db

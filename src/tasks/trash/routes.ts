@@ -15,6 +15,7 @@ type Needs = {
   authenticated: Authenticated
 }
 
+/** The trash: list, restore and erase. */
 export const trashRoutes = ({ trash, tasks, cursorCodec, authenticated }: Needs) =>
   new Elysia()
     .use(authenticated)

@@ -9,7 +9,7 @@ import { users } from '../../../src/db/schema.ts'
 import { directory, inMemory, person } from '../../support/databases.ts'
 
 const at = (dataDir: string) => openDatabase({ kind: 'embedded', dataDir, timeoutMs: 5_000 })
-test('what was written is there after close and reopen; nobody else may look in between', async () => {
+test('data survives close and reopen, and the files are private', async () => {
   using folder = directory()
   const ada = person()
   const first = await at(join(folder.path, 'data'))
@@ -27,12 +27,12 @@ test('what was written is there after close and reopen; nobody else may look in 
   await second.close()
 })
 
-test('a second process on the directory is refused, and let in when the first is gone', async () => {
+test('a second process is refused until the first has ended', async () => {
   using folder = directory()
   const first = await at(folder.path)
   const script = `
-    import { connect } from '${import.meta.dir}/../../src/db/database.ts'
-    const opened = await connect({ kind: 'embedded', dataDir: '${folder.path}', timeoutMs: 5000 }).catch(
+    import { openDatabase } from '${import.meta.dir}/../../../src/db/client.ts'
+    const opened = await openDatabase({ kind: 'embedded', dataDir: '${folder.path}', timeoutMs: 5000 }).catch(
       (error) => error,
     )
     console.log(opened.message ?? 'opened')
@@ -46,7 +46,7 @@ test('a second process on the directory is refused, and let in when the first is
   expect(await other()).toBe('opened')
 })
 
-test('a start that died while it unpacked is begun anew', async () => {
+test('a start that was killed while unpacking is repeated', async () => {
   using folder = directory()
   mkdirSync(join(folder.path, 'cluster.unpacking/base'), { recursive: true })
   writeFileSync(join(folder.path, 'cluster.unpacking/PG_VERSION'), '18\n')
@@ -56,7 +56,7 @@ test('a start that died while it unpacked is begun anew', async () => {
   await database.close()
 })
 
-test('sessions are in UTC, and a statement is seen with its parameters', async () => {
+test('sessions are in UTC, and the observer sees statements with parameters', async () => {
   const seen: unknown[] = []
   await using database = await inMemory((...statement) => seen.push(statement))
   const [row] = await database.db
@@ -66,7 +66,7 @@ test('sessions are in UTC, and a statement is seen with its parameters', async (
   expect(seen).toEqual([[`select current_setting('TimeZone') from (select $1) t`, [7]]])
 })
 
-test('tables have statistics after a while, though PGlite has no autovacuum', async () => {
+test('tables get statistics, although PGlite has no autovacuum', async () => {
   await using database = await inMemory()
   await database.migrate()
   const rows = Array.from({ length: 50 }, person)

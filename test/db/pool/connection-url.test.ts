@@ -12,7 +12,7 @@ test.each([
   '[2001:db8::1]',
   '172.32.0.1',
   '11.0.0.1',
-])('without a mode the public host %s has its certificate verified', (host) => {
+])('without sslmode, the certificate of the public host %s is verified', (host) => {
   expect(sslOf(host)).toEqual(verified(host.replace(/[[\]]/g, '')))
 })
 
@@ -25,7 +25,7 @@ test.each([
   '172.31.0.9',
   '192.168.1.4',
   '[fdaa:0:1::3]',
-])('without a mode the private host %s may speak plain', (host) => {
+])('without sslmode, the private host %s may be unencrypted', (host) => {
   expect(sslOf(host)).toBe('prefer')
 })
 
@@ -33,7 +33,7 @@ test.each(['localhost', '127.0.0.1', '[::1]'])('on the loopback (%s) there is no
   expect(sslOf(host)).toBe(false)
 })
 
-test('a mode is what it says, and require verifies', () => {
+test('every sslmode has its effect, and require verifies', () => {
   const host = 'db.example'
 
   for (const mode of ['require', 'verify-full'])
@@ -48,7 +48,7 @@ test('a mode is what it says, and require verifies', () => {
   expect(() => sslOf(host, '?sslmode=requir')).toThrow('sslmode')
 })
 
-test('only what the server knows is passed on, and a pooler is told by its URL', () => {
+test('only known parameters are sent to the server, and a pooler is recognised by its URL', () => {
   const neon = 'postgres://ada@ep-cool-1-pooler.eu-central-1.aws.neon.tech/tasks'
   const { parameters, pooled, preparesThroughPooler } = parseConnectionUrl(
     `${neon}?sslmode=require&channel_binding=require&pgbouncer=true&connection_limit=5&application_name=x`,

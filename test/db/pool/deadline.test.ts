@@ -4,7 +4,7 @@ import { createDeadline } from '../../../src/db/pool/deadline.ts'
 const never = new Promise<never>(() => {})
 const codeOf = (work: Promise<unknown>) => work.catch((error) => error.code)
 
-test('each deadline passes, at its own time and not before, whichever was set first', async () => {
+test('each deadline expires at its own time, in any order of creation', async () => {
   const started = performance.now()
   const waits = [60, 20, 40].map(async (ms) => {
     const code = await codeOf(createDeadline(ms).race(never))
@@ -15,7 +15,7 @@ test('each deadline passes, at its own time and not before, whichever was set fi
   expect(await Promise.all(waits)).toEqual([passed, passed, passed])
 })
 
-test('a short deadline does not wait for a long one that was set before it', async () => {
+test('a short deadline does not wait for an earlier long one', async () => {
   const long = createDeadline(60_000)
   const short = codeOf(createDeadline(10).race(never))
 
@@ -23,7 +23,7 @@ test('a short deadline does not wait for a long one that was set before it', asy
   long.clear()
 })
 
-test('work that ends in time is given, with its own error too', async () => {
+test('work that settles in time keeps its result or error', async () => {
   const deadline = createDeadline(60_000)
 
   expect(await deadline.race(Promise.resolve('done'))).toBe('done')
@@ -32,7 +32,7 @@ test('work that ends in time is given, with its own error too', async () => {
   deadline.clear()
 })
 
-test('a deadline that was cleared passes for nobody, and the others do', async () => {
+test('a cleared deadline does not expire, and the others do', async () => {
   const cleared = createDeadline(10)
   const first = cleared.race(never).then(
     () => 'ended',
@@ -44,7 +44,7 @@ test('a deadline that was cleared passes for nobody, and the others do', async (
   expect(await Promise.race([first, 'still waiting'])).toBe('still waiting')
 })
 
-test('what begins after its deadline has passed is refused at once', async () => {
+test('work that starts after the deadline is rejected at once', async () => {
   const deadline = createDeadline(1)
   await codeOf(deadline.race(never))
 
@@ -52,7 +52,7 @@ test('what begins after its deadline has passed is refused at once', async () =>
   expect(await codeOf(deadline.race(never))).toBe('deadline')
 })
 
-test('a deadline has passed although the loop was blocked and no timer came', () => {
+test('a deadline has expired even if the event loop was blocked', () => {
   const deadline = createDeadline(1)
   Bun.sleepSync(3)
 

@@ -13,11 +13,11 @@ import {
 } from '../../support/databases.ts'
 import { proxyTo } from '../../support/proxy.ts'
 
-/** Longer than a machine that has other things to do pauses: what is asked in vain must not be late as well. */
+/** Longer than the pauses of a busy machine. */
 const timeoutMs = 1_000
 const slackMs = 10_000
 
-/** What becomes of it: `answered`, or the code of why not. Never later than its deadline asks. */
+/** The outcome of a statement: `answered` or an error code, never after its deadline. */
 const outcome = async (work: Promise<unknown>) => {
   const before = performance.now()
   const result = await work.then(
@@ -28,7 +28,7 @@ const outcome = async (work: Promise<unknown>) => {
   return result
 }
 
-/** Whether as many statements as there are slots are answered at once: one that is stuck would show. */
+/** Whether every slot runs a statement at once: a stuck slot would show. */
 const answers = ({ db }: Database, slots: number) =>
   Promise.all(
     Array.from({ length: slots }, () => runRead(() => db.execute(sql`select pg_sleep(0.05)`))),
@@ -37,8 +37,8 @@ const answers = ({ db }: Database, slots: number) =>
     () => false,
   )
 
-describe.skipIf(!serverUrl)('between the service and its server', () => {
-  test('a cancel request that finds nobody harms nothing but its statement', async () => {
+describe.skipIf(!serverUrl)('the network between pool and server', () => {
+  test('a refused cancel request affects its statement only', async () => {
     await using proxy = await proxyTo(serverPort())
     await using one = await onPostgres({ poolMax: 2, timeoutMs, via: proxy.port })
     const { database } = one
@@ -61,7 +61,7 @@ describe.skipIf(!serverUrl)('between the service and its server', () => {
     }
   }, 60_000)
 
-  test('a connection that fell silent is left at the deadline, and no slot with it', async () => {
+  test('a silent connection is abandoned at the deadline, and its slot is free', async () => {
     await using proxy = await proxyTo(serverPort())
     await using one = await onPostgres({ poolMax: 4, timeoutMs, via: proxy.port })
     const { database } = one
@@ -75,7 +75,7 @@ describe.skipIf(!serverUrl)('between the service and its server', () => {
     await until(() => answers(database, 4))
   }, 60_000)
 
-  test('the refusal does not wait for the connection to be cut', async () => {
+  test('the rejection does not wait until the connection is closed', async () => {
     await using proxy = await proxyTo(serverPort())
     await using one = await onPostgres({ poolMax: 1, timeoutMs, via: proxy.port })
     const { database } = one
@@ -105,7 +105,7 @@ describe.skipIf(!serverUrl)('between the service and its server', () => {
     expect(await answers(one.database, 4)).toBe(true)
   }, 60_000)
 
-  test('a server that takes a while to wake is waited for within the deadline', async () => {
+  test('a slow server is waited for within the deadline', async () => {
     await using proxy = await proxyTo(serverPort())
     await using one = await onPostgres({ timeoutMs: 8_000, via: proxy.port })
     proxy.way.delayMs = 1_000
@@ -116,7 +116,7 @@ describe.skipIf(!serverUrl)('between the service and its server', () => {
     expect(performance.now() - before).toBeGreaterThan(900)
   }, 60_000)
 
-  test('one that takes longer is a refusal at the deadline, and works once it is awake', async () => {
+  test('a slower server is unavailable at the deadline, and works when it is up', async () => {
     await using proxy = await proxyTo(serverPort())
     await using one = await onPostgres({ poolMax: 2, timeoutMs, via: proxy.port })
     const { database } = one
@@ -132,7 +132,7 @@ describe.skipIf(!serverUrl)('between the service and its server', () => {
     await until(() => answers(database, 2))
 
     await until(() => answers(database, 2))
-    // Nothing is written after its refusal: no connection that it waited for is left.
+    // No write runs after its rejection: no connection that it waited for remains.
     await until(async () => proxy.delayed() === 0)
     expect(await database.db.select().from(users)).toEqual([])
   }, 60_000)

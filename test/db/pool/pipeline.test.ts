@@ -9,7 +9,7 @@ import { onPostgres, serverUrl, until } from '../../support/databases.ts'
 const options = { prepare: true, simple: false }
 type Values = (number | string)[]
 
-/** A pool on a database of its own, with a table of 100 rows, and a way to ask for one of them. */
+/** A pool on its own database with a table of 100 rows, and a function that reads one. */
 const pooled = async ({
   max = 1,
   timeoutMs = 20_000,
@@ -32,9 +32,9 @@ const pooled = async ({
     alone,
     quick,
     find: async (n: number) => (await quick('select v from rows where n = $1', n))[0]?.[0],
-    /** Asleep for so many seconds, for a text of its own. */
+    /** A statement that sleeps, with a unique text. */
     sleep: (seconds: number) => quick('select pg_sleep($1)', seconds),
-    /** Has each connection prepare these. */
+    /** Makes every connection prepare these statements. */
     warm: async (...reads: (() => Promise<unknown>)[]) => {
       for (const read of reads) await Promise.all(Array.from({ length: max }, read))
     },
@@ -45,7 +45,7 @@ const pooled = async ({
   }
 }
 
-/** What became of each, in the order in which it was known. */
+/** The outcomes in the order of settlement. */
 const inOrder = async (works: Record<string, Promise<unknown>>, order: string[] = []) => {
   await Promise.all(
     Object.entries(works).map(([name, work]) =>
@@ -58,7 +58,7 @@ const inOrder = async (works: Record<string, Promise<unknown>>, order: string[] 
   return order
 }
 
-/** In which order they ended, and which of them had, when of so many that wait so many were left. */
+/** The order of settlement, and which statements had settled when a number of them was still waiting. */
 const whileWaiting = async (
   { state }: Pick<ReturnType<typeof createPool>, 'state'>,
   works: Record<string, Promise<unknown>>,
@@ -72,7 +72,7 @@ const whileWaiting = async (
   return { first, all: await ended }
 }
 
-/** A machine that has other things to do in between would be taken for a slow database. */
+/** A pause of a busy machine would look like a slow database. */
 const inOneInstant = <Result>(work: () => Result): Result => {
   const { now } = performance
   const instant = now.call(performance)
@@ -86,7 +86,7 @@ const inOneInstant = <Result>(work: () => Result): Result => {
 
 const codeOf = (work?: Promise<unknown>) => work?.catch((error) => error.code)
 
-/** A connection that was never opened, and has prepared this. */
+/** A connection that is not opened and has prepared this statement. */
 const preparedFor = (text: string) => {
   const target = parseConnectionUrl('postgres://a@127.0.0.1:1/a')
   const pace = async () => {}
@@ -96,7 +96,7 @@ const preparedFor = (text: string) => {
   return connection
 }
 
-test('a connection that is to be renewed is let run empty', () => {
+test('a connection that is due for renewal gets no further reads', () => {
   const { open, join, joinAny } = createPipeline({ offer: () => false, release: () => {} })
   const connection = preparedFor('select 1')
   const seat = open(connection)
@@ -107,7 +107,7 @@ test('a connection that is to be renewed is let run empty', () => {
   expect([join(seat, 'select 1'), joinAny('select 1')]).toEqual([false, undefined])
 })
 
-test('a connection whose reads were answered before the next ones are written is not theirs any more', async () => {
+test('a connection without reads is no longer shared', async () => {
   const { open, read, joinUnwritten } = createPipeline({ offer: () => false, release: () => {} })
   const seat = open(preparedFor('select 1'))
   expect(inOneInstant(() => joinUnwritten('select 1'))).toBe(seat)
@@ -119,7 +119,7 @@ test('a connection whose reads were answered before the next ones are written is
   expect(inOneInstant(() => joinUnwritten('select 1'))).toBeUndefined()
 })
 
-test('where none is free, a read is sent to the connection that carries least', () => {
+test('without a free connection, a read joins the connection with the fewest reads', () => {
   const { open, joinAny } = createPipeline({ offer: () => false, release: () => {} })
   inOneInstant(() => {
     const [one, other] = [open(preparedFor('select 1')), open(preparedFor('select 1'))]
@@ -132,8 +132,8 @@ test('where none is free, a read is sent to the connection that carries least', 
   })
 })
 
-describe.skipIf(!serverUrl)('reads side by side', () => {
-  test('eight are sent to a connection, and the ninth waits where none is free', async () => {
+describe.skipIf(!serverUrl)('pipelined reads', () => {
+  test('a connection carries eight reads, and the ninth waits', async () => {
     await using one = await pooled()
     await one.warm(() => one.find(1))
     const all = [1, 2, 3, 4, 5, 6, 7, 8, 9]
@@ -145,7 +145,7 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
     expect(one.pool.state()).toEqual({ max: 1, used: 0, waiting: 0 })
   })
 
-  test('those of one turn of the event loop share a connection, and the others have their own while there are some', async () => {
+  test('reads of one event-loop turn share a connection, others use free connections', async () => {
     await using one = await pooled({ max: 4 })
     await one.warm(() => one.sleep(0.2))
     const works: Promise<unknown>[] = []
@@ -161,7 +161,7 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
     await Promise.all(works)
   })
 
-  test('a statement is sent alone the first time on a connection, when it is prepared', async () => {
+  test('a statement runs alone the first time on a connection', async () => {
     await using one = await pooled()
 
     const found = [one.find(1), one.find(2)]
@@ -173,7 +173,7 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
     await Promise.all(others)
   })
 
-  test('a write is alone, and nobody comes before it who came after it', async () => {
+  test('a write runs alone, and no later statement overtakes it', async () => {
     await using one = await pooled()
     await one.warm(() => one.find(1))
 
@@ -189,7 +189,7 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
     expect(await works['third read']).toBe(3)
   })
 
-  test('who waits behind a write is let in with those behind him, up to the next write', async () => {
+  test('reads behind a write are admitted together, up to the next write', async () => {
     await using one = await pooled()
     await one.warm(() => one.sleep(0))
 
@@ -204,7 +204,7 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
     expect(await whileWaiting(one.pool, works, [4, 2])).toEqual({ first: ['write'], all })
   })
 
-  test('who waits is let in as soon as one has its answer', async () => {
+  test('a waiting read is admitted when a response arrives', async () => {
     await using one = await pooled()
     await one.warm(() => one.sleep(0))
 
@@ -216,7 +216,7 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
     expect(await whileWaiting(one.pool, works, [2, 1])).toEqual({ first: ['0'], all })
   })
 
-  test('nobody is sent behind one that is slow', async () => {
+  test('no read is sent behind a slow one', async () => {
     await using one = await pooled()
     await one.warm(
       () => one.sleep(0),
@@ -231,7 +231,7 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
     expect(await inOrder({ slow, found })).toEqual(['slow', 'found'])
   })
 
-  test('one that fails is told its own error, and the others have their rows', async () => {
+  test('a failed read gets its own error, and the others get their rows', async () => {
     await using one = await pooled()
     const divide = (by: number) => one.quick('select 100 / $1::int', by)
     await one.warm(
@@ -245,7 +245,7 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
     expect(await Promise.all(works.map(codeOf))).toEqual([1, '22012', 2, [[20]]])
   })
 
-  test('behind one that cannot be written nobody is given the rows of another', async () => {
+  test('behind a statement that cannot be written, no read gets the rows of another', async () => {
     await using one = await pooled()
     const text = 'select $1::text, $2::timestamptz'
     const at = '2026-01-02T03:04:05Z'
@@ -261,7 +261,7 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
     expect(bob).not.toBe('Eve')
   })
 
-  test('behind one that is ended amid its rows, rows are whole: beside it, and after it', async () => {
+  test('beside and behind a statement that fails amid its rows, rows are complete', async () => {
     await using one = await pooled()
     const ending = 'select 10 / ($1::int - n) from generate_series(1, 5) as n'
     await one.warm(
@@ -281,7 +281,7 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
     expect(await Promise.all(works.map(codeOf))).toEqual([1, '22012', 2, 3])
   })
 
-  test('one that was answered after its deadline keeps nobody waiting', async () => {
+  test('a response after the deadline delays no other read', async () => {
     await using one = await pooled()
     await one.warm(() => one.sleep(0))
     const budget = { isLong: false, totalMs: 100, leftMs: 100 }
@@ -300,7 +300,7 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
     expect(one.pool.state()).toEqual({ max: 1, used: 0, waiting: 0 })
   })
 
-  test('nobody is given the rows of another, while plans become stale', async () => {
+  test('no read gets the rows of another while plans become invalid', async () => {
     await using one = await pooled({ max: 2 })
     let over = false
     let wrong = 0
@@ -323,7 +323,7 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
     expect(wrong).toBe(0)
   }, 60_000)
 
-  test('backends killed under load leave no read behind, and no slot', async () => {
+  test('backends killed under load leave no read unsettled and no slot lost', async () => {
     await using one = await pooled({ max: 2 })
     let over = false
     let wrong = 0
@@ -352,13 +352,13 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
     expect(await Promise.all([1, 2, 3].map(one.find))).toEqual([1, 2, 3])
   }, 60_000)
 
-  test('those behind one that never ends are refused at their deadlines, and nothing goes on', async () => {
+  test('reads behind a statement that never ends are rejected at their deadlines, and the statement is cancelled', async () => {
     await using one = await pooled({ timeoutMs: 4_000 })
     await one.warm(
       () => one.sleep(0),
       () => one.find(1),
     )
-    // What stops it must be our cancel request.
+    // Only the cancel request of the pool can stop it.
     await one.alone('set statement_timeout = 0')
 
     const works = inOneInstant(() => [one.sleep(60), one.find(1), one.find(2)])
@@ -375,7 +375,7 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
   test.each([
     ['through a pooler', { query: '?pgbouncer=true' }],
     ['without prepared statements', { prepare: false }],
-  ])('%s each is alone', async (_, settings) => {
+  ])('%s every statement runs alone', async (_, settings) => {
     await using one = await pooled(settings)
     await one.warm(() => one.find(1))
 
@@ -385,7 +385,7 @@ describe.skipIf(!serverUrl)('reads side by side', () => {
     expect(await Promise.all(found)).toEqual([1, 2])
   })
 
-  test('who waits when the pool is closed is refused, and who runs is answered', async () => {
+  test('closing the pool rejects waiting statements and finishes running ones', async () => {
     await using one = await pooled()
     await one.warm(() => one.find(1))
 

@@ -9,7 +9,7 @@ import { onPostgres, person, serverUrl, until, writers } from '../../support/dat
 const nobody = '00000000-0000-7000-8000-000000000000'
 const settings = { kind: 'postgres', migrationUrl: '', poolMax: 2, prepare: 'auto' } as const
 
-test('a peer that accepts and closes is unavailable at once, and is not called in a loop', async () => {
+test('a peer that accepts and closes is unavailable at once, without a reconnect loop', async () => {
   let calls = 0
   using peer = Bun.listen({
     hostname: '127.0.0.1',
@@ -29,7 +29,7 @@ test('a peer that accepts and closes is unavailable at once, and is not called i
   await database.close()
 })
 
-test('a peer that never answers is unavailable at the deadline', async () => {
+test('a peer that never responds is unavailable at the deadline', async () => {
   using peer = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: () => {} } })
   const url = `postgres://a@127.0.0.1:${peer.port}/a`
   const database = await openDatabase({ ...settings, url, timeoutMs: 100 })
@@ -39,7 +39,7 @@ test('a peer that never answers is unavailable at the deadline', async () => {
   await database.close()
 })
 
-test('a read that is sent again shares the deadline of the first time', async () => {
+test('a repeated read shares the deadline of the first attempt', async () => {
   let calls = 0
   using peer = Bun.listen({
     hostname: '127.0.0.1',
@@ -48,7 +48,7 @@ test('a read that is sent again shares the deadline of the first time', async ()
       data: () => {},
       open: (socket) => {
         calls++
-        // The first is lost near the deadline; the second is never answered.
+        // The first attempt is lost near the deadline; the second gets no response.
         if (calls === 1) setTimeout(() => socket.end(), 3_000)
       },
     },
@@ -64,7 +64,7 @@ test('a read that is sent again shares the deadline of the first time', async ()
   await database.close()
 })
 
-test('a server that offers no TLS where it is asked for is told nothing in plain', async () => {
+test('no data is sent unencrypted to a server without TLS if TLS is required', async () => {
   const told: string[] = []
   using peer = Bun.listen({
     hostname: '127.0.0.1',
@@ -87,7 +87,7 @@ test('a server that offers no TLS where it is asked for is told nothing in plain
 })
 
 describe.skipIf(!serverUrl)('on a server', () => {
-  test('a patient statement has six deadlines, on a connection of its own, and then it is cancelled', async () => {
+  test('a long statement has six deadlines and its own connection, and then it is cancelled', async () => {
     await using one = await onPostgres({ poolMax: 1, timeoutMs: 1_000 })
     const { db } = one.database
     const sleeping = (seconds: number) =>
@@ -103,12 +103,12 @@ describe.skipIf(!serverUrl)('on a server', () => {
     expect(shown?.text).toBe('1s')
   }, 60_000)
 
-  test('at its deadline a running statement is cancelled, a waiting one never runs', async () => {
+  test('at the deadline a running statement is cancelled, and a waiting one never runs', async () => {
     await using one = await onPostgres({ poolMax: 1, timeoutMs: 1_000 })
     const { db } = one.database
     await one.database.migrate()
     await one.database.ping()
-    // statement_timeout off: what stops it must be our cancel request.
+    // Without statement_timeout, only the cancel request can stop it.
     await db.execute(sql`set statement_timeout = 0`)
     const sleeping = runRead(() => db.execute(sql`select pg_sleep(60)`))
     const waiting = runWrite(() => db.insert(users).values(person()))
@@ -127,7 +127,7 @@ describe.skipIf(!serverUrl)('on a server', () => {
     expect(await db.select().from(users)).toEqual([])
   })
 
-  test('backends killed under load leave no slot behind, and lose no acknowledged row', async () => {
+  test('backends killed under load lose no slot and no acknowledged row', async () => {
     await using one = await onPostgres({ poolMax: 4 })
     const { db } = one.database
     await one.database.migrate()
@@ -139,21 +139,21 @@ describe.skipIf(!serverUrl)('on a server', () => {
       ).length
 
     expect(await load.lost()).toEqual([])
-    // All at once, so that every slot has to answer.
+    // All at once, so that every slot is used.
     const answers = Array.from({ length: 4 }, () =>
       runRead(() => db.execute(sql`select pg_sleep(0.05)`)),
     )
     expect(await Promise.all(answers)).toHaveLength(4)
   }, 60_000)
 
-  test('a read outlives the kill of its idle connection', async () => {
+  test('a read survives the kill of its idle connection', async () => {
     await using one = await onPostgres({ poolMax: 1 })
     await one.database.ping()
     await one.admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${one.name}`
     await one.database.ping()
   })
 
-  test('a broken constraint costs no connection', async () => {
+  test('a violated constraint keeps its connection', async () => {
     await using one = await onPostgres({ poolMax: 1 })
     const { db } = one.database
     await one.database.migrate()
@@ -171,7 +171,7 @@ describe.skipIf(!serverUrl)('on a server', () => {
     expect(await pid()).toBe(before)
   })
 
-  test('a prepared query is a named statement, and only that', async () => {
+  test('only a prepared query is a named statement', async () => {
     await using one = await onPostgres({ poolMax: 1 })
     const { db } = one.database
     await one.database.migrate()
@@ -191,7 +191,7 @@ describe.skipIf(!serverUrl)('on a server', () => {
     expect(named.map(({ text }) => text.includes(' where ')).toSorted()).toEqual([false, true])
   })
 
-  test('sessions are in UTC whatever the server says; a transaction on the pool is refused', async () => {
+  test('sessions are in UTC with any server setting; transactions on the pool are refused', async () => {
     await using one = await onPostgres()
     await one.admin.unsafe(`alter database ${one.name} set timezone = 'Asia/Tokyo'`)
     await one.admin.unsafe(`alter database ${one.name} set datestyle = 'SQL, DMY'`)

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { createDeadline } from '../../../src/db/pool/deadline.ts'
 import { createSemaphore } from '../../../src/db/pool/semaphore.ts'
 
-test('turns come in order; one whose deadline passed while the loop was blocked is not given', async () => {
+test('permits are granted in order, and not after a deadline that expired while the event loop was blocked', async () => {
   const { tryAcquire, acquire, release } = createSemaphore(1)
   tryAcquire()
   const late = acquire(createDeadline(1)).catch((error) => error.code)
@@ -13,7 +13,7 @@ test('turns come in order; one whose deadline passed while the loop was blocked 
   expect(await Promise.all([late, next])).toEqual(['deadline', 'entered'])
 })
 
-test('a turn that nobody took is free again', async () => {
+test('a permit without a waiting statement is free again', async () => {
   const { tryAcquire, acquire, release } = createSemaphore(1)
   tryAcquire()
   await expect(acquire(createDeadline(1))).rejects.toMatchObject({ code: 'deadline' })

@@ -12,7 +12,7 @@ import { hasTlsServer, tlsServer } from '../../support/tls-server.ts'
  */
 const names = 'DNS:localhost,IP:0.0.0.0'
 
-describe.skipIf(!(serverUrl && hasTlsServer))('on a server with TLS', () => {
+describe.skipIf(!(serverUrl && hasTlsServer))('a server with TLS', () => {
   let server: Awaited<ReturnType<typeof tlsServer>>
   beforeAll(async () => {
     server = await tlsServer(names)
@@ -31,7 +31,7 @@ describe.skipIf(!(serverUrl && hasTlsServer))('on a server with TLS', () => {
     })
   }
 
-  /** `tls` or `plain`, where a statement is answered; else the code of why not. A migration has to fare alike. */
+  /** `tls` or `plain` if a statement succeeds, otherwise the error code. A migration must have the same outcome. */
   const outcome = async (host: string, query: string) => {
     const database = await opened(host, query)
     const codeOf = (error: unknown) =>
@@ -51,7 +51,7 @@ describe.skipIf(!(serverUrl && hasTlsServer))('on a server with TLS', () => {
 
   const [unknownCa, wrongName] = ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'ERR_TLS_CERT_ALTNAME_INVALID']
 
-  test('verify-full takes the right CA and name, and nothing else', async () => {
+  test('verify-full accepts only the right CA and name', async () => {
     const { ca, otherCa } = server
     const mode = '?sslmode=verify-full'
 
@@ -61,14 +61,14 @@ describe.skipIf(!(serverUrl && hasTlsServer))('on a server with TLS', () => {
     expect(await outcome('127.0.0.1', `${mode}&sslrootcert=${ca}`)).toBe(wrongName)
   })
 
-  test('verify-ca asks for the CA, whatever the name', async () => {
+  test('verify-ca checks the CA and not the name', async () => {
     const mode = '?sslmode=verify-ca'
 
     expect(await outcome('127.0.0.1', `${mode}&sslrootcert=${server.ca}`)).toBe('tls')
     expect(await outcome('127.0.0.1', `${mode}&sslrootcert=${server.otherCa}`)).toBe(unknownCa)
   })
 
-  test('require verifies as verify-full does, and on the loopback nothing', async () => {
+  test('require verifies like verify-full, except on loopback', async () => {
     const mode = '?sslmode=require'
 
     expect(await outcome('0.0.0.0', `${mode}&sslrootcert=${server.ca}`)).toBe('tls')
@@ -77,7 +77,7 @@ describe.skipIf(!(serverUrl && hasTlsServer))('on a server with TLS', () => {
     expect(await outcome('127.0.0.1', mode)).toBe('tls')
   })
 
-  test('without a mode a public host is verified, and a CA of one’s own verifies anywhere', async () => {
+  test('without sslmode, a public host is verified, and sslrootcert verifies every host', async () => {
     const { ca, otherCa } = server
 
     expect(await outcome('0.0.0.0', '')).toBe(unknownCa)
@@ -87,7 +87,7 @@ describe.skipIf(!(serverUrl && hasTlsServer))('on a server with TLS', () => {
     expect(await outcome('127.0.0.1', `?sslrootcert=${ca}`)).toBe(wrongName)
   })
 
-  test('the host that is called is the one that is verified, wherever in the URL it stands', async () => {
+  test('the host that is connected to is verified, wherever it is in the URL', async () => {
     const { ca } = server
 
     expect(await outcome('localhost', '?host=0.0.0.0')).toBe(unknownCa)
@@ -95,14 +95,14 @@ describe.skipIf(!(serverUrl && hasTlsServer))('on a server with TLS', () => {
     expect(await outcome('127.0.0.1', `?host=localhost&sslrootcert=${ca}`)).toBe('tls')
   })
 
-  test('what is told to verify nothing does not, and what is told to speak plain is refused here', async () => {
+  test('no-verify skips verification, and disable is refused by this server', async () => {
     expect(await outcome('127.0.0.1', '?sslmode=no-verify')).toBe('tls')
     expect(await outcome('0.0.0.0', '?sslmode=prefer')).toBe('tls')
     expect(await outcome('0.0.0.0', '?sslmode=disable')).toBe('28000')
     expect(await outcome('127.0.0.1', '')).toBe('28000')
   })
 
-  test('at its deadline a statement is cancelled over TLS too', async () => {
+  test('a statement is cancelled over TLS at its deadline', async () => {
     const database = await opened('localhost', `?sslrootcert=${server.ca}`, 3_000)
     await until(() =>
       database.ping().then(
@@ -111,7 +111,7 @@ describe.skipIf(!(serverUrl && hasTlsServer))('on a server with TLS', () => {
       ),
     )
 
-    // statement_timeout off: what stops it must be the cancel request.
+    // Without statement_timeout, only the cancel request can stop it.
     await database.db.execute(sql`set statement_timeout = 0`)
     const asleep = runRead(() => database.db.execute(sql`select pg_sleep(60)`))
 
