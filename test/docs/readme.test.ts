@@ -3,10 +3,12 @@ import { existsSync } from 'node:fs'
 import { service } from '../support/service.ts'
 
 const readme = await Bun.file('README.md').text()
+/** It continues the session of the README. */
+const concepts = await Bun.file('docs/api.md').text()
 
 /** The text of the fenced blocks that are marked so, one after the other. */
 const blocks = (mark: string) =>
-  [...readme.matchAll(/^```(.+)\n([\s\S]*?)^```$/gm)]
+  [...`${readme}\n${concepts}`.matchAll(/^```(.+)\n([\s\S]*?)^```$/gm)]
     .filter(([, info]) => info === mark)
     .map(([, , text]) => text ?? '')
     .join('\n')
@@ -93,7 +95,7 @@ test('every route is in the table, and no other', async () => {
 
 test('what it names is there: files, scripts, variables', async () => {
   const { scripts } = await Bun.file('package.json').json()
-  const links = [...readme.matchAll(/\]\((?!https?:)([^)]+)\)/g)].map(([, to]) => to ?? '')
+  const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)].map(([, to]) => to ?? '')
   const paths = [...readme.matchAll(/(?<![\w/.])(?:src|test|drizzle|\.ci)\/[\w./-]*/g)].map(
     ([path]) => path.replace(/\.$/, ''),
   )
