@@ -7,8 +7,8 @@ COPY drizzle drizzle
 COPY src src
 RUN bun run build
 
-# The binary, the libraries that it names (glibc's, of this stage's Debian), and who it runs as. Bun carries its own
-# certificates; to verify a database by a CA of your own, mount that and name it by sslrootcert.
+# The binary, the glibc libraries that it needs (from this stage's Debian), and its user. Bun contains CA certificates.
+# For a database with a CA of your own, mount the CA and set sslrootcert.
 RUN mkdir -p /root-fs/etc /owned/data \
   && cp dist/taskwarden /root-fs/taskwarden \
   && ldd dist/taskwarden | grep -o '/[^ ]*' | xargs cp --parents --dereference --target-directory=/root-fs \
@@ -16,11 +16,11 @@ RUN mkdir -p /root-fs/etc /owned/data \
   && echo 'nonroot:x:65532:' >/root-fs/etc/group \
   && echo 'hosts: files dns' >/root-fs/etc/nsswitch.conf
 
-# No shell, no package manager, nothing that is not listed above. The root may be read-only; only the embedded
+# Only the files listed above: no shell, no package manager. The root file system can be read-only: only the embedded
 # database (DATABASE_URL=pglite:) writes, and only to /data.
 FROM scratch
 LABEL org.opencontainers.image.title="Taskwarden" \
-  org.opencontainers.image.description="A secure, multi-user task management REST API in one process" \
+  org.opencontainers.image.description="A REST API for the task lists of many users, in one process" \
   org.opencontainers.image.licenses="MIT"
 COPY --from=build /root-fs/ /
 COPY --from=build --chown=65532:65532 /owned/ /
@@ -28,6 +28,6 @@ ENV NODE_ENV=production DATA_DIR=/data
 USER 65532:65532
 EXPOSE 3000
 STOPSIGNAL SIGTERM
-# Whether the process runs. Whether it is to be sent requests, a load balancer asks at /ready.
+# Checks that the process runs. A load balancer checks /ready to decide whether to send requests.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["/taskwarden", "healthcheck"]
 ENTRYPOINT ["/taskwarden"]

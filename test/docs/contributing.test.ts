@@ -93,7 +93,7 @@ test('the layout lists every folder and root file of src', async () => {
   expect(named.filter((path) => path !== undefined).sort()).toEqual(there.sort())
 })
 
-test.each(['CONTRIBUTING.md', 'docs/add-a-field.md', 'docs/architecture.md'])(
+test.each(['CONTRIBUTING.md', 'docs/add-a-field.md', 'docs/architecture.md', 'docs/testing.md'])(
   'the files and commands that %s names are there',
   async (page) => {
     const text = await textOf(page)

@@ -3,10 +3,12 @@ import { existsSync } from 'node:fs'
 import { service } from '../support/service.ts'
 
 const readme = await Bun.file('README.md').text()
+/** It continues the session of the README. */
+const concepts = await Bun.file('docs/api.md').text()
 
 /** The text of all fenced blocks of a language. */
 const blocks = (mark: string) =>
-  [...readme.matchAll(/^```(.+)\n([\s\S]*?)^```$/gm)]
+  [...`${readme}\n${concepts}`.matchAll(/^```(.+)\n([\s\S]*?)^```$/gm)]
     .filter(([, info]) => info === mark)
     .map(([, , text]) => text ?? '')
     .join('\n')
@@ -93,7 +95,7 @@ test('the table has exactly the routes of the service', async () => {
 
 test('the named files, scripts and variables exist', async () => {
   const { scripts } = await Bun.file('package.json').json()
-  const links = [...readme.matchAll(/\]\((?!https?:)([^)]+)\)/g)].map(([, to]) => to ?? '')
+  const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)].map(([, to]) => to ?? '')
   const paths = [...readme.matchAll(/(?<![\w/.])(?:src|test|drizzle|\.ci)\/[\w./-]*/g)].map(
     ([path]) => path.replace(/\.$/, ''),
   )
