@@ -192,5 +192,5 @@ test('docs/operations.md has the commands and exit codes of --help', async () =>
   expect(printed.length).toBeGreaterThan(8)
   expect(told).toEqual(printed)
   const codes = [...operations.matchAll(/^\| (\d+) \|/gm)].map(([, code]) => code)
-  expect(codes).toEqual(help.match(/\d+(?= (?:done|failed|not a|wrong|a second))/g) ?? [])
+  expect(codes).toEqual(help.match(/\d+(?= (?:done|failed|wrong usage|invalid|second))/g) ?? [])
 })

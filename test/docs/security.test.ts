@@ -109,11 +109,11 @@ const callsOut =
   /(?<![.\w])fetch\(|import (?!\{ isIP \}).+ from '(node:)?(net|tls|http|https|http2|dgram)'|Bun\.(connect|udpSocket)|\bWebSocket\(|RedisClient|from 'postgres'/
 const named = [
   // The database and the rate-limit store.
-  /^src\/(db|counters)\//,
+  /^src\/(db|rate-limit)\//,
   // The keys of trusted issuers.
-  /^src\/auth\/key-sets\.ts$/,
+  /^src\/auth\/issuers\/key-set\.ts$/,
   // `/health` on this machine; the app's own `fetch` for the server.
-  /^src\/(commands\/healthcheck|http\/listen)\.ts$/,
+  /^src\/(cli\/healthcheck|http\/server)\.ts$/,
 ]
 
 test('only the named files connect to other hosts, and no file starts a process or evaluates text', () => {
