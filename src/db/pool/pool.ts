@@ -23,10 +23,11 @@ import { currentTimeBudget } from './time-budget.ts'
  * - Connects are limited to 50 per second.
  * - Quick reads are pipelined (`pipeline.ts`). One that fails beside others is repeated alone.
  *
- * The pool of postgres.js does not (test/db/pool/driver-pool.test.ts): after a killed backend its pipelined statements
- * hang forever, a queued statement runs after its caller has given up, a frozen server holds its connections forever,
- * and a peer that accepts and closes is called hundreds of times per second without an error for the caller. Bun's SQL
- * client shares the first and the third (docs/decisions/0003-connection-pool.md).
+ * The driver's own pool does not (test/db/pool/driver-pool.test.ts): after a few killed backends all its slots hang
+ * forever, a cancelled statement in its queue is still executed, a frozen server keeps statements pending forever, and
+ * it connects about 1000 times per second to a peer that accepts and closes. The pool of Bun's SQL client survives
+ * killed backends, but executes cancelled statements too and leaves statements of a frozen server pending
+ * (docs/decisions/0003-connection-pool.md).
  *
  * The pool can be removed when a driver settles every statement by a deadline, cancels it on the server, and replaces
  * its connection: then these tests pass on the driver's own pool.
