@@ -30,7 +30,7 @@ describe.skipIf(!hasRedis)('over Redis', () => {
     expect((await service.call('GET', '/ready')).status).toBe(503)
     expect((await service.call('GET', '/health')).status).toBe(200)
     expect(await service.logged('unavailable')).toMatchObject({
-      error: 'CountersUnavailable',
+      error: 'RateLimitStoreUnavailable',
       code: 'unreachable',
     })
 

@@ -86,7 +86,7 @@ const changedIn = async (copy: string, folder: string) => {
 /** Runs in the copy and checks the field over HTTP. */
 const probe = `
 import { expect, test } from 'bun:test'
-import { service } from '../support/service.ts'
+import { service } from './support/service.ts'
 
 const csv = (text: string) => text.split('\\r\\n').map((line) => line.split(','))
 
@@ -155,8 +155,8 @@ test.skipIf(Boolean(process.env.TEST_DATABASE_URL))(
     expect(await changedIn(copy, 'src')).toEqual([
       'src/db/schema.ts',
       'src/tasks/examples.ts',
-      'src/tasks/transfer/formats/icalendar.ts',
       'src/tasks/task/schema.ts',
+      'src/tasks/transfer/formats/icalendar.ts',
     ])
     const added = await changedIn(copy, 'drizzle')
     expect(added).toEqual([
@@ -175,7 +175,7 @@ test.skipIf(Boolean(process.env.TEST_DATABASE_URL))(
     )
     // The tests that the page updates for the field.
     const told =
-      'has its title and the defaults|differ in nothing from|without loss|has the bounds that|has defaults for the rest'
+      'has its title and the defaults|differ in nothing from|without loss|has the bounds of|has defaults for the rest'
     expect(await ran(copy, [...tests.split(' '), '-t', told])).toEqual(fine)
   },
   600_000,

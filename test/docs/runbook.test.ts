@@ -41,7 +41,7 @@ test('a missing store is logged once with its reason, and so is its return', asy
   expect(await asked()).toEqual([true, true])
 
   expect(lines.map(({ event, missing, reason }) => [event, missing, reason])).toEqual([
-    ['not ready', 'database', expect.stringMatching(/nothing listens there.*\(ECONNREFUSED\)$/)],
+    ['not ready', 'database', expect.stringMatching(/no server listens there.*\(ECONNREFUSED\)$/)],
     ['not ready', 'limits', 'RATE_LIMIT_STORE does not respond (unreachable)'],
     ['ready again', undefined, undefined],
   ])
