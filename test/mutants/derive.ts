@@ -25,12 +25,12 @@ type Look = (node: Node, context: { file: string; text: (node: Node) => string }
 
 /** Statements, but for the indexes of the schema, which change what a statement costs. */
 const querying = /^src\/(auth|tasks|db)\/(?!schema)/
-/** Where requests are judged: every source but what describes, starts, connects and logs. */
+/** All sources that decide about a request: not those that describe, start, connect, measure or log. */
 const judging =
-  /^src\/(?!main|build|environment|catalogue|errors|config|secret|db\/|http\/(openapi|docs|log|listen|issues|problem-pages)|tasks\/(formats|examples|export)|\w+\/operations|health|counters\/queues)/
+  /^src\/(?!main|build|asset|lazy|log|config\/|db\/|cli\/|http\/(openapi\/|pages\/|access-log|server|validation-errors|problem-catalogue)|tasks\/(transfer\/formats|examples|transfer\/export)|health|rate-limit\/keyed-queue)/
 /** The same, but for what looks at rows and puts answers together. */
 const deciding = new RegExp(`${judging.source}(?!.*(repository|routes|changes).ts$)`)
-const shapes = /(model|shapes|tokens)\.ts$/
+const schemas = /(schema|types|jwt)\.ts$/
 
 /** The ways of weakening: which files each is for, and what it makes of a node. */
 const kinds = {
@@ -99,10 +99,10 @@ const kinds = {
   unchecked: {
     files: judging,
     look: (node, { text }) => {
-      if (['alive', 'existing'].includes(calleeOf(node) ?? ''))
+      if (['requireSession', 'requireTask'].includes(calleeOf(node) ?? ''))
         return [{ at: node, after: `(${text(node.arguments[0])})` }]
       const isCheck = node.type === 'LogicalExpression' && node.operator === '??'
-      return isCheck && /^(refuse|invalid)$/.test(calleeOf(node.right) ?? '')
+      return isCheck && /^(throwProblem|throwInvalidRequest)$/.test(calleeOf(node.right) ?? '')
         ? [{ at: node, after: `(${text(node.left)})` }]
         : []
     },
@@ -115,7 +115,7 @@ const kinds = {
       const { expression } = node
       const called = expression.type === 'AwaitExpression' ? expression.argument : expression
       if (called.type === 'CallExpression')
-        return /^(info|warn|error|refuse|invalid|wrong|push|sort|set|super|Set)$/.test(
+        return /^(info|warn|error|throwProblem|throwInvalidRequest|throwInvalidBody|throwMalformed|push|sort|set|super|Set)$/.test(
           calleeOf(called) ?? 'super',
         )
           ? []
@@ -129,7 +129,7 @@ const kinds = {
   },
   /** A limit of a shape, by one. */
   bound: {
-    files: shapes,
+    files: schemas,
     look: (node) => {
       if (node.type !== 'Property') return []
       const name = node.key.name
@@ -147,7 +147,7 @@ const kinds = {
   },
   /** An object that takes members it does not know. */
   closed: {
-    files: shapes,
+    files: schemas,
     look: (node) => {
       if (node.type === 'SpreadElement' && node.argument.name === 'closed')
         return [{ at: node, after: 'additionalProperties: true' }]
@@ -167,7 +167,7 @@ const kinds = {
   },
   /** A header of every answer, or of those that another origin may read. */
   header: {
-    files: /^src\/http\/(headers|cors)\.ts$/,
+    files: /^src\/http\/(security-headers|cors)\.ts$/,
     look: (node) =>
       node.type === 'Property' && /-/.test(node.key.value ?? '')
         ? [{ at: node, after: '...{}' }]
@@ -194,7 +194,7 @@ const kinds = {
   },
   /** A setting's default, and the range it is refused outside of, by one. */
   setting: {
-    files: /^src\/config\.ts$/,
+    files: /^src\/config\/config\.ts$/,
     look: (node) => {
       if (calleeOf(node) !== 'integer') return []
       const [, preset, range] = node.arguments
@@ -245,7 +245,12 @@ const leaves = (branch: Node): boolean => {
   const last = branch.type === 'BlockStatement' ? branch.body.at(-1) : branch
   if (last?.type === 'ThrowStatement') return true
   const ended = last?.type === 'ReturnStatement' ? last.argument : last?.expression
-  if (/^(refuse|invalid|wrong)$/.test(calleeOf(ended) ?? '')) return true
+  if (
+    /^(throwProblem|throwInvalidRequest|throwInvalidBody|throwMalformed)$/.test(
+      calleeOf(ended) ?? '',
+    )
+  )
+    return true
   if (last?.type !== 'ReturnStatement') return false
   const isNo = ended?.name === 'undefined' || ended?.value === false || ended?.value === null
   return isNo || ended?.type === 'TemplateLiteral' || typeof ended?.value === 'string'

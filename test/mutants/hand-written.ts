@@ -18,18 +18,23 @@ export const byHand = [
     ['scope === undefined ? ttlSeconds : personalSecondsMax', 'personalSecondsMax'],
   ]),
   ...inFile('src/app.ts', [
-    ['isLive: (caller) => accountOf(db, caller).isLive()', 'isLive: async () => true'],
+    [
+      'isSessionLive: (principal) => accounts(principal).isSessionLive()',
+      'isSessionLive: async () => true',
+    ],
+  ]),
+  ...inFile('src/auth/sign-in/repository.ts', [
     ['Math.min(ttlSeconds, sessionMaxDays * 86_400)', 'ttlSeconds'],
   ]),
   ...inFile('src/auth/sessions/repository.ts', [
     [
-      'least(${later(at, ttlSeconds)}::timestamptz, ${limit})',
-      '${later(at, ttlSeconds)}::timestamptz + (${limit} - ${limit})',
+      'least(${expiresAt}::timestamptz, ${limit})',
+      '${expiresAt}::timestamptz + (${limit} - ${limit})',
     ],
   ]),
   // What a scope allows.
   ...inFile('src/http/route-guard.ts', [
-    ["reads ? 'tasks:read' : 'tasks:write'", "'tasks:read'"],
+    ["isRead ? 'tasks:read' : 'tasks:write'", "'tasks:read'"],
     ['detail?.security?.length === 0', 'true'],
   ]),
   ...inFile('src/auth/personal-tokens/repository.ts', [
@@ -38,9 +43,9 @@ export const byHand = [
   ...inFile('src/auth/personal-tokens/routes.ts', [[', grantedScope(scope))', ')']]),
   // What is counted, and against whom.
   ...inFile('src/http/rate-limit.ts', [
-    ['endingsMax : settings.limit', 'endingsMax : settings.limit + 1'],
-    ['`user:${caller.userId}`', '`user:${caller.sessionId}`'],
-    ['`endings:${caller.sessionId}`', '`endings:${caller.userId}`'],
+    ['revocationsMax : settings.limit', 'revocationsMax : settings.limit + 1'],
+    ['`user:${principal.userId}`', '`user:${principal.sessionId}`'],
+    ['`endings:${principal.sessionId}`', '`endings:${principal.userId}`'],
     ['`address:${address}`', "'address:'"],
   ]),
   ...inFile('src/http/client-address.ts', [
@@ -48,25 +53,25 @@ export const byHand = [
     ['groups.slice(0, 4)', 'groups.slice(0, 8)'],
   ]),
   ...inFile('src/auth/login-throttle.ts', [
-    ['take(here, settings.attempts)', 'take(here, settings.attempts + 1)'],
+    ['take(fromThisAddress, settings.attempts)', 'take(fromThisAddress, settings.attempts + 1)'],
     ['settings.attemptsPerAccount)', 'settings.attemptsPerAccount + 1)'],
     ['settings.attemptsPerAddress)', 'settings.attemptsPerAddress + 1)'],
-    ['.update(canonicalEmail(email))', '.update(email)'],
+    ['.update(normalizeEmail(email))', '.update(email)'],
     ['`sign-in-here:${account}:${address}`', '`sign-in-here:${account}`'],
   ]),
   ...inFile('src/auth/passwords/hasher.ts', [
-    ["verify(password.normalize('NFC'), hash ?? nobody)", 'verify(password, hash ?? nobody)'],
+    ["verify(password.normalize('NFC'), hash ?? dummyHash)", 'verify(password, hash ?? dummyHash)'],
   ]),
   // Whose pages may read.
   ...inFile('src/http/cors.ts', [['!origins.includes(origin)', 'false']]),
   // Whose a cursor is, and of which list.
   ...inFile('src/tasks/listing/routes.ts', [
-    ["[caller.userId, 'tasks', sort, Object", "['tasks', sort, Object"],
-    ["'tasks', sort, Object.entries(filters).sort()]", "'tasks', sort]"],
-    ["'tasks', sort, Object", "'tasks', Object"],
-    ["[caller.userId, 'trash']", "['trash']"],
+    ['            principal.userId,\n', ''],
+    ['            Object.entries(filters).sort(),\n', ''],
+    ['            sort,\n', ''],
   ]),
-  ...inFile('src/tasks/bulk-routes.ts', [["[caller.userId, 'changes']", "['changes']"]]),
+  ...inFile('src/tasks/trash/routes.ts', [["[principal.userId, 'trash']", "['trash']"]]),
+  ...inFile('src/tasks/changes/routes.ts', [["[principal.userId, 'changes']", "['changes']"]]),
   // What a body may be.
   ...inFile('src/http/body-parser.ts', [['fatal: true', 'fatal: false']]),
   ...inFile('src/http/idempotency.ts', [
@@ -113,21 +118,21 @@ export const equivalent = [
   ...same('src/tasks/task/responses.ts', [
     {
       kind: 'refusal',
-      before: "!('task' in result)",
+      before: "!('task' in found)",
       why: 'a statement without a key finds no kept answer: the check is for its type',
     },
   ]),
-  ...same('src/tasks/batch/operations.ts', [
+  ...same('src/tasks/batch/routes.ts', [
     {
       kind: 'refusal',
-      before: "!('refused' in found)",
+      before: "!('refused' in result)",
       why: 'a statement without a key finds no kept answer: the check is for its type',
     },
   ]),
-  ...same('src/tasks/bulk-routes.ts', [
+  ...same('src/tasks/transfer/routes.ts', [
     {
       kind: 'refusal',
-      before: 'once === undefined',
+      before: 'key === undefined',
       why: 'a statement without a key finds no kept answer: the check is for its type',
     },
   ]),
@@ -211,8 +216,8 @@ export const equivalent = [
   ...same('src/http/authenticated.ts', [
     {
       kind: 'unchecked',
-      before: "caller ?? refuse('unauthenticated', { headers: challenge(false) })",
-      why: 'the door lets nobody in without a caller: two locks, the second for its type',
+      before: "principal ?? throwProblem('unauthenticated', { headers: bearerChallenge(false) })",
+      why: 'the route guard admits no request without a principal: two locks, the second for its type',
     },
   ]),
   ...same('src/auth/passwords/hasher.ts', [
@@ -246,8 +251,8 @@ export const equivalent = [
   ...same('src/http/request-context.ts', [
     {
       kind: 'refusal',
-      before: 'visit === undefined',
-      why: 'no request gets past the door without one: the check is for its type',
+      before: 'context === undefined',
+      why: 'no request passes the route guard without one: the check is for its type',
     },
   ]),
   ...same('src/http/client-address.ts', [

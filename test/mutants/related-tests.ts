@@ -1,63 +1,59 @@
+const auth = 'auth/accounts auth/access-tokens auth/personal-tokens auth/login-throttle'
+const tasks = 'tasks/task tasks/batch tasks/transfer tasks/listing tasks/trash tasks/changes'
+const http = 'http/route-guard http/error-handler http/rate-limit http/body-parser'
+
 /**
- * The tests that most likely notice a change in a file, the likeliest first. A file that nothing is
- * said of has the general ones; whatever they let through meets the whole suite anyway.
+ * The test files that most likely detect a change in a file, the likeliest first. Whatever they do not detect meets the
+ * whole suite afterwards.
  */
-const first: [file: RegExp, tests: string][] = [
-  [/config/, 'config readme'],
-  [/auth\/model/, 'bounds personal-tokens tokens accounts input'],
-  [/auth\/tokens/, 'tokens personal-tokens limits accounts'],
-  [/auth\/attempts/, 'attempts limits accounts'],
-  [/auth\/passwords/, 'accounts attempts limits'],
-  [/auth\/verdicts/, 'tokens'],
-  [/auth\/(callers|identity|key-sets|trusted)/, 'trusted-issuers commands tokens'],
-  [/auth\/operator-/, 'commands'],
-  [/auth\/account-routes/, 'accounts attempts limits input races isolation'],
-  [/auth\/sign-in-routes/, 'accounts attempts commands limits input races isolation'],
-  [/auth\/token-/, 'personal-tokens commands isolation tokens limits'],
-  [/auth\/account-/, 'isolation accounts races attempts lives'],
-  [/auth\/session-/, 'isolation races commands tokens personal-tokens accounts'],
-  [/auth\/sign-in-repository/, 'isolation accounts commands races tokens attempts'],
-  [/auth\//, 'isolation attempts tokens accounts races limits lives personal-tokens'],
-  [/src\/trust/, 'config trusted-issuers client-address cors'],
-  [/metrics\//, 'metrics monitoring'],
-  [/commands\//, 'commands'],
-  [/src\/app/, 'tokens limits attempts isolation door'],
-  [/db\/live/, 'isolation tokens lives accounts races changes'],
-  [/client-address/, 'client-address limits attempts'],
-  [/http\/door/, 'door cors limits personal-tokens trusted-issuers tokens errors input'],
-  [/http\/cors/, 'cors door'],
-  [/http\/headers/, 'door cors tokens'],
-  [/http\/trace/, 'trace door'],
-  [/http\/(intake|depth)/, 'input door errors limits transfer accounts'],
+const related: [file: RegExp, tests: string][] = [
+  [/^src\/config\//, 'config/config docs/readme'],
+  [/auth\/(issuers|authenticator)/, `auth/trusted-issuers cli/commands ${auth}`],
+  [/auth\/.*schema/, `http/limits-of-input ${auth} http/body-parser`],
+  [/auth\/access-tokens/, `auth/access-tokens auth/personal-tokens http/rate-limit ${auth}`],
+  [/auth\/login-throttle/, `auth/login-throttle http/rate-limit ${auth}`],
+  [/auth\/passwords/, `auth/accounts auth/login-throttle`],
+  [/auth\/personal-tokens/, `auth/personal-tokens isolation cli/commands ${auth}`],
+  [/auth\/sessions/, `isolation races cli/commands ${auth}`],
   [
-    /http\/(problems|rate-limit|visits)/,
-    'door limits errors metrics trusted-issuers tokens attempts',
+    /auth\//,
+    `isolation auth/token-lifetime races cli/commands ${auth} http/rate-limit http/body-parser`,
   ],
-  [/http\//, 'door errors limits input docs'],
-  [/counters\/(store|postgres)/, 'store-faults stores counters limits attempts'],
-  [/counters\//, 'counters limits attempts stores store-faults'],
-  [/shapes/, 'bounds input model accounts tasks listing transfer attempts'],
-  [/tasks\/model/, 'input bounds isolation tasks listing batch transfer trash changes conditional'],
-  [/tasks\/bulk-model/, 'bounds isolation batch changes transfer input'],
-  [/tasks\/fields/, 'tasks batch transfer conditional idempotency'],
-  [/tasks\/batch/, 'idempotency batch plans conditional tasks'],
-  [/tasks\/answers/, 'idempotency conditional tasks batch'],
-  [/tasks\/changes/, 'isolation changes trash'],
-  [/tasks\/(import|records|transfer)/, 'transfer isolation idempotency'],
-  [/tasks\/idempotency/, 'idempotency transfer batch'],
-  [/tasks\/once/, 'races idempotency isolation transfer batch'],
-  [/tasks\/preconditions/, 'conditional idempotency'],
-  [/tasks\/statements/, 'idempotency trash isolation listing'],
-  [/tasks\/task-statements/, 'idempotency conditional isolation tasks trash batch'],
-  [/tasks\/seals/, 'tokens isolation listing changes trash'],
-  [/tasks\/repository/, 'races isolation tasks idempotency trash conditional'],
-  [/tasks\/(trash|upkeep)/, 'trash isolation changes idempotency tokens'],
-  [/tasks\/listing/, 'listing trash isolation'],
-  [/tasks\/bulk-routes/, 'changes transfer idempotency batch isolation'],
-  [/tasks\//, 'isolation tasks conditional trash idempotency batch changes transfer listing races'],
+  [/src\/metrics\//, 'metrics/metrics docs/monitoring'],
+  [/src\/maintenance\//, 'maintenance/scheduler tasks/trash isolation'],
+  [/src\/cli\//, 'cli/commands'],
+  [/src\/app/, `isolation ${auth} ${http}`],
+  [/db\/(user-scope|idempotency|params)/, `isolation races http/idempotency ${auth} tasks/changes`],
+  [/http\/client-address/, 'http/client-address http/rate-limit auth/login-throttle'],
+  [/http\/(route-guard|route-table)/, `${http} http/cors auth/personal-tokens auth/access-tokens`],
+  [/http\/(cors|security-headers)/, 'http/cors http/route-guard auth/access-tokens'],
+  [/http\/trace/, 'http/trace-context http/route-guard'],
+  [/http\/(body|query|json)/, `http/body-parser ${http} tasks/transfer auth/accounts`],
+  [/http\/idempotency/, 'http/idempotency tasks/transfer tasks/batch'],
+  [/http\/conditional/, 'http/conditional http/idempotency'],
+  [/http\/(paging|cursor)/, 'auth/access-tokens isolation tasks/listing tasks/changes tasks/trash'],
+  [
+    /http\//,
+    `${http} metrics/metrics auth/trusted-issuers auth/access-tokens http/openapi/document`,
+  ],
+  [
+    /src\/rate-limit\//,
+    'rate-limit/store-errors rate-limit/stores rate-limit/memory http/rate-limit',
+  ],
+  [
+    /src\/schema\//,
+    `http/limits-of-input http/body-parser tasks/model-based ${tasks} auth/accounts`,
+  ],
+  [/tasks\/.*schema/, `http/limits-of-input http/body-parser isolation ${tasks} http/conditional`],
+  [/tasks\/batch/, 'tasks/batch http/idempotency db/query-plans http/conditional isolation'],
+  [/tasks\/changes/, 'tasks/changes isolation tasks/trash'],
+  [/tasks\/transfer/, 'tasks/transfer isolation http/idempotency'],
+  [/tasks\/trash/, 'tasks/trash isolation tasks/changes http/idempotency'],
+  [/tasks\/listing/, 'tasks/listing isolation'],
+  [/tasks\//, `isolation http/conditional http/idempotency races ${tasks}`],
 ]
 
 export const relatedTests = (file: string): string[] => {
-  const [, tests = 'isolation door limits errors'] = first.find(([of]) => of.test(file)) ?? []
-  return tests.split(' ').map((name) => `test/${name}.test.ts`)
+  const [, tests = `isolation ${http}`] = related.find(([of]) => of.test(file)) ?? []
+  return [...new Set(tests.split(' '))].map((name) => `test/${name}.test.ts`)
 }

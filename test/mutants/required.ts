@@ -13,13 +13,13 @@ const required: Record<Mutant['kind'], RegExp> = {
   bound: /./,
   closed: /./,
   header: /./,
-  limit: /^src\/(auth|http|tasks|counters)\//,
-  refusal: /^src\/(shapes|metrics\/metrics|(auth|http|tasks)\/)/,
+  limit: /^src\/(auth|http|tasks|rate-limit)\//,
+  refusal: /^src\/(schema\/types|metrics\/routes|(auth|http|tasks)\/)/,
   reason:
-    /^src\/(auth\/(passwords|tokens|trusted-issuers)|http\/(cors|door|headers|problems|rate-limit)).ts$/,
-  done: /^src\/(auth\/(account-routes|attempts|sign-in-routes)|http\/(problems|rate-limit)).ts$/,
-  pattern: /^src\/(auth\/tokens|http\/headers).ts$/,
-  unchecked: /^src\/auth\/guard.ts$/,
+    /^src\/(auth\/(passwords\/hasher|access-tokens\/jwt|issuers\/verifier)|http\/(cors|route-guard|security-headers|error-handler|rate-limit)).ts$/,
+  done: /^src\/(auth\/(accounts\/routes|login-throttle|sign-in\/routes)|http\/(error-handler|rate-limit)).ts$/,
+  pattern: /^src\/(auth\/access-tokens\/jwt|http\/security-headers).ts$/,
+  unchecked: /^src\/http\/authenticated.ts$/,
   setting: /^$/,
 }
 
