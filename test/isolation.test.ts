@@ -277,13 +277,13 @@ test('what each route sends is bound to the user of the token, and is what docs/
     await sentBy(() => here.call('POST', '/api/oauth/token', { body: `${form}`, headers: asForm })),
   )
   list(
-    'any request that is refused before it has sent something',
+    'any request that is refused before its statement',
     await sentBy(() => here.call('POST', '/api/tasks', { token, body: { user_id: id } })),
   )
   const { body: old } = await here.call('POST', '/api/tasks', { token, body: { title: 'old' } })
   await here.call('DELETE', `/api/tasks/${old.id}`, { token })
   pass(2 * 86_400_000)
-  list('the upkeep, once an hour', await sentBy(() => here.upkept(1)))
+  list('maintenance, once an hour', await sentBy(() => here.upkept(1)))
 
   const table = rows.map(([what, touches]) => `| ${what} | ${touches} |\n`).join('')
   const page = 'docs/statements.md'
