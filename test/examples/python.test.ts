@@ -84,7 +84,7 @@ describe.skipIf(missing !== '')(`the client in Python ${missing}`, () => {
     expect([first.code, first.err]).toEqual([0, ''])
     expect(first.out.split('\n')).toEqual([
       'Water the plants: done',
-      'refused: The task has changed since you read it',
+      'refused: The task has changed',
       'exported rows: 1, completed: 1',
       '',
     ])

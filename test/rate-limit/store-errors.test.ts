@@ -231,8 +231,8 @@ describe.skipIf(!hasRedis)('Redis', () => {
     // A process of its own: the store of authorities is read when a process starts.
     const ask = async (host: string, env: Record<string, string>) => {
       const program = `
-        import { redisCounters } from '${join(import.meta.dir, '../../src/rate-limit/redis.ts')}'
-        const counters = redisCounters({ url: 'rediss://${host}:${tlsPort}', timeoutMs: 10_000 })
+        import { createRedisStore } from '${join(import.meta.dir, '../../src/rate-limit/redis.ts')}'
+        const counters = createRedisStore({ url: 'rediss://${host}:${tlsPort}', timeoutMs: 10_000 })
         console.log(await counters.add('user:ada', 60000, 10).then(({ count }) => count, ({ code }) => code))
         process.exit(0)`
       const child = Bun.spawn([process.execPath, '-e', program], {

@@ -19,11 +19,14 @@ let timerAtMs = Number.POSITIVE_INFINITY
 const tickMs = 1
 /** Deadlines this close expire together, so that a permit of the first is not given to the next. */
 const slackMs = 1
+/** `setTimeout` calls back after 1 ms if it is given more (24.8 days). */
+const timerMsMax = 2 ** 31 - 1
 
 const setTimer = (atMs: number, delayMsMin = 0) => {
   clearTimeout(timer)
   timerAtMs = atMs
-  timer = setTimeout(expireDue, Math.max(delayMsMin, atMs - performance.now()))
+  const delayMs = Math.max(delayMsMin, atMs - performance.now())
+  timer = setTimeout(expireDue, Math.min(delayMs, timerMsMax))
 }
 
 const clearTimer = () => {
