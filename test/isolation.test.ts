@@ -69,7 +69,7 @@ const ownPath = (path: string, own: Awaited<ReturnType<typeof owner>>) => {
   return filled(path, path.includes('sessions') ? session : id)
 }
 
-test("on every route with an id, another user's is the 404 of a random one, byte for byte", async () => {
+test("every route with an id gives the same 404, byte for byte, for another user's id and a random one", async () => {
   const here = await service()
   const bob = await owner(here)
   const before = await rowsOf(bob.id)
@@ -97,7 +97,7 @@ test("on every route with an id, another user's is the 404 of a random one, byte
   expect(await rowsOf(bob.id)).toEqual(before)
 })
 
-test('a deleted task and an ended session of one’s own are the same 404', async () => {
+test('a user’s own deleted task and ended session give the same 404', async () => {
   const { app, call, someone } = await service()
   const ada = await someone()
   const { body: task } = await ada.call('POST', '/api/tasks', { title: 'x' })
@@ -120,7 +120,7 @@ test('a deleted task and an ended session of one’s own are the same 404', asyn
   expect(await rowsOf(ada.id)).toMatchObject({ tasks, sessions })
 })
 
-test('no request of one user changes a row of another, whatever the route', async () => {
+test('no request of one user changes a row of another, on any route', async () => {
   const here = await service()
   const bob = await owner(here)
   const before = await rowsOf(bob.id)
@@ -136,7 +136,7 @@ test('no request of one user changes a row of another, whatever the route', asyn
   expect(await rowsOf(bob.id)).toEqual(before)
 })
 
-test('a user_id in the body or the query is refused by name, and one in a header means nothing', async () => {
+test('a user_id in the body or the query is refused by name, and one in a header is ignored', async () => {
   const here = await service()
   const bob = await owner(here)
   const ada = await owner(here)
@@ -169,7 +169,7 @@ test('a user_id in the body or the query is refused by name, and one in a header
   ])
 })
 
-test('lists hold what is one’s own and nothing else, over all pages', async () => {
+test('lists contain the user’s own rows and no others, over all pages', async () => {
   const here = await service()
   const people = await Promise.all([owner(here), owner(here), owner(here)])
   for (const round of [1, 2, 3, 4])
@@ -193,7 +193,7 @@ test('lists hold what is one’s own and nothing else, over all pages', async ()
   }
 })
 
-test('a cursor is of no use to another user, nor bent, nor from another secret', async () => {
+test('a cursor of another user, a modified one, and one of another secret are refused', async () => {
   const here = await service()
   const elsewhere = await service({
     JWT_SECRET: 'another secret that is long enough for the tests',
@@ -294,7 +294,7 @@ test('what each route sends is bound to the user of the token, and is what docs/
   else expect(text).toBe(now)
 })
 
-test('a statement that is not bound to the user of the token fails the test that has it sent', async () => {
+test('a statement that is not bound to the user of the token fails the test that sent it', async () => {
   const request = (user: string) =>
     new Request('http://localhost/api/tasks', {
       headers: {
@@ -325,7 +325,7 @@ test('a statement that is not bound to the user of the token fails the test that
   expect(whatWasWrong()).toEqual([`read tasks: sent outside of any request:\n${mine}`])
 })
 
-test('the table of bodies has no entry for a route that is gone', async () => {
+test('the table of bodies has no entry for a removed route', async () => {
   const { app } = await service()
   const names = app.routes.map(({ method, path }) => `${method} ${path}`)
 

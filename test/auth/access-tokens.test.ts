@@ -22,7 +22,7 @@ const statusOf = async ({ call }: Service, token: string) =>
   (await call('GET', '/api/tasks', { token })).status
 
 describe('a token', () => {
-  test('is an at+jwt by HS256 with exactly the seven claims, for 24 hours', async () => {
+  test('is an at+jwt signed with HS256 that has exactly seven claims and is valid for 24 hours', async () => {
     const { someone } = await service()
     pass(0)
     const ada = await someone()
@@ -38,7 +38,7 @@ describe('a token', () => {
     expect(signed({ claims })).toBe(ada.token)
   })
 
-  test('is taken with any case of the scheme and more than one space', async () => {
+  test('is accepted with any case of the scheme and more than one space', async () => {
     const { call, someone } = await service()
     const { token } = await someone()
 
@@ -49,7 +49,7 @@ describe('a token', () => {
       ).toBe(200)
   })
 
-  test('is one user’s: the claims of one cannot reach the session of another', async () => {
+  test('of one user cannot use the session of another', async () => {
     const here = await service()
     const [ada, bob] = [await here.someone(), await here.someone()]
     const mixed = signed({ claims: { ...claimsOf(ada.token), sub: bob.id } })
@@ -57,7 +57,7 @@ describe('a token', () => {
     expect(await statusOf(here, mixed)).toBe(401)
   })
 
-  test('with a scope does not live longer for it: the session is no personal one', async () => {
+  test('of a sign-in session does not live longer if it has a scope', async () => {
     const here = await service()
     const ada = await here.someone()
     const claims = claimsOf(ada.token)
@@ -72,15 +72,15 @@ describe('a token', () => {
   })
 })
 
-test('without a secret nothing is signed or sealed', () => {
+test('without a secret nothing is signed or encrypted', () => {
   const settings = { issuer: 'taskwarden', audience: 'taskwarden-api', ttlSeconds: 86_400 }
 
   expect(() => createJwt({ ...settings, secrets: [] })).toThrow('no secret')
   expect(() => createCursorCodec([])).toThrow('no secret')
 })
 
-describe('a forgery', () => {
-  test('is 401 with the bare challenge, and sends no statement before its signature holds', async () => {
+describe('a forged token', () => {
+  test('is 401 with the bare challenge, and sends no statement before its signature is verified', async () => {
     const { call, someone } = await service()
     const { token } = await someone()
     // Some are tokens of the future: the time they are from is not to come while others are tried.
@@ -135,7 +135,7 @@ describe('a forgery', () => {
       }
   })
 
-  test('of 5 000 made by chance none is taken, and none is an error of ours', async () => {
+  test('5 000 random tokens are all 401', async () => {
     const { call, someone } = await service()
     const { token } = await someone()
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ ,"'
@@ -156,7 +156,7 @@ describe('a forgery', () => {
 })
 
 describe('time', () => {
-  test('a token is good until the second it expires, where it was seen before and where not', async () => {
+  test('a token is valid until the second of its expiry, cached or not', async () => {
     const [here, there] = [await service(), await service()]
     // Where a second begins while it is made, a token outlives its session by a part of that second.
     pass(0)
@@ -172,7 +172,7 @@ describe('time', () => {
     expect(await statusOf(there, token)).toBe(200)
   })
 
-  test('clocks may be 5 seconds apart, and no more', async () => {
+  test('clocks may differ by 5 seconds and no more', async () => {
     const here = await service()
     const { token } = await here.someone()
     const claims = claimsOf(token)
@@ -186,7 +186,7 @@ describe('time', () => {
     expect(await statusOf(here, issuedIn(6))).toBe(401)
   })
 
-  test('JWT_TTL_SECONDS is the longest life, for a token as for its session', async () => {
+  test('JWT_TTL_SECONDS limits the lifetime of tokens and sessions', async () => {
     const here = await service({ JWT_TTL_SECONDS: '600' })
     pass(0)
     const ada = await here.someone()
@@ -199,7 +199,7 @@ describe('time', () => {
     expect(await statusOf(here, shorter)).toBe(200)
   })
 
-  test('lives a day, and says so, however long the statement took that began its session', async () => {
+  test('lives a day from its response, also if the statement that started its session was slow', async () => {
     const settings = { issuer: 'taskwarden', audience: 'taskwarden-api', ttlSeconds: 86_400 }
     const { sign } = createJwt({ ...settings, secrets: [secret] })
     at('2026-05-01T12:00:00.700Z')
@@ -209,7 +209,7 @@ describe('time', () => {
     expect(exp - iat).toBe(86_400)
   })
 
-  test('where tokens could outlive SESSION_MAX_DAYS, the session does not', async () => {
+  test('a session ends after SESSION_MAX_DAYS, also if its tokens would live longer', async () => {
     const { call, someone } = await service({ JWT_TTL_SECONDS: '172800', SESSION_MAX_DAYS: '1' })
     pass(0)
     const { email, password } = await someone()
@@ -220,7 +220,7 @@ describe('time', () => {
   })
 })
 
-test('of 16 385 tokens that were verified the first is forgotten, and none is known past its end', () => {
+test('the cache keeps 16 384 verified tokens, and none after its expiry', () => {
   const { find, keep } = createTokenCache<number>()
   const until = Date.now() + hour
 
@@ -231,7 +231,7 @@ test('of 16 385 tokens that were verified the first is forgotten, and none is kn
   expect(find('token 1')).toBeUndefined()
 })
 
-describe('a session that ends', () => {
+describe('an ended session', () => {
   const ends: [string, (ada: Awaited<ReturnType<Service['someone']>>) => Promise<unknown>][] = [
     ['by logout', ({ call }) => call('POST', '/api/auth/logout')],
     ['by its id', ({ call, token }) => call('DELETE', `/api/auth/sessions/${claimsOf(token).sid}`)],
@@ -264,7 +264,7 @@ describe('a session that ends', () => {
     },
   )
 
-  test('leaves the others alone', async () => {
+  test('does not end other sessions', async () => {
     const here = await service()
     const ada = await here.someone()
     const { email, password } = ada
@@ -275,7 +275,7 @@ describe('a session that ends', () => {
     expect([await statusOf(here, ada.token), await statusOf(here, other)]).toEqual([401, 200])
   })
 
-  test('by a password change is every one but the one that changed it', async () => {
+  test('by a password change: all sessions end except the current one', async () => {
     const [here, there] = [await service(), await service()]
     const ada = await here.someone()
     const { email, password } = ada
@@ -292,7 +292,7 @@ describe('a session that ends', () => {
     expect(await statusOf(there, other.access_token)).toBe(401)
   })
 
-  test('is gone from the list, and its end is said twice with 404', async () => {
+  test('is not in the list, and ending it again is 404', async () => {
     const { call, someone } = await service()
     const ada = await someone()
     const { email, password } = ada
@@ -308,7 +308,7 @@ describe('a session that ends', () => {
 })
 
 describe('the list of sessions', () => {
-  test('shows exactly what the contract says, the oldest first, and which one is current', async () => {
+  test('has exactly the members of the contract, oldest first, and marks the current session', async () => {
     const { call, someone } = await service()
     const ada = await someone()
     const { email, password } = ada
@@ -339,7 +339,7 @@ describe('the list of sessions', () => {
     expect(Date.parse(first.expires_at) - Date.parse(first.created_at)).toBe(24 * hour)
   })
 
-  test('has no expired ones, and a sign-in sweeps them', async () => {
+  test('has no expired sessions, and a sign-in deletes them', async () => {
     const { call, someone } = await service()
     const ada = await someone()
     const { email, password } = ada
@@ -352,7 +352,7 @@ describe('the list of sessions', () => {
     expect(sessions).toHaveLength(1)
   })
 
-  test('shows one that is past its end no more, which cannot be ended either', async () => {
+  test('has no session after its expiry, and ending that is 404', async () => {
     const { call, someone } = await service()
     const ada = await someone()
     const { email, password } = ada
@@ -377,7 +377,7 @@ describe('the list of sessions', () => {
 })
 
 describe('refresh', () => {
-  test('gives a token of the same session, which then lives 24 hours more; the old one lives on', async () => {
+  test('gives a token of the same session for another 24 hours; the old token stays valid', async () => {
     const here = await service()
     const ada = await here.someone()
 
@@ -401,7 +401,7 @@ describe('refresh', () => {
     expect(await statusOf(here, body.access_token)).toBe(200)
   })
 
-  test('never moves a session past SESSION_MAX_DAYS after sign-in', async () => {
+  test('never extends a session past SESSION_MAX_DAYS after sign-in', async () => {
     const here = await service({ SESSION_MAX_DAYS: '3' })
     pass(0)
     const ada = await here.someone()
@@ -423,7 +423,7 @@ describe('refresh', () => {
     expect((await here.call('POST', '/api/auth/refresh', { token })).status).toBe(401)
   })
 
-  test('of a session that ended is 401, and ends with it whatever was refreshed', async () => {
+  test('of an ended session is 401, and refreshed tokens end with their session', async () => {
     const here = await service()
     const ada = await here.someone()
     const { body } = await ada.call('POST', '/api/auth/refresh')
@@ -441,7 +441,7 @@ describe('refresh', () => {
 describe('rotation of the secret', () => {
   const next = 'the secret that comes after the first one'
 
-  test('of [new, old] both verify and the new one signs', async () => {
+  test('both secrets of [new, old] verify, and the new one signs', async () => {
     const [before, during, after] = [
       await service(),
       await service({ JWT_SECRET: `${next},${secret}` }),
@@ -456,7 +456,7 @@ describe('rotation of the secret', () => {
     expect(signed({ claims: claimsOf(fresh), secret: next })).toBe(fresh)
   })
 
-  test('keeps cursors good, too', async () => {
+  test('keeps cursors valid', async () => {
     const [before, during] = [await service(), await service({ JWT_SECRET: `${next},${secret}` })]
     const ada = await before.someone()
     for (const title of ['a', 'b']) await ada.call('POST', '/api/tasks', { title })
@@ -467,13 +467,13 @@ describe('rotation of the secret', () => {
   })
 })
 
-test('what an earlier release has sealed opens still', () => {
+test('cursors of an earlier release are still valid', () => {
   const sealed = 'cl2R9BafBAb7ilbhAK5TqwlUdeUH7fFh-nWa0yAC90ddNMbeDLJg7S4FuUn6'
 
   expect(createCursorCodec([secret]).decode(sealed, 'bound')).toEqual(['Buy milk', 'id'])
 })
 
-test('issuer and audience are those of the settings', async () => {
+test('issuer and audience come from the settings', async () => {
   const here = await service()
   const there = await service({ JWT_ISSUER: 'elsewhere' })
   const other = await service({ JWT_AUDIENCE: 'elsewhere' })

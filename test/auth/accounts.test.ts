@@ -22,7 +22,7 @@ const password = 'correct horse battery'
 const codeOf = ({ status, body }: Answer) => `${status} ${body?.code ?? body?.error ?? ''}`.trim()
 
 describe('sign-up', () => {
-  test('answers 201 with a token and the user, and where to find oneself', async () => {
+  test('is 201 with a token, the user and a Location', async () => {
     const { call } = await service()
     const email = fresh()
     pass(0)
@@ -44,7 +44,7 @@ describe('sign-up', () => {
     expect(me.body).toEqual(body.user)
   })
 
-  test('keeps an e-mail trimmed, in NFC and in lower case, and finds it however it is written', async () => {
+  test('normalizes an e-mail (trim, NFC, lower case), and finds it in any spelling', async () => {
     const { call } = await service()
     const local = `José.\u01f0.${Bun.randomUUIDv7()}`
     const spellings = [
@@ -91,7 +91,7 @@ describe('sign-up', () => {
     expect(answer.body.errors[0]).toMatchObject({ in: 'body', pointer: '/email' })
   })
 
-  test('takes an e-mail of 254 characters', async () => {
+  test('accepts an e-mail of 254 characters', async () => {
     const { call } = await service()
     const email = `${Bun.randomUUIDv7()}${'a'.repeat(216)}@b`
     expect(email).toHaveLength(254)
@@ -101,7 +101,7 @@ describe('sign-up', () => {
     )
   })
 
-  test('of 50 at once with one e-mail, on three instances, lets one through and leaves one account', async () => {
+  test('50 concurrent sign-ups with one e-mail, on three instances, create one account', async () => {
     const instances = [await service(), await service(), await service()]
     const email = fresh()
 
@@ -119,7 +119,7 @@ describe('sign-up', () => {
     expect(await db.select().from(users).where(eq(users.email, email))).toHaveLength(1)
   })
 
-  test('can be closed, and then signs nobody up while everybody can sign in', async () => {
+  test('can be closed, and sign-in still works', async () => {
     const here = await service()
     const closed = await service({ REGISTRATION: 'closed' })
     const { email } = await here.someone()
@@ -176,7 +176,7 @@ describe('a password', () => {
     expect(change.body.errors[0].pointer).toBe('/new_password')
   })
 
-  test('is not the e-mail itself, however it is written', async () => {
+  test('cannot be the e-mail itself, in any spelling', async () => {
     const { call, someone } = await service()
     const ada = await someone()
     const email = fresh()
@@ -196,7 +196,7 @@ describe('a password', () => {
     ['128 emoji', '😀'.repeat(128)],
     ['only spaces around', '   kx7 qp2z   '],
     ['CJK', '正しい馬電池ホチキス'],
-  ])('of %s is taken and signs in', async (_, good) => {
+  ])('of %s is accepted and signs in', async (_, good) => {
     const { call } = await service()
     const email = fresh()
 
@@ -229,7 +229,7 @@ describe('a password', () => {
     )
   })
 
-  test('PASSWORD_MIN is the least length', async () => {
+  test('has at least PASSWORD_MIN characters', async () => {
     const { call } = await service({ PASSWORD_MIN: '12' })
     const signUp = (text: string) =>
       call('POST', '/api/auth/register', { body: { email: fresh(), password: text } })
@@ -238,7 +238,7 @@ describe('a password', () => {
     expect(codeOf(await signUp('kx7!qp2zkx7!'))).toBe('201')
   })
 
-  test('is the same in NFC and NFD, and nothing else is the same', async () => {
+  test('is equal in NFC and NFD, and in no other spelling', async () => {
     const { call } = await service()
     const email = fresh()
     const secret = 'Ünïcödé pässwörd'
@@ -251,7 +251,7 @@ describe('a password', () => {
       expect(await signIn(other)).toBe(401)
   })
 
-  test('counts to its last byte: after 72 bytes too', async () => {
+  test('is compared to its last byte, also after 72 bytes', async () => {
     const { call } = await service()
     const email = fresh()
     const long = 'a1'.repeat(36)
@@ -263,7 +263,7 @@ describe('a password', () => {
     for (const other of [`${long}Y`, long, `${long}XX`]) expect(await signIn(other)).toBe(401)
   })
 
-  test('is kept as a bcrypt hash of the cost that is set, and hashed anew when that was raised', async () => {
+  test('is stored as a bcrypt hash with BCRYPT_COST, and hashed again after that was raised', async () => {
     const cheap = await service()
     const dear = await service({ BCRYPT_COST: '5' })
     const { email, id } = await cheap.someone()
@@ -283,7 +283,7 @@ describe('a password', () => {
 })
 
 describe('sign-in', () => {
-  test('answers 200 with a new session each time', async () => {
+  test('is 200 with a new session each time', async () => {
     const { call, someone } = await service()
     const { email, id } = await someone()
 
@@ -297,7 +297,7 @@ describe('sign-in', () => {
     expect((await rowsOf(id)).sessions).toHaveLength(2)
   })
 
-  test('tells a wrong password, an unknown e-mail and a deleted account apart by nothing', async () => {
+  test('gives the same response for a wrong password, an unknown e-mail and a deleted account', async () => {
     const { call, someone } = await service()
     const [ada, gone] = [await someone(), await someone()]
     await gone.call('DELETE', '/api/auth/me', { current_password: password })
@@ -311,7 +311,7 @@ describe('sign-in', () => {
       expect(await asked(email, password)).toEqual(wrong)
   })
 
-  test('costs an unknown e-mail one verification, as a wrong password', async () => {
+  test('verifies one hash for an unknown e-mail, as for a wrong password', async () => {
     const { call, someone } = await service({ BCRYPT_COST: '10' })
     const ada = await someone()
     const recordDuration = async (email: string) => {
@@ -331,7 +331,7 @@ describe('sign-in', () => {
     expect(ratio).toBeLessThan(3)
   })
 
-  test('is refused beyond the bcrypt queue with 503, while tasks are served', async () => {
+  test('is 503 if the bcrypt queue is full, and task requests still work', async () => {
     using hashing = heldHashing()
     const { call, someone } = await service({ BCRYPT_QUEUE_MAX: '2' })
     const ada = await someone()
@@ -363,7 +363,7 @@ describe('sign-in', () => {
   })
 })
 
-describe('the OAuth 2 form', () => {
+describe('the OAuth 2 token endpoint', () => {
   const type = 'application/x-www-form-urlencoded'
   const form = (fields: Record<string, string>) => new URLSearchParams(fields).toString()
   const asking = async () => {
@@ -373,7 +373,7 @@ describe('the OAuth 2 form', () => {
     return { ...here, ask }
   }
 
-  test('gives a token, and overlooks what else a client sends', async () => {
+  test('gives a token, and ignores other members', async () => {
     const { ask, call, someone } = await asking()
     const { email } = await someone()
     const good = { grant_type: 'password', username: email, password }
@@ -393,7 +393,7 @@ describe('the OAuth 2 form', () => {
     }
   })
 
-  test('refuses in the words of RFC 6749', async () => {
+  test('has the errors of RFC 6749', async () => {
     const { ask, someone } = await asking()
     const { email } = await someone()
     const good = { grant_type: 'password', username: email, password }
@@ -427,7 +427,7 @@ describe('the OAuth 2 form', () => {
     }
   })
 
-  test('takes forms only, of the size that all bodies may have', async () => {
+  test('accepts forms only, with the size limit of all bodies', async () => {
     const { ask, call } = await asking()
     const good = { grant_type: 'password', username: fresh(), password }
 
@@ -443,8 +443,8 @@ describe('the OAuth 2 form', () => {
   })
 })
 
-describe('one’s own account', () => {
-  test('can be renamed, and unnamed', async () => {
+describe('a user’s own account', () => {
+  test('can get and lose a name', async () => {
     const { someone } = await service()
     const ada = await someone()
     const me = (await ada.call('GET', '/api/auth/me')).body
@@ -479,7 +479,7 @@ describe('one’s own account', () => {
     expect(await rowsOf(ada.id)).toEqual(before)
   })
 
-  test('moves to a new e-mail with the password, and only there signs in afterwards', async () => {
+  test('changes its e-mail with the password, and then signs in with the new one only', async () => {
     const { call, someone } = await service()
     const [ada, bob] = [await someone(), await someone()]
     const moved = fresh()
@@ -498,7 +498,7 @@ describe('one’s own account', () => {
     expect(codeOf(await signIn(moved))).toBe('200')
   })
 
-  test('gets a new password for the old one', async () => {
+  test('changes its password with the old one', async () => {
     const { call, someone } = await service()
     const ada = await someone()
     const next = 'wrong donkey power plant'
@@ -515,7 +515,7 @@ describe('one’s own account', () => {
     expect((await ada.call('GET', '/api/auth/me')).status).toBe(200)
   })
 
-  test('whose password has changed meanwhile keeps its sessions: the later change does nothing', async () => {
+  test('whose password has changed meanwhile keeps its sessions: the later change has no effect', async () => {
     const { call, someone } = await service()
     const ada = await someone()
     await call('POST', '/api/auth/login', { body: { email: ada.email, password } })
@@ -550,7 +550,7 @@ describe('one’s own account', () => {
     expect(again.body.user.id).not.toBe(ada.id)
   })
 
-  test('erased while tasks are added leaves no orphan and is no error', async () => {
+  test('erased while tasks are added leaves no orphans and is no error', async () => {
     const { someone } = await service()
 
     for (const _ of [1, 2, 3, 4, 5]) {
@@ -565,7 +565,7 @@ describe('one’s own account', () => {
     }
   })
 
-  test('of two password changes at once with one old password, one wins', async () => {
+  test('of two concurrent password changes with the same old password, one succeeds', async () => {
     const { call, someone } = await service()
     const ada = await someone()
     const login = await call('POST', '/api/auth/login', { body: { email: ada.email, password } })
@@ -592,7 +592,7 @@ describe('one’s own account', () => {
   })
 })
 
-test('created_at and sessions follow the process’s clock', async () => {
+test('created_at and sessions use the clock of the process', async () => {
   const { someone, call } = await service()
   pass(-86_400_000)
   const ada = await someone()

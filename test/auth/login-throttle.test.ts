@@ -24,7 +24,7 @@ const fails = async (here: Service, email: string, times: number) => {
 }
 
 describe('from one address, for an account', () => {
-  test('10 failures pass, and then even the right password is refused, with the seconds to wait', async () => {
+  test('10 failures are allowed; then even the right password is 429 with Retry-After', async () => {
     const here = await service(budgets)
     const { email } = await here.someone()
 
@@ -37,7 +37,7 @@ describe('from one address, for an account', () => {
     }
   })
 
-  test('an unknown e-mail has the same budget, and the same answers', async () => {
+  test('an unknown e-mail has the same limit and responses', async () => {
     const here = await service(budgets)
     const { email } = await here.someone()
     const unknown = `${Bun.randomUUIDv7()}@example.test`
@@ -50,7 +50,7 @@ describe('from one address, for an account', () => {
     expect(await run(unknown)).toEqual(await run(email))
   })
 
-  test('an e-mail is one account, however it is written', async () => {
+  test('all spellings of an e-mail count as one account', async () => {
     const here = await service(budgets)
     const { email } = await here.someone()
 
@@ -59,7 +59,7 @@ describe('from one address, for an account', () => {
     expect(codeOf(await signIn(here, email, password))).toBe(refused)
   })
 
-  test('the owner at another address still gets in', async () => {
+  test('the owner can sign in from another address', async () => {
     const here = await service(budgets)
     const { email } = await here.someone()
     await fails(here, email, 10)
@@ -78,7 +78,7 @@ describe('from one address, for an account', () => {
     expect(codeOf(await signIn(here, bob.email, password))).toBe('200')
   })
 
-  test('the window turns after 15 minutes and not before; refused attempts do not prolong it', async () => {
+  test('the window ends after exactly 15 minutes; refused attempts do not extend it', async () => {
     const here = await service(budgets)
     const { email } = await here.someone()
     pass(0)
@@ -90,7 +90,7 @@ describe('from one address, for an account', () => {
     expect(codeOf(await signIn(here, email, password))).toBe('200')
   })
 
-  test('a success clears the count', async () => {
+  test('a success resets the count', async () => {
     const here = await service(budgets)
     const { email } = await here.someone()
 
@@ -100,7 +100,7 @@ describe('from one address, for an account', () => {
     expect(codeOf(await signIn(here, email, password))).toBe(refused)
   })
 
-  test('40 at once do not slip through together', async () => {
+  test('40 concurrent attempts do not exceed the limit', async () => {
     const here = await service(budgets)
     const { email } = await here.someone()
 
@@ -113,7 +113,7 @@ describe('from one address, for an account', () => {
     expect(codes.filter((code) => code === refused)).toHaveLength(30)
   })
 
-  test('the form of OAuth spends the same budget, and is a problem past it', async () => {
+  test('the OAuth 2 token endpoint has the same limit, and a problem when it is reached', async () => {
     const here = await service(budgets)
     const { email } = await here.someone()
     const grant = (text: string) =>
@@ -134,7 +134,7 @@ describe('from one address, for an account', () => {
     expect(codeOf(await signIn(here, email, password))).toBe(refused)
   })
 
-  test('a wrong current_password spends it too, on each route that asks for one', async () => {
+  test('a wrong current_password is counted on each route that requires one', async () => {
     const here = await service(budgets)
     const ada = await here.someone()
     const asks: [string, string, object][] = [
@@ -153,7 +153,7 @@ describe('from one address, for an account', () => {
     expect(codeOf(await signIn(here, ada.email, password))).toBe(refused)
   })
 
-  test('a right current_password spends nothing', async () => {
+  test('a right current_password is not counted', async () => {
     const here = await service({ ...budgets, LOGIN_ATTEMPTS: '2' })
     const ada = await here.someone()
 
@@ -164,7 +164,7 @@ describe('from one address, for an account', () => {
     expect(codeOf(await signIn(here, ada.email, password))).toBe('200')
   })
 
-  test('what is refused for its form spends nothing', async () => {
+  test('an invalid request is not counted', async () => {
     const here = await service(budgets)
     const { email } = await here.someone()
 
@@ -175,7 +175,7 @@ describe('from one address, for an account', () => {
 })
 
 describe('from all addresses, for an account', () => {
-  test('100 failures pass and the 101st is refused everywhere, for 15 minutes', async () => {
+  test('100 failures are allowed; the 101st is refused from every address for 15 minutes', async () => {
     const here = await service(budgets)
     const { email } = await here.someone()
     for (let round = 0; round < 10; round++) {
@@ -191,7 +191,7 @@ describe('from all addresses, for an account', () => {
     expect(codeOf(await signIn(here, email, password))).toBe('200')
   })
 
-  test('an address that is over its own budget spends nothing of it', async () => {
+  test('an address over its own limit is not counted', async () => {
     const here = await service(budgets)
     const { email } = await here.someone()
     await fails(here, email, 10)
@@ -206,7 +206,7 @@ describe('from all addresses, for an account', () => {
     expect(codeOf(await signIn(here, email, password))).toBe(refused)
   })
 
-  test('a success gives its own attempt back, and no failure', async () => {
+  test('a success returns its own attempt, and no failure', async () => {
     const here = await service({ ...budgets, LOGIN_ATTEMPTS_PER_ACCOUNT: '5' })
     const { email } = await here.someone()
     for (let time = 0; time < 10; time++) {
@@ -224,7 +224,7 @@ describe('from all addresses, for an account', () => {
 })
 
 describe('from one address', () => {
-  test('50 attempts pass, sign-ups and successes among them, whatever the account', async () => {
+  test('50 attempts are allowed, including sign-ups and successes, for all accounts together', async () => {
     const here = await service(budgets)
     const { email } = await here.someone()
     const register = () =>
@@ -244,7 +244,7 @@ describe('from one address', () => {
     expect(codeOf(await signIn(here, email, password))).toBe('200')
   })
 
-  test('a sign-up that is refused for its e-mail counts: it told whether there is an account', async () => {
+  test('a sign-up with a taken e-mail counts, because it reveals that the account exists', async () => {
     const here = await service({ LOGIN_ATTEMPTS_PER_ADDRESS: '5' })
     const { email } = await here.someone()
     const register = () => here.call('POST', '/api/auth/register', { body: { email, password } })
@@ -253,7 +253,7 @@ describe('from one address', () => {
     expect(codeOf(await register())).toBe(refused)
   })
 
-  test('the spellings of an IPv6 address and its whole /64 are one, the next /64 is another', async () => {
+  test('all addresses of an IPv6 /64 count together, in any spelling', async () => {
     const here = await service({ LOGIN_ATTEMPTS_PER_ADDRESS: '4' })
     const { email } = await here.someone()
     const from = (peer: string) => {
@@ -293,7 +293,7 @@ describe('from one address', () => {
     'forwarded',
     'cf-connecting-ip',
     'true-client-ip',
-  ])('%s of a client that nobody vouches for changes nothing', async (name) => {
+  ])('%s of an untrusted client has no effect', async (name) => {
     const here = await service({ LOGIN_ATTEMPTS_PER_ADDRESS: '3' })
     const { email } = await here.someone()
     const spoofed = () =>
@@ -308,7 +308,7 @@ describe('from one address', () => {
 })
 
 describe('a reserved attempt', () => {
-  test('is not given back where the hashing was refused', async () => {
+  test('is not returned if hashing was refused', async () => {
     using hashing = heldHashing()
     // All cores but one hash at a time, and one more waits.
     const attempts = Math.max(1, availableParallelism() - 1) + 1 + 8
@@ -328,7 +328,7 @@ describe('a reserved attempt', () => {
     expect(codeOf(await signIn(here, email, password))).toBe(refused)
   })
 
-  test('is not given back where the database failed', async () => {
+  test('is not returned if the database failed', async () => {
     const broken = await service(budgets, {
       db: () => {
         throw new Error('gone')
@@ -342,7 +342,7 @@ describe('a reserved attempt', () => {
   })
 })
 
-test('no account is locked for good: after each window there are ten more', async () => {
+test('no account is locked forever: each window allows ten more attempts', async () => {
   const here = await service(budgets)
   const { email } = await here.someone()
 

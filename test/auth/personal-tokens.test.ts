@@ -21,7 +21,7 @@ const made = async (here: Service, scope: 'tasks:read' | 'tasks:write', more: ob
 }
 const claimsOf = (token: string) => JSON.parse(atob(token.split('.')[1]!))
 
-test('a token is told once, with its name, scope and end', async () => {
+test('a token is returned once, with its name, scope and expiry', async () => {
   const { ada, answer, token } = await made(await service(), 'tasks:read')
 
   const { tokens } = (await ada.call('GET', '/api/auth/tokens')).body
@@ -35,7 +35,7 @@ test('a token is told once, with its name, scope and end', async () => {
   expect(claimsOf(token)).toMatchObject({ sid: told.id, sub: ada.id, scope: 'tasks:read' })
 })
 
-test('it lives for 90 days unless told otherwise, and for a year at most', async () => {
+test('it is valid for 90 days by default and a year at most', async () => {
   const here = await service()
   const days = async (more: object) => {
     const { token } = await made(here, 'tasks:read', more)
@@ -51,7 +51,7 @@ test('it lives for 90 days unless told otherwise, and for a year at most', async
   expect([tooLong.status, tooLong.body.errors[0].pointer]).toEqual([422, '/expires_in'])
 })
 
-test('it outlives a day, and is refused from the second it ends', async () => {
+test('it is valid for more than a day, and refused from the second of its expiry', async () => {
   const { call, answer } = await made(await service(), 'tasks:read', { expires_in: 172_800 })
   const end = Date.parse(answer.body.expires_at)
 
@@ -63,7 +63,7 @@ test('it outlives a day, and is refused from the second it ends', async () => {
   expect([before.status, after.status]).toEqual([200, 401])
 })
 
-test('a token that may read is 403 on every write, and reads', async () => {
+test('a token with the scope tasks:read is 403 on every write', async () => {
   const here = await service()
   const { call } = await made(here, 'tasks:read')
 
@@ -83,7 +83,7 @@ test('a token that may read is 403 on every write, and reads', async () => {
   }
 })
 
-test('a token that may write reads and writes tasks, and manages no account', async () => {
+test('a token with the scope tasks:write reads and writes tasks, and cannot manage the account', async () => {
   const here = await service()
   const { call, ada } = await made(here, 'tasks:write')
 
@@ -95,7 +95,7 @@ test('a token that may write reads and writes tasks, and manages no account', as
   expect((await ada.call('GET', '/api/auth/me')).status).toBe(200)
 })
 
-test('what is out of scope comes before the body, and after the session', async () => {
+test('403 for the scope comes before the body, and after the session', async () => {
   const here = await service()
   const { ada, call, answer } = await made(here, 'tasks:read')
 
@@ -106,7 +106,7 @@ test('what is out of scope comes before the body, and after the session', async 
   expect([live.status, dead.status]).toEqual([403, 401])
 })
 
-test('it is a session of its own kind, and ends like one', async () => {
+test('it is a session of its own kind, and can be ended', async () => {
   const here = await service()
   const ways = {
     'DELETE its own route': ({ ada, answer }: Awaited<ReturnType<typeof made>>) =>
@@ -139,7 +139,7 @@ test('it is a session of its own kind, and ends like one', async () => {
   }
 })
 
-test('ending a sign-in by the route of tokens is not possible, nor ending one twice', async () => {
+test('the route of tokens cannot end a sign-in session, nor end a token twice', async () => {
   const here = await service()
   const { ada, answer } = await made(here, 'tasks:read')
   const { body } = await ada.call('GET', '/api/auth/sessions')
@@ -153,7 +153,7 @@ test('ending a sign-in by the route of tokens is not possible, nor ending one tw
   expect(wrongKind.body.code).toBe('token-not-found')
 })
 
-test('one that is past its end is listed no more, and cannot be ended', async () => {
+test('an expired token is not listed and cannot be ended', async () => {
   const { ada, answer } = await made(await service(), 'tasks:read', { expires_in: 3600 })
   const { id, expires_at } = answer.body
   const idsNow = async () =>
@@ -169,7 +169,7 @@ test('one that is past its end is listed no more, and cannot be ended', async ()
   expect([ended.status, ended.body.code]).toEqual([404, 'token-not-found'])
 })
 
-test('all tokens of a user spend one budget', async () => {
+test('all tokens of a user share one rate limit', async () => {
   const here = await service({ RATE_LIMIT: '5' })
   const { ada, call } = await made(here, 'tasks:read')
 
@@ -182,7 +182,7 @@ test('all tokens of a user spend one budget', async () => {
   expect(left).toEqual(['3', '2', '1'])
 })
 
-test('a name, a known scope and nothing else are asked for', async () => {
+test('a name and a known scope are required, and other members are refused', async () => {
   const { someone } = await service()
   const ada = await someone()
   const wrong: [unknown, string][] = [

@@ -131,7 +131,7 @@ describe('Better Auth', () => {
     return ((await answer.json()) as { token: string }).token
   }
 
-  test('its users keep tasks here, each their own', async () => {
+  test('its users have their own tasks', async () => {
     const ada = await signUp('ada@elsewhere.test')
     const bob = await signUp('bob@elsewhere.test')
 
@@ -151,7 +151,7 @@ describe('Better Auth', () => {
     })
   })
 
-  test('an e-mail takes nobody to the account that has it here', async () => {
+  test('an e-mail claim does not link to an account with this e-mail', async () => {
     const owner = await api.someone()
     await owner.call('POST', '/api/tasks', { title: 'secret' })
     const before = await rowsOf(owner.id)
@@ -167,7 +167,7 @@ describe('Better Auth', () => {
 })
 
 describe('a token of a shared secret', () => {
-  test('is one user’s, whatever the token and the instance, and another issuer’s sub is another', async () => {
+  test('maps to one user over all tokens and instances, and to another user for another issuer', async () => {
     const sub = Bun.randomUUIDv7()
     const other = { ...shared, issuer: 'https://third.example.test', secret: `${sharedSecret}2` }
     const [one, two] = await Promise.all([trusting([shared, other]), trusting([shared])])
@@ -191,7 +191,7 @@ describe('a token of a shared secret', () => {
     expect(elsewhere).not.toBe(ids[0])
   })
 
-  test('costs one statement a request, once it was seen', async () => {
+  test('costs one statement per request after the first', async () => {
     const api = await trusting([shared])
     const token = await signed(claimsOf({ sub: Bun.randomUUIDv7() }))
     await statusOf(api, token)
@@ -201,7 +201,7 @@ describe('a token of a shared secret', () => {
     expect(sent).toHaveLength(1)
   })
 
-  test('reaches tasks and who one is, and nothing of the account', async () => {
+  test('can use tasks and GET /api/auth/me, and cannot manage the account', async () => {
     const api = await trusting([shared])
     const token = await signed(claimsOf({ sub: Bun.randomUUIDv7() }))
     const closed = api.app.routes.filter(
@@ -219,7 +219,7 @@ describe('a token of a shared secret', () => {
     expect(await statusOf(api, token, '/api/auth/me')).toBe(200)
   })
 
-  test('may do what its scope names of ours; a scope of other things says nothing', async () => {
+  test('is limited by a scope of Taskwarden; other scopes are ignored', async () => {
     const api = await trusting([shared])
     const adding = async (scope?: string) => {
       const token = await signed(claimsOf({ sub: Bun.randomUUIDv7(), ...(scope && { scope }) }))
@@ -233,7 +233,7 @@ describe('a token of a shared secret', () => {
     expect(await adding('tasks:write')).toEqual([403, 201])
   })
 
-  test('has a user’s own budget of requests', async () => {
+  test('has the rate limit of its user', async () => {
     const api = await trusting([shared], { RATE_LIMIT: '2' })
     const sub = Bun.randomUUIDv7()
     const tokens = [60, 120, 180].map((life) => signed(claimsOf({ sub, exp: nowSeconds() + life })))
@@ -244,7 +244,7 @@ describe('a token of a shared secret', () => {
     expect(statuses).toEqual([200, 200, 429])
   })
 
-  test('is looked up in no schema that is not there yet: 503, and no statement', async () => {
+  test('is 503 without a statement before the migrations', async () => {
     const api = await service({ TRUSTED_ISSUERS: JSON.stringify([shared]) }, { isUp: () => false })
     const token = await signed(claimsOf({ sub: Bun.randomUUIDv7() }))
     let status = 0
@@ -256,13 +256,13 @@ describe('a token of a shared secret', () => {
     expect([status, sent]).toEqual([503, []])
   })
 
-  test('is taken where sign-up is closed here', async () => {
+  test('is accepted if sign-up is closed', async () => {
     const api = await trusting([shared], { REGISTRATION: 'closed' })
 
     expect(await statusOf(api, await signed(claimsOf({ sub: Bun.randomUUIDv7() })))).toBe(200)
   })
 
-  test('is dead once its session is ended, and its user’s tasks are there with the next look', async () => {
+  test('is refused after its session has ended, and the tasks stay', async () => {
     const api = await trusting([shared])
     const token = await signed(claimsOf({ sub: Bun.randomUUIDv7() }))
     const { body } = await api.call('POST', '/api/tasks', { token, body: { title: 'kept' } })
@@ -354,7 +354,7 @@ describe('public keys', () => {
   const claims = (more: JWTPayload = {}) =>
     claimsOf({ iss: published.issuer, sub: Bun.randomUUIDv7(), ...more })
 
-  test('are asked for once, however many tokens come', async () => {
+  test('are requested once for many tokens', async () => {
     const { state, add, jwks_uri } = issuer()
     const sign = await add('one')
     const api = await trusting([{ ...published, jwks_uri }])
@@ -366,7 +366,7 @@ describe('public keys', () => {
     expect(state.asked).toBe(1)
   })
 
-  test('are asked for anew at an unknown key id, at most once in 30 seconds', async () => {
+  test('are requested again for an unknown key id, at most once in 30 seconds', async () => {
     const { state, add, jwks_uri } = issuer()
     const first = await add('one')
     const api = await trusting([{ ...published, jwks_uri }])
@@ -387,7 +387,7 @@ describe('public keys', () => {
     expect(state.asked).toBe(2)
   })
 
-  test('are not asked for anew where a token names none of several', async () => {
+  test('are not requested again for a token without a key id', async () => {
     const { state, add, jwks_uri } = issuer()
     await add('one')
     const sign = await add('two')
@@ -400,7 +400,7 @@ describe('public keys', () => {
     expect([unnamed, state.asked]).toEqual([401, 1])
   })
 
-  test('of an issuer that is down do not tell whether an unknown key id is a new one: 503', async () => {
+  test('an unknown key id is 503 while the issuer is down', async () => {
     const { state, add, jwks_uri } = issuer()
     const first = await add('one')
     const api = await trusting([{ ...published, jwks_uri }])
@@ -415,7 +415,7 @@ describe('public keys', () => {
     expect([unknown, known]).toEqual([503, 200])
   })
 
-  test('of an issuer that is down are good for a day; without any it is 503 and never an open door', async () => {
+  test('are valid for a day while the issuer is down; without keys a token is 503', async () => {
     const { state, add, jwks_uri } = issuer()
     const sign = await add('one')
     const [known, fresh] = await Promise.all([
@@ -439,7 +439,7 @@ describe('public keys', () => {
     expect([afterAnHour, afterADay, upAgain]).toEqual([200, 503, 200])
   })
 
-  test('are read up to a mebibyte of them, and no further', async () => {
+  test('are read up to 1 MiB', async () => {
     const { state, add, jwks_uri } = issuer()
     const sign = await add('one')
     const asked = async (characters: number) => {
@@ -450,7 +450,7 @@ describe('public keys', () => {
     expect([await asked(1_048_576), await asked(1_048_577)]).toEqual([200, 503])
   })
 
-  test('that were taken back are no longer good after ten minutes and a look', async () => {
+  test('that were revoked are refused after ten minutes and one request', async () => {
     const { state, add, jwks_uri } = issuer()
     const stolen = await add('one')
     const api = await trusting([{ ...published, jwks_uri }])
@@ -465,7 +465,7 @@ describe('public keys', () => {
     expect(await statusOf(api, token)).toBe(401)
   })
 
-  test('are for their own algorithms: none is taken for a secret, and no other algorithm passes', async () => {
+  test('are used with their own algorithms only, and never as a secret', async () => {
     const { state, add, jwks_uri } = issuer()
     await add('one')
     const es256 = await add('two', 'ES256')
@@ -491,7 +491,7 @@ describe('public keys', () => {
     expect(await statusOf(api, await sign(claims()))).toBe(503)
   })
 
-  test('that cannot be had do not hide that there is no such route', async () => {
+  test('that are unavailable do not change 404', async () => {
     const { state, add, jwks_uri } = issuer()
     const sign = await add('one')
     state.isDown = true
