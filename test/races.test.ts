@@ -10,7 +10,7 @@ import { database, service } from './support/service.ts'
 const times = <T>(count: number, run: (at: number) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: count }, (_, at) => run(at)))
 
-test('tasks added while the account is erased leave no orphan, and no 500', async () => {
+test('tasks that are added while the account is erased leave no orphans and are no 500', async () => {
   const { someone } = await service()
   const { db } = await database()
 
@@ -33,7 +33,7 @@ test('tasks added while the account is erased leave no orphan, and no 500', asyn
   }
 })
 
-test('no other token succeeds once the answer to a password change is there', async () => {
+test('no other token succeeds after the response to a password change', async () => {
   const { call, someone } = await service()
 
   const late = await times(10, async () => {
@@ -67,7 +67,7 @@ test('no other token succeeds once the answer to a password change is there', as
   expect(new Set(late.flat())).toEqual(new Set([401]))
 })
 
-test('of two password changes at once, one holds', async () => {
+test('of two concurrent password changes, one succeeds', async () => {
   const { call, someone } = await service()
   const ada = await someone()
   const { body } = await call('POST', '/api/auth/login', {
@@ -93,7 +93,7 @@ test('of two password changes at once, one holds', async () => {
   expect(logins.map(({ status }) => status).sort()).toEqual([200, 401, 401])
 })
 
-test('a session that is ended many times at once is ended once', async () => {
+test('a session that is ended many times concurrently is ended once', async () => {
   const { call, someone } = await service()
   const ada = await someone()
   const { body } = await call('POST', '/api/auth/login', {
@@ -113,7 +113,7 @@ const twin = Object.assign(new Error('twin'), {
   constraint: 'idempotency_keys_user_id_route_key_pk',
 })
 
-test('a twin that breaks the key again and again is told that the other is under way', async () => {
+test('a request that repeatedly conflicts with the same Idempotency-Key is told that the first is in flight', async () => {
   let runs = 0
 
   const answer = await retryOnConflict(async () => {
@@ -124,7 +124,7 @@ test('a twin that breaks the key again and again is told that the other is under
   expect([runs, answer]).toEqual([2, { inFlight: true }])
 })
 
-test.each([1, 2])('what fails otherwise at run %i is no twin, but a bug', async (last) => {
+test.each([1, 2])('another error at run %i is not a conflict but a bug', async (last) => {
   const failures = [twin, new Error('a bug')].slice(2 - last)
 
   const answer = retryOnConflict(() => Promise.reject(failures.shift()))
@@ -132,7 +132,7 @@ test.each([1, 2])('what fails otherwise at run %i is no twin, but a bug', async 
   await expect(answer).rejects.toThrow('a bug')
 })
 
-test('of two password changes at once by one session, one holds', async () => {
+test('of two concurrent password changes by one session, one succeeds', async () => {
   const { someone } = await service()
   const ada = await someone()
 
@@ -147,7 +147,7 @@ test('of two password changes at once by one session, one holds', async () => {
 })
 
 /* A sign-in is the first to wait for the user's lock, and what is to end all sessions the second. */
-describe.skipIf(!process.env.TEST_DATABASE_URL)('a sign-in that was a moment earlier', () => {
+describe.skipIf(!process.env.TEST_DATABASE_URL)('a sign-in a moment before', () => {
   const { transaction, lock, waiting, end } = locks()
   afterAll(end)
 

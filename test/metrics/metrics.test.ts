@@ -13,8 +13,8 @@ import { database, faceless, filled, service } from '../support/service.ts'
 
 const password = 'correct horse battery'
 
-describe('who may read them', () => {
-  test('nobody without METRICS_TOKEN: there is no such route', async () => {
+describe('access', () => {
+  test('without METRICS_TOKEN the route does not exist', async () => {
     const { call } = await service()
 
     const answers = [
@@ -28,7 +28,7 @@ describe('who may read them', () => {
     expect(answers[0]?.headers.get('ratelimit')).toBeString()
   })
 
-  test('whoever has the token, and nobody else', async () => {
+  test('requires the token', async () => {
     const here = await service(withMetrics)
     const ada = await here.someone()
     const sent = [
@@ -62,7 +62,7 @@ describe('who may read them', () => {
     expect((await here.call('GET', '/api/tasks', { token })).status).toBe(401)
   })
 
-  test('as Prometheus text that nobody keeps, outside every limit', async () => {
+  test('is Prometheus text with no-store, and not counted by any limit', async () => {
     const here = await service({ ...withMetrics, RATE_LIMIT: '1' })
 
     for (const sent of [{ token }, { token }, {}, {}]) {
@@ -80,7 +80,7 @@ describe('who may read them', () => {
 })
 
 describe('requests', () => {
-  test('each is counted once, and timed, under its method, pattern and status', async () => {
+  test('each is counted and timed once, with method, route pattern and status', async () => {
     const here = await service(withMetrics)
     const ada = await here.someone()
     const missing = Bun.randomUUIDv7()
@@ -128,7 +128,7 @@ describe('requests', () => {
     expect(value('http_request_duration_seconds_sum', post)).toBeCloseTo(ms / 1000, 6)
   })
 
-  test('their series stay as many as the app has operations, whatever is sent', async () => {
+  test('the number of series is bounded by the operations of the app', async () => {
     const here = await service(withMetrics)
     const ada = await here.someone()
     const routes = here.app.routes.map(({ path }) => path)
@@ -174,7 +174,7 @@ describe('requests', () => {
     }
   })
 
-  test('those in flight are what the listener still owes, streams too, and none is left over', async () => {
+  test('requests in flight include streams, and return to zero', async () => {
     const gate = Promise.withResolvers<void>()
     const silent = createLog(() => {}, 'silent')
     const body = () =>
@@ -204,8 +204,8 @@ describe('requests', () => {
   })
 })
 
-describe('what is behind them', () => {
-  test('sessions that start and end are counted by cause, sign-ins by outcome', async () => {
+describe('dependencies', () => {
+  test('sessions are counted by cause of start and end, sign-ins by outcome', async () => {
     const here = await service(withMetrics)
     const ada = await here.someone()
     const login = async (text: string): Promise<string> => {
@@ -269,7 +269,7 @@ describe('what is behind them', () => {
     })
   })
 
-  test('they count what LOG_LEVEL keeps out of the log', async () => {
+  test('LOG_LEVEL does not change what is counted', async () => {
     const here = await service({ ...withMetrics, LOG_LEVEL: 'silent' })
 
     await here.someone()
@@ -277,7 +277,7 @@ describe('what is behind them', () => {
     expect((await scrape(here)).value('taskwarden_sessions_started_total')).toBe(1)
   })
 
-  test('the log says the same as without them', async () => {
+  test('metrics do not change the log', async () => {
     const said = async (settings: Record<string, string>) => {
       const here = await service(settings)
       const ada = await here.someone()
@@ -293,7 +293,7 @@ describe('what is behind them', () => {
     expect(without).toHaveLength(2)
   })
 
-  test('the limiter’s decisions are counted by budget', async () => {
+  test('decisions of the rate limit are counted by policy', async () => {
     const here = await service({ ...withMetrics, RATE_LIMIT: '3', LOGIN_ATTEMPTS: '1' })
     const { token } = await here.someone()
     const login = { body: { email: 'nobody@example.test', password: 'wrong' } }
@@ -317,7 +317,7 @@ describe('what is behind them', () => {
     expect(decided('other')).toEqual([0, 0, 0])
   })
 
-  test('so is a store that cannot answer', async () => {
+  test('errors of the rate-limit store are counted', async () => {
     const rateLimitStore = {
       ...createMemoryStore(),
       add: () => {
@@ -366,7 +366,7 @@ describe('what is behind them', () => {
     },
   )
 
-  test('the queue of passwords is seen: who is hashed, who waits, who was refused', async () => {
+  test('the bcrypt queue has metrics for running, waiting and refused hashes', async () => {
     using hashing = heldHashing()
     const settings = { BCRYPT_QUEUE_MAX: '2', LOGIN_ATTEMPTS: '10000' }
     const here = await service({ ...withMetrics, ...settings, LOGIN_ATTEMPTS_PER_ACCOUNT: '10000' })
@@ -393,7 +393,7 @@ describe('what is behind them', () => {
     expect(after.value('taskwarden_bcrypt_waiting_max')).toBe(2)
   })
 
-  test('the pool is seen: how many statements may run, run and wait', async () => {
+  test('the pool has metrics for its maximum, running and waiting statements', async () => {
     const here = await service(withMetrics)
     const { db, kind, pool } = await database()
     const { max } = pool()
@@ -412,7 +412,7 @@ describe('what is behind them', () => {
     expect(after.value('taskwarden_database_waiting')).toBe(0)
   })
 
-  test('ready is what /ready says; who does not say is not', async () => {
+  test('ready is the result of /ready; no result is not ready', async () => {
     let ready: () => Promise<boolean> = async () => true
     const here = await service(withMetrics, { isReady: () => ready() })
     const said = async () => (await scrape(here)).value('taskwarden_ready')
@@ -424,7 +424,7 @@ describe('what is behind them', () => {
     expect(await said()).toBe(0)
   })
 
-  test('a blocked event loop is seen, each time', async () => {
+  test('each block of the event loop is measured', async () => {
     let late = Promise.withResolvers<number>()
     watchEventLoopLag((seconds) => {
       if (seconds > 0.15) late.resolve(seconds)
@@ -437,7 +437,7 @@ describe('what is behind them', () => {
     }
   })
 
-  test('the process and the build are there, each metric with its type', async () => {
+  test('process and build have metrics, and each metric has its type', async () => {
     const { version } = await Bun.file('package.json').json()
     const here = await service(withMetrics)
 
@@ -457,7 +457,7 @@ describe('what is behind them', () => {
   })
 })
 
-test('two services in one process count apart, and leave the library’s own register alone', async () => {
+test('two services in one process count separately, without the global registry of the library', async () => {
   const [here, there] = [await service(withMetrics), await service(withMetrics)]
 
   await here.someone()
@@ -469,7 +469,7 @@ test('two services in one process count apart, and leave the library’s own reg
   expect(register.getMetricsAsArray()).toEqual([])
 })
 
-test('nothing of a user or a request is in them', async () => {
+test('no metric contains data of a user or a request', async () => {
   const here = await service(withMetrics)
   const ada = await here.someone()
   await ada.call('POST', '/api/tasks', { title: 'canary title' })

@@ -21,7 +21,7 @@ const rateLimitStore = (keysMax?: number) => {
   return { store, add }
 }
 
-test('a window opens with the first request, counts past the limit, and turns on the millisecond', () => {
+test('a window starts with the first request, counts past the limit, and ends on the millisecond', () => {
   const { store, add } = rateLimitStore()
 
   expect(store.add('user:ada', minute, 2)).toEqual({ count: 1, resetsAt: start + minute })
@@ -40,7 +40,7 @@ test('keys do not share counts', () => {
   expect(add('address:ada')).toBe(1)
 })
 
-test('a request given back is as if it had not been, in the same window', () => {
+test('a returned request is not counted in the same window', () => {
   const { store, add } = rateLimitStore()
   add('user:ada', { times: 2 })
   pass(1)
@@ -61,7 +61,7 @@ test('no count falls below zero', () => {
   expect(add('user:nobody')).toBe(1)
 })
 
-test('what was taken in one window is not given back in the next', () => {
+test('a request of one window is not returned in the next', () => {
   const { store, add } = rateLimitStore()
   add('user:ada', { times: 3 })
   pass(minute)
@@ -70,7 +70,7 @@ test('what was taken in one window is not given back in the next', () => {
   expect(add('user:ada', { times: 2 })).toBe(2)
 })
 
-test('a forgotten key begins anew', () => {
+test('a reset key starts again', () => {
   const { store, add } = rateLimitStore()
   add('user:ada', { times: 20 })
 
@@ -80,7 +80,7 @@ test('a forgotten key begins anew', () => {
   expect(store.add('user:ada', 1_000, 10)).toEqual({ count: 1, resetsAt: start + 1_000 })
 })
 
-test('when full, an expired key makes room before any open one, whatever their counts', () => {
+test('a full store evicts expired keys first, whatever their counts', () => {
   const { add } = rateLimitStore(3)
   add('user:short', { times: 50, windowMs: 1_000 })
   add('user:low')
@@ -93,7 +93,7 @@ test('when full, an expired key makes room before any open one, whatever their c
   expect(add('user:high')).toBe(6)
 })
 
-test('when full of open windows, the smallest count makes room', () => {
+test('a full store without expired keys evicts the smallest count', () => {
   const { store, add } = rateLimitStore(3)
   add('user:high', { times: 5 })
   add('user:low', { times: 2 })
@@ -108,7 +108,7 @@ test('when full of open windows, the smallest count makes room', () => {
   expect(add('user:lowered')).toBe(1)
 })
 
-test('when full, a key whose requests were all given back makes room first', () => {
+test('a full store evicts a key without counted requests first', () => {
   const { store, add } = rateLimitStore(2)
   add('user:ada', { times: 11 })
   add('user:bob')
@@ -118,7 +118,7 @@ test('when full, a key whose requests were all given back makes room first', () 
   expect(add('user:ada')).toBe(12)
 })
 
-test('a flood of other keys evicts nobody whose limit is used up', () => {
+test('many new keys evict no key that has reached its limit', () => {
   const { add } = rateLimitStore(100)
   add('address:spent', { times: 10, limit: 10 })
   add('address:over', { times: 11, limit: 10 })
@@ -129,7 +129,7 @@ test('a flood of other keys evicts nobody whose limit is used up', () => {
   expect(add('address:over')).toBe(12)
 })
 
-test('if all keys are over their limit a newcomer is turned away, and those known are not', () => {
+test('if all keys are over their limit, a new key is refused and known keys are counted', () => {
   const { store, add } = rateLimitStore(2)
   add('user:ada', { times: 11 })
   add('user:bob', { times: 11 })
@@ -141,7 +141,7 @@ test('if all keys are over their limit a newcomer is turned away, and those know
   expect(add('user:new')).toBe(1)
 })
 
-test('a newcomer who was turned away is let in when a window turns', () => {
+test('a refused key is accepted after a window has ended', () => {
   const { add } = rateLimitStore(2)
   add('user:ada', { times: 11 })
   pass(1)
@@ -153,7 +153,7 @@ test('a newcomer who was turned away is let in when a window turns', () => {
   expect(add('user:bob')).toBe(12)
 })
 
-test('each kind of key has room of its own', () => {
+test('each kind of key has its own capacity', () => {
   const { add } = rateLimitStore(2)
   add('address:1', { times: 11 })
   add('address:2', { times: 11 })
@@ -164,7 +164,7 @@ test('each kind of key has room of its own', () => {
   expect(add('user:ada')).toBe(2)
 })
 
-test('a full store takes a flood of new keys in microseconds each', () => {
+test('a full store counts new keys in microseconds each', () => {
   const { add } = rateLimitStore(10_000)
   for (let n = 0; n < 10_000; n += 1) add(`address:${n}`)
 
@@ -175,7 +175,7 @@ test('a full store takes a flood of new keys in microseconds each', () => {
   expect(((performance.now() - before) * 1_000) / 100_000).toBeLessThan(150)
 })
 
-test('after a random history, counts are those of a model that never forgets', () => {
+test('after random operations, counts equal those of an unbounded model', () => {
   const { store, add } = rateLimitStore(64)
   const model = new Map<string, { count: number; resetsAt: number }>()
   let seed = 42

@@ -16,7 +16,7 @@ describe.each(Object.entries(shared))('three instances over %s', (_name, openSto
     return { store, instance, instances }
   }
 
-  test('let exactly 100 of 500 at once through, and nothing is done by the others', async () => {
+  test('allow exactly 100 of 500 concurrent requests, and the others have no effect', async () => {
     const { instances } = await three({ RATE_LIMIT: '100' })
     const { id, token } = await instances[0].someone()
     const requests = Array.from({ length: 500 }, (_, at) => instances[at % 3]!)
@@ -32,7 +32,7 @@ describe.each(Object.entries(shared))('three instances over %s', (_name, openSto
     expect((await rowsOf(id)).tasks).toHaveLength(100)
   })
 
-  test('share the budget of an address, and that of endings', async () => {
+  test('share the limit of an address and the limit for ending sessions', async () => {
     const { instances } = await three({ RATE_LIMIT: '30' })
     const { token } = await instances[0].someone()
     const strangers = Array.from({ length: 60 }, (_, at) => instances[at % 3]!)
@@ -48,7 +48,7 @@ describe.each(Object.entries(shared))('three instances over %s', (_name, openSto
     expect(countOf(ended, '404 session-not-found')).toBe(20)
   })
 
-  test('let ten failed sign-ins through, and a success on one clears the count on all', async () => {
+  test('allow ten failed sign-ins, and a success on one resets the count on all', async () => {
     const { instances } = await three()
     const { email, password } = await instances[0].someone()
     const signIn = (at: number, text: string) =>
@@ -64,7 +64,7 @@ describe.each(Object.entries(shared))('three instances over %s', (_name, openSto
     expect(codeOf(await signIn(1, password))).toBe('429 too-many-attempts')
   })
 
-  test('keep the counts when they are started anew', async () => {
+  test('keep the counts after a restart', async () => {
     const { instances, instance } = await three({ RATE_LIMIT: '5' })
     const { token } = await instances[0].someone()
     for (const { call } of instances) await call('GET', '/api/tasks', { token })
@@ -77,7 +77,7 @@ describe.each(Object.entries(shared))('three instances over %s', (_name, openSto
     expect(statuses).toEqual([200, 200, 429])
   })
 
-  test('leave no e-mail and no token in the store', async () => {
+  test('store no e-mail and no token', async () => {
     const { store, instances } = await three()
     const { email, token } = await instances[0].someone()
     await instances[1].call('GET', '/api/tasks', { token })

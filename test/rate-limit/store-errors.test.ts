@@ -47,8 +47,8 @@ const peer = (open: (socket: Bun.Socket) => void) =>
 
 const redisAt = (port: number) => createRedisStore({ url: `redis://127.0.0.1:${port}`, timeoutMs })
 
-describe('a peer in the place of Redis', () => {
-  test('that is not there is unreachable, for 200 at once too', async () => {
+describe('a server that is not Redis', () => {
+  test('that does not listen is unreachable, also for 200 concurrent requests', async () => {
     const rateLimitStore = redisAt(freePort())
 
     const outcomes = await Promise.all(Array.from({ length: 200 }, () => outcome(rateLimitStore)))
@@ -56,7 +56,7 @@ describe('a peer in the place of Redis', () => {
     expect(new Set(outcomes)).toEqual(new Set(['unreachable']))
   })
 
-  test('that accepts and closes is not called in a loop', async () => {
+  test('that accepts and closes does not cause a connect loop', async () => {
     let calls = 0
     using closing = peer((socket) => {
       calls++
@@ -71,7 +71,7 @@ describe('a peer in the place of Redis', () => {
     expect(calls).toBeWithin(1, 10)
   })
 
-  test('that accepts and is silent is refused at the deadline, whoever waits', async () => {
+  test('that accepts and is silent is an error at the deadline, for every request', async () => {
     using silent = peer(() => {})
     const rateLimitStore = redisAt(silent.port)
 
@@ -80,7 +80,7 @@ describe('a peer in the place of Redis', () => {
     expect(outcomes.filter((code) => code !== 'deadline' && code !== 'unreachable')).toEqual([])
   })
 
-  test('that talks something else is unreachable', async () => {
+  test('that speaks another protocol is unreachable', async () => {
     using web = peer((socket) => void socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'))
 
     expect(await outcome(redisAt(web.port))).toBe('unreachable')
@@ -88,7 +88,7 @@ describe('a peer in the place of Redis', () => {
 })
 
 describe.skipIf(!hasRedis)('Redis', () => {
-  test('may come after the service', async () => {
+  test('can start after the service', async () => {
     await using server = await redisServer()
     await server.stop()
     const rateLimitStore = redisAt(server.port)
@@ -135,7 +135,7 @@ describe.skipIf(!hasRedis)('Redis', () => {
     await rateLimitStore.close()
   })
 
-  test('that freezes is refused at the deadline, and counts when it thaws', async () => {
+  test('that freezes is an error at the deadline, and counts again afterwards', async () => {
     await using server = await redisServer()
     const rateLimitStore = redisAt(server.port)
     expect(await outcome(rateLimitStore)).toBe(1)
@@ -149,7 +149,7 @@ describe.skipIf(!hasRedis)('Redis', () => {
     await rateLimitStore.close()
   })
 
-  test('behind a connection that lost an answer is asked on another: no answer goes to the wrong key', async () => {
+  test('is asked on a new connection after a lost response: no response goes to the wrong key', async () => {
     await using server = await redisServer()
     await using proxy = await proxyTo(server.port)
     const rateLimitStore = redisAt(proxy.port)
@@ -164,7 +164,7 @@ describe.skipIf(!hasRedis)('Redis', () => {
     await rateLimitStore.close()
   })
 
-  test('that is full refuses new keys and is not taken for an open door', async () => {
+  test('that is full is an error for new keys, and no request passes uncounted', async () => {
     await using server = await redisServer('--maxmemory-policy', 'noeviction')
     const rateLimitStore = redisAt(server.port)
     expect(await outcome(rateLimitStore)).toBe(1)
@@ -177,7 +177,7 @@ describe.skipIf(!hasRedis)('Redis', () => {
     await rateLimitStore.close()
   })
 
-  test('that became a replica is refused, and called anew', async () => {
+  test('that became a replica is an error, and is connected again', async () => {
     await using server = await redisServer()
     const rateLimitStore = redisAt(server.port)
     expect(await outcome(rateLimitStore)).toBe(1)
@@ -194,7 +194,7 @@ describe.skipIf(!hasRedis)('Redis', () => {
     await rateLimitStore.close()
   })
 
-  test('takes user, password and database from the URL; an error says none of them', async () => {
+  test('has user, password and database in the URL, and errors contain none of them', async () => {
     await using server = await redisServer('--requirepass', 'm@ster/key')
     const admin = server.client(`:${encodeURIComponent('m@ster/key')}@`)
     await admin.send('ACL', ['SETUSER', 'ada', 'on', '>s3cret @/%', '~taskwarden:*', '+@all'])
@@ -213,7 +213,7 @@ describe.skipIf(!hasRedis)('Redis', () => {
     expect(Bun.inspect(error)).not.toMatch(/wr0ng|canary|taskwarden:/)
   })
 
-  test('by rediss:// is believed only with a certificate that verifies', async () => {
+  test('with rediss:// requires a valid certificate', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'taskwarden-tls-'))
     const certificate = join(folder, 'cert.pem')
     const key = join(folder, 'key.pem')
@@ -247,7 +247,7 @@ describe.skipIf(!hasRedis)('Redis', () => {
     rmSync(folder, { recursive: true })
   })
 
-  test('that was closed counts no more', async () => {
+  test('does not count after close', async () => {
     await using server = await redisServer()
     const rateLimitStore = redisAt(server.port)
     await outcome(rateLimitStore)
@@ -269,7 +269,7 @@ describe('PostgreSQL', () => {
       timeoutMs,
     )
 
-  test('that is not there, or silent, is refused at the deadline, and the error says no more', async () => {
+  test('that does not listen, or is silent, is an error at the deadline without details', async () => {
     using silent = peer(() => {})
 
     for (const [port, code] of [
@@ -289,7 +289,7 @@ describe('PostgreSQL', () => {
     }
   })
 
-  test('is called on 4 connections, however many keys wait to be counted', async () => {
+  test('has 4 connections, for any number of keys', async () => {
     let calls = 0
     using silent = peer(() => void calls++)
     const rateLimitStore = at(silent.port, 60_000)
@@ -304,7 +304,7 @@ describe('PostgreSQL', () => {
     await rateLimitStore.close()
   })
 
-  test('that is silent is refused at one deadline, whoever waits for another of the same key', async () => {
+  test('that is silent is an error at one deadline for all requests of a key', async () => {
     using silent = peer(() => {})
     const rateLimitStore = at(silent.port, timeoutMs)
     const before = performance.now()
@@ -316,7 +316,7 @@ describe('PostgreSQL', () => {
     await rateLimitStore.close()
   })
 
-  test('counts what came for a key meanwhile in one statement, and one that fails is nobody else’s failure', async () => {
+  test('counts waiting requests of a key in one statement, and a failed statement fails only its own requests', async () => {
     const sent = Array.from({ length: 3 }, () => Promise.withResolvers<{ count: number }[]>())
     const sizes: unknown[] = []
     const rateLimitStore = createPostgresStore({
@@ -341,7 +341,7 @@ describe('PostgreSQL', () => {
 
   // Past a pooler: it hides whose connections are whose.
   const serverUrl = process.env.TEST_DIRECT_DATABASE_URL ?? process.env.TEST_DATABASE_URL
-  test.skipIf(!serverUrl)('whose backends are killed counts again at once', async () => {
+  test.skipIf(!serverUrl)('counts again at once after its backends are killed', async () => {
     const { default: postgres } = await import('postgres')
     const { database } = await import('../support/service.ts')
     await database()

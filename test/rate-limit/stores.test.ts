@@ -21,7 +21,7 @@ describe.each(Object.entries(stores))('%s', (name, open) => {
     return { store, mine, add }
   }
 
-  test('a window opens with the first request, counts past the limit, and turns at its end', async () => {
+  test('a window starts with the first request, counts past the limit, and ends', async () => {
     const { store, mine, add } = await rateLimitStore()
     const leftMs = async () => (await mine.add('user:ada', minute, limit)).resetsAt - Date.now()
 
@@ -34,7 +34,7 @@ describe.each(Object.entries(stores))('%s', (name, open) => {
     expect(await add('user:ada')).toBe(2)
   })
 
-  test('what comes past the limit does not prolong the window', async () => {
+  test('requests past the limit do not extend the window', async () => {
     const { store, add } = await rateLimitStore()
     await add('user:ada', { times: 12 })
     for (let time = 0; time < 5; time++) {
@@ -58,7 +58,7 @@ describe.each(Object.entries(stores))('%s', (name, open) => {
     expect(await add('user:ada')).toBe(4)
   })
 
-  test('a request given back is as if it had not been, in the same window', async () => {
+  test('a returned request is not counted in the same window', async () => {
     const { store, mine, add } = await rateLimitStore()
     await add('user:ada', { times: 2 })
     await store.pass(minute / 2)
@@ -70,7 +70,7 @@ describe.each(Object.entries(stores))('%s', (name, open) => {
     expect(resetsAt - Date.now()).toBeWithin(1, minute / 2 + 1)
   })
 
-  test('no count falls below zero, and one that is zero is still in its window', async () => {
+  test('no count falls below zero, and a count of zero keeps its window', async () => {
     const { store, mine, add } = await rateLimitStore()
     await add('user:ada')
     await store.pass(minute / 2)
@@ -85,7 +85,7 @@ describe.each(Object.entries(stores))('%s', (name, open) => {
     expect(await add('user:nobody')).toBe(2)
   })
 
-  test('what was taken in one window is not given back in the next', async () => {
+  test('a request of one window is not returned in the next', async () => {
     const { store, mine, add } = await rateLimitStore()
     await add('user:ada', { times: 3 })
     await store.pass(minute)
@@ -95,7 +95,7 @@ describe.each(Object.entries(stores))('%s', (name, open) => {
     expect(await add('user:ada', { times: 2 })).toBe(2)
   })
 
-  test('a forgotten key begins anew, with a window of its own length', async () => {
+  test('a reset key starts a new window', async () => {
     const { store, mine, add } = await rateLimitStore()
     await add('user:ada', { times: 20 })
 
@@ -107,7 +107,7 @@ describe.each(Object.entries(stores))('%s', (name, open) => {
     expect(await add('user:ada')).toBe(2)
   })
 
-  test('a window and a key may be as long as settings and clients make them', async () => {
+  test('windows and keys can have every length that settings and clients allow', async () => {
     const { mine } = await rateLimitStore()
     const day = 86_400_000
 
@@ -118,7 +118,7 @@ describe.each(Object.entries(stores))('%s', (name, open) => {
     }
   })
 
-  test('of 500 at once over three instances each gets a number of its own', async () => {
+  test('500 concurrent requests over three instances get different counts', async () => {
     const store = await open()
     const three = [store.open(), store.open(), store.open()]
 

@@ -17,7 +17,7 @@ const owner = async (env: Record<string, string> = {}) => {
 }
 
 describe('a batch', () => {
-  test('creates, updates, completes and deletes, each in the order given', async () => {
+  test('creates, updates, completes and deletes in the given order', async () => {
     const { batch, ids, tasks, ada, call } = await owner()
     const [a = '', b = '', c = '', d = '', e = '', f = ''] = ids
     pass(1000)
@@ -63,7 +63,7 @@ describe('a batch', () => {
     expect((await call('GET', '/api/tasks/trash')).body.tasks).toHaveLength(1)
   })
 
-  test('has an empty list for what was not asked for', async () => {
+  test('returns an empty list for an absent operation', async () => {
     const { batch, ids } = await owner()
     const none = { created: [], updated: [], completed: [], deleted: [] }
     expect((await batch({ delete: ids.slice(0, 1) })).body).toEqual({
@@ -75,7 +75,7 @@ describe('a batch', () => {
     })
   })
 
-  test('updates as PATCH does: what is left out stays, null clears', async () => {
+  test('updates as PATCH does: absent members stay, null clears', async () => {
     const { batch, ids } = await owner()
     const [id] = ids
     const full = {
@@ -97,7 +97,7 @@ describe('a batch', () => {
     expect((await updated({ completed: false })).completed_at).toBeNull()
   })
 
-  test('of 100 operations is done, and counts as one request', async () => {
+  test('of 100 operations succeeds, and counts as one request', async () => {
     const { batch, ids } = await owner()
     const before = Number(
       (await batch({ complete: [{ id: ids[0] }] })).headers.get('ratelimit-remaining'),
@@ -249,7 +249,7 @@ describe('a batch', () => {
     },
   )
 
-  test('with a task of somebody else is the 404 of a missing one, and changes neither’s', async () => {
+  test('with a task of another user is the 404 of a missing one, and changes nothing', async () => {
     const { here, ada, batch, ids } = await owner()
     const bob = await here.someone()
     const { body: theirs } = await bob.call('POST', '/api/tasks', { title: 'of Bob' })
@@ -287,7 +287,7 @@ describe('a batch', () => {
       expect((await batch(wanted)).status).toBe(404)
   })
 
-  test('may check a version again and again: each is the one before the batch', async () => {
+  test('compares each version with the one before the batch', async () => {
     const { batch, ids } = await owner()
     const update = (version: number) =>
       batch({ update: ids.map((id) => ({ id, version, title: 'x' })) })
@@ -296,7 +296,7 @@ describe('a batch', () => {
     ])
   })
 
-  test('of 60 at once on the same tasks with their versions, one is done and 59 are 412', async () => {
+  test('60 concurrent batches on the same versions: one succeeds and 59 are 412', async () => {
     const { ada, batch, ids } = await owner()
     const answers = await Promise.all(
       Array.from({ length: 60 }, (_, n) =>
@@ -319,7 +319,7 @@ describe('a batch', () => {
     expect(new Set(tasks.slice(0, 6).map(({ title }) => title)).size).toBe(1)
   })
 
-  test('against changes of single tasks at once is never half done', async () => {
+  test('is never applied in part, also with concurrent changes of single tasks', async () => {
     const { batch, call, ids } = await owner()
     const answers = await Promise.all(
       Array.from({ length: 80 }, (_, n) =>

@@ -62,7 +62,7 @@ const owner = async (titles: string[] = ['a', 'b', 'c']) => {
 }
 
 describe('changes', () => {
-  test('begin with all that is not deleted, in the order of its last change', async () => {
+  test('start with all live tasks, in the order of their last change', async () => {
     const { ada, call, ids, tasks } = await owner(['a', 'b', 'c', 'd'])
     const [a = '', b = ''] = ids
     await call('DELETE', `/api/tasks/${b}`)
@@ -78,7 +78,7 @@ describe('changes', () => {
     expect((await read(ada, next)).changes).toEqual([])
   })
 
-  test('of somebody without tasks are none, and then the first', async () => {
+  test('are empty for a user without tasks, until the first task', async () => {
     const { ada, call } = await owner([])
     const { changes, has_more, next } = await read(ada)
     expect([changes, has_more]).toEqual([[], false])
@@ -86,7 +86,7 @@ describe('changes', () => {
     expect((await read(ada, next)).changes).toEqual([{ op: 'upsert', task }])
   })
 
-  test('tell each task once, as it is now, in the order of the last changes', async () => {
+  test('contain each task once, in its current state, in the order of the last changes', async () => {
     const { ada, call, ids } = await owner()
     const { next } = await read(ada)
     const [a = '', b = '', c = ''] = ids
@@ -113,7 +113,7 @@ describe('changes', () => {
     expect((await read(ada, next)).changes).toEqual(changes)
   })
 
-  test('tell a deletion with its time, a restored task, and an erased one as deleted', async () => {
+  test('contain deletions with their time, restored tasks, and erased tasks as deleted', async () => {
     const { ada, call, ids } = await owner()
     const { next } = await read(ada)
     const [a = '', b = '', c = ''] = ids
@@ -136,7 +136,7 @@ describe('changes', () => {
     expect((await read(ada)).changes).toEqual([{ op: 'upsert', task }])
   })
 
-  test('tell nothing of a task whose refused writes left it as it was', async () => {
+  test('do not contain tasks whose writes were refused', async () => {
     const { ada, call, ids } = await owner()
     const { next } = await read(ada)
     await call('PATCH', `/api/tasks/${ids[0]}`, { title: 'x' }, { 'if-match': '"9"' })
@@ -147,7 +147,7 @@ describe('changes', () => {
     expect((await read(ada, next)).changes).toEqual([])
   })
 
-  test('that share a number, of a batch or an import, page through one by one', async () => {
+  test('of one batch or import are paged one by one', async () => {
     const { ada, call } = await owner([])
     await importAll(
       ada,
@@ -169,7 +169,7 @@ describe('changes', () => {
     expect(copy.tasks).toEqual(new Map(all.map((task) => [task.id, task])))
   })
 
-  test('come 50 at a time where nothing is said, and has_more is true until the last page', async () => {
+  test('have 50 per page by default, and has_more is true until the last page', async () => {
     const { ada, call } = await owner([])
     await importAll(
       ada,
@@ -186,7 +186,7 @@ describe('changes', () => {
       expect((await call('GET', `${path}?${query}`)).status).toBe(422)
   })
 
-  test('made while a snapshot is read are in its later pages or after it, with deletions', async () => {
+  test('made during a snapshot are in its later pages or after it, including deletions', async () => {
     const { ada, call } = await owner([])
     await importAll(
       ada,
@@ -220,7 +220,7 @@ describe('changes', () => {
 })
 
 describe('a changes token', () => {
-  test('is 400 for another user, and malformed, bent or a cursor', async () => {
+  test('is 400 if it is of another user, malformed, modified or a cursor', async () => {
     const [one, two] = [await owner(), await owner()]
     const { next } = await read(one.ada)
     const { body } = await one.call('GET', '/api/tasks?limit=1')
@@ -239,14 +239,14 @@ describe('a changes token', () => {
     expect((await one.call('GET', `${path}?since=${next}`)).status).toBe(200)
   })
 
-  test('tells neither tasks nor numbers', async () => {
+  test('reveals neither tasks nor numbers', async () => {
     const { ada } = await owner(['Canary'])
     const { next } = await read(ada)
     expect(Buffer.from(next, 'base64url').toString('latin1')).not.toMatch(/Canary|number|fresh/)
     expect((await read(ada)).next).not.toBe(next)
   })
 
-  test('is 410 once it is older than the trash, and not before', async () => {
+  test('is 410 if it is older than TRASH_DAYS, and not before', async () => {
     at('2007-01-01T00:00:00.000Z')
     const here = await service({ ...long, TRASH_DAYS: '7' })
     const ada = await here.someone()
@@ -261,7 +261,7 @@ describe('a changes token', () => {
     expect((await read(ada, renewed)).changes).toEqual([])
   })
 
-  test('in the middle of a walk is as old as the walk', async () => {
+  test('in the middle of a snapshot is as old as the snapshot', async () => {
     at('2007-06-01T00:00:00.000Z')
     const here = await service({ ...long, TRASH_DAYS: '7' })
     const ada = await here.someone()
@@ -276,7 +276,7 @@ describe('a changes token', () => {
     expect((await ada.call('GET', `${path}?since=${second.next}`)).status).toBe(410)
   })
 
-  test('that is still good finds each deletion, though the trash was erased by the upkeep', async () => {
+  test('that is still valid finds each deletion after maintenance has erased the trash', async () => {
     at('2008-01-01T00:00:00.000Z')
     const here = await service({ ...long, TRASH_DAYS: '7' })
     const ada = await here.someone()

@@ -94,7 +94,7 @@ describe('the list', () => {
     },
   )
 
-  test('is the newest first, 50 of them, where nothing is said', async () => {
+  test('has the 50 newest tasks by default', async () => {
     at(minute(2))
 
     const { body } = await ada.call('GET', '/api/tasks')
@@ -146,7 +146,7 @@ describe('the list', () => {
     },
   )
 
-  test('holds what matches all of any filters together, in any sort and page', async () => {
+  test('contains the tasks that match all filters, in any sort order and page', async () => {
     at(minute(2))
     const random = randomOf(11)
     let found = 0
@@ -164,7 +164,7 @@ describe('the list', () => {
     expect(found).toBeGreaterThan(500)
   })
 
-  test('has a Link of path and query only, which leads through all pages', async () => {
+  test('has a Link with path and query only, which leads through all pages', async () => {
     at(minute(2))
     const query = { tag: 'a,b', q: 'é', sort: 'title', limit: 3 }
     const seen: Task[] = []
@@ -184,7 +184,7 @@ describe('the list', () => {
     expect(seen.length).toBeGreaterThan(3)
   })
 
-  test('has one page, and no cursor, where the last row fills it', async () => {
+  test('has no cursor if the last task fills the page', async () => {
     at(minute(2))
 
     const { headers, body } = await ada.call('GET', pathOf({ limit: 120 }))
@@ -219,14 +219,14 @@ describe('the list', () => {
     ['deleted=true', '/deleted'],
     ['cursor=', '/cursor'],
   ]
-  test.each(refused)('is 422 for %s, naming it', async (query, pointer) => {
+  test.each(refused)('is 422 for %s, and names it', async (query, pointer) => {
     at(minute(2))
     const { status, body } = await ada.call('GET', `/api/tasks?${query}`)
 
     expect([status, body.errors?.[0]?.pointer]).toEqual([422, pointer])
   })
 
-  test('takes what is at the limits of its parameters', async () => {
+  test('accepts the limits of its parameters', async () => {
     at(minute(2))
     for (const query of ['limit=1', 'limit=200', `q=${'é'.repeat(200)}`, `tag=${'😀'.repeat(50)}`])
       expect((await ada.call('GET', `/api/tasks?${query}`)).status).toBe(200)
@@ -251,7 +251,7 @@ describe('a cursor', () => {
   }
   const malformed = [400, 'malformed-request']
 
-  test('is good for the user, sort and filters that it was made for, and any page size', async () => {
+  test('is valid for its user, sort order and filters, and any page size', async () => {
     const here = await service()
     const [ada, bob] = [await withTasks(here), await withTasks(here)]
     const cursor = await cursorOf(ada)
@@ -275,7 +275,7 @@ describe('a cursor', () => {
     expect((await ada.call('GET', `/api/tasks/changes?since=${cursor}`)).status).toBe(400)
   })
 
-  test('is 400 with any bit of any byte bent, cut, drawn out, or written another way', async () => {
+  test('is 400 if any bit is changed, or it is cut, extended or encoded in another way', async () => {
     const ada = await withTasks(await service())
     const cursor = await cursorOf(ada)
     const sealed = Buffer.from(cursor, 'base64url')
@@ -305,7 +305,7 @@ describe('a cursor', () => {
       expect(await status(ada, cursor.slice(0, -1) + other)).toEqual(malformed)
   })
 
-  test('survives the change of the secret while the old one is still listed, and no longer', async () => {
+  test('is valid after a change of the secret while the old one is listed, and no longer', async () => {
     const [old, fresh] = [
       'the old secret that is long enough',
       'the new secret that is long enough',
@@ -327,7 +327,7 @@ describe('a cursor', () => {
     expect(await askedOf(before, renewed.body.next_cursor)).toBe(400)
   })
 
-  test('goes on behind a row that has been deleted meanwhile', async () => {
+  test('continues after a row that was deleted meanwhile', async () => {
     const ada = await withTasks(await service())
     const { body } = await ada.call('GET', pathOf(query))
     for (const { id } of body.tasks) await ada.call('DELETE', `/api/tasks/${id}`)
@@ -339,7 +339,7 @@ describe('a cursor', () => {
   })
 })
 
-describe('paging under churn', () => {
+describe('paging during writes', () => {
   /** Every second task stays as it is; the others are changed, deleted and added to all the time. */
   const crowd = 10_400
 

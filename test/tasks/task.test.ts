@@ -63,13 +63,13 @@ describe('a new task', () => {
     expect((await call('GET', `/api/tasks/${body.id}`)).body).toEqual(body)
   })
 
-  test('has what it was given', async () => {
+  test('has the given members', async () => {
     const { task } = await ada()
 
     expect(task).toMatchObject(everything)
   })
 
-  test('may be given null for a description and a due date', async () => {
+  test('accepts null for description and due date', async () => {
     const { call } = await ada()
 
     const { body } = await call('POST', '/api/tasks', {
@@ -82,7 +82,7 @@ describe('a new task', () => {
 })
 
 describe('a task', () => {
-  test('is the same however it is read: alone, in the list, from its creation', async () => {
+  test('is the same in the response to its creation, alone and in the list', async () => {
     const { call, task, path } = await ada()
     const read = await call('GET', path)
     const listed = await call('GET', '/api/tasks')
@@ -93,7 +93,7 @@ describe('a task', () => {
     expect([read.headers.get('link'), listed.headers.get('link')]).toEqual([null, null])
   })
 
-  test('is replaced whole: what is left out goes back to its default', async () => {
+  test('is replaced completely: absent members get their defaults', async () => {
     const { call, task, path } = await ada()
 
     pass(1000)
@@ -131,7 +131,7 @@ describe('a task', () => {
     expect((await call('GET', path)).body).toEqual(task)
   })
 
-  test('has one version more after each accepted write, also where nothing changes, and none after a refused one', async () => {
+  test('increments its version with each accepted write, also without a change, and with no refused write', async () => {
     const { call, path } = await ada()
     const same = { ...everything, completed: false }
     const etags: (string | null)[] = []
@@ -150,7 +150,7 @@ describe('a task', () => {
     expect((await call('GET', path)).body.version).toBe(5)
   })
 
-  test('keeps completed_at while it stays completed, and loses it when it is reopened', async () => {
+  test('keeps completed_at while it is completed, and loses it when it is reopened', async () => {
     const { call, path, task } = await ada()
     const put = async (completed: boolean) => {
       pass(1000)
@@ -172,7 +172,7 @@ describe('a task', () => {
 })
 
 describe('completion', () => {
-  test('toggles without a body and sets with one', async () => {
+  test('toggles without a body, and sets with one', async () => {
     const { call, path } = await ada()
     const complete = async (body?: unknown) => {
       const answer = await call('PATCH', `${path}/complete`, body)
@@ -189,7 +189,7 @@ describe('completion', () => {
     expect((await call('GET', path)).body).toMatchObject({ completed: true, version: 5 })
   })
 
-  test('of 101 toggles at once flips 101 times', async () => {
+  test('101 concurrent toggles change it 101 times', async () => {
     const { call, path } = await ada()
 
     const answers = await Promise.all(
@@ -205,7 +205,7 @@ describe('completion', () => {
 })
 
 describe('deletion', () => {
-  test('answers success once, and from then on there is no such task', async () => {
+  test('succeeds once; then the task is 404', async () => {
     const { call, path, id } = await ada()
 
     const { status, headers, body } = await call('DELETE', path)
@@ -229,7 +229,7 @@ describe('deletion', () => {
     expect((await rowsOf(id)).tasks).toEqual(deleted ? [deleted] : [])
   })
 
-  test('races with writes and wins: nothing is resurrected', async () => {
+  test('concurrent with writes restores nothing', async () => {
     const { call, id } = await ada()
 
     for (let round = 0; round < 20; round++) {
@@ -249,7 +249,7 @@ describe('deletion', () => {
     expect(tasks.filter(({ deleted_at }) => deleted_at === null)).toHaveLength(1)
   })
 
-  test('twice at once succeeds once', async () => {
+  test('two concurrent deletions succeed once', async () => {
     const { call, path } = await ada()
 
     const answers = await Promise.all(Array.from({ length: 10 }, () => call('DELETE', path)))
@@ -286,7 +286,7 @@ describe('text', () => {
     '\uffff\ufffe',
     '日本語 العربية',
     '__proto__',
-  ])('%j is stored as it was given, wherever it stands', async (text) => {
+  ])('%j is stored unchanged in every member', async (text) => {
     const { call } = await ada()
     const sent = { title: text, description: text, tags: [text, `${text}!`] }
 
@@ -326,7 +326,7 @@ describe('a due date', () => {
     ['0099-12-31T23:59:59.999Z', '0099-12-31T23:59:59.999Z'],
     ['9999-12-31T23:59:59.999Z', '9999-12-31T23:59:59.999Z'],
     ['9999-12-31T22:59:59-01:00', '9999-12-31T23:59:59.000Z'],
-  ])('%s is %s, however it is written and read', async (given, kept) => {
+  ])('%s is %s in every route', async (given, kept) => {
     const { call } = await ada()
 
     const created = (await call('POST', '/api/tasks', { title: 'x', due_at: given })).body
@@ -410,7 +410,7 @@ describe('the list', () => {
     },
   )
 
-  test('holds 50 where no limit is said, and at most 200', async () => {
+  test('has 50 tasks by default, and at most 200', async () => {
     const { someone } = await service()
     const person = await someone()
     await fill(
@@ -429,7 +429,7 @@ describe('the list', () => {
     expect(await sizes(`?limit=200&cursor=${next_cursor}`)).toEqual([1, false])
   })
 
-  test('of nobody’s tasks is empty', async () => {
+  test('is empty without tasks', async () => {
     const { someone } = await service()
     const { call } = await someone()
 
@@ -441,7 +441,7 @@ describe('the list', () => {
     ])
   })
 
-  test('joins where many were created in the same millisecond', async () => {
+  test('pages through tasks of the same millisecond', async () => {
     const { someone } = await service()
     const person = await someone()
     pass(0)
@@ -454,7 +454,7 @@ describe('the list', () => {
     expect(seen).toEqual(all.flat())
   })
 
-  test('shows each task that stays exactly once, whatever is added, changed and deleted meanwhile', async () => {
+  test('contains each remaining task exactly once during writes', async () => {
     const { someone } = await service()
     const person = await someone()
     await fill(person)
@@ -475,7 +475,7 @@ describe('the list', () => {
     expect(counts.has('new')).toBe(false)
   })
 
-  test('goes on with another limit than it began with', async () => {
+  test('accepts another limit on the next page', async () => {
     const { someone } = await service()
     const person = await someone()
     await fill(person)
@@ -486,7 +486,7 @@ describe('the list', () => {
     expect(joined).toEqual(titles.toReversed())
   })
 
-  test('has cursors that tell nothing: not the same twice, and no id or time in them', async () => {
+  test('has cursors that reveal nothing: never the same twice, without id or time', async () => {
     const { someone } = await service()
     const person = await someone()
     await fill(person, ['a', 'b', 'c'])

@@ -135,7 +135,7 @@ describe('an export', () => {
     expect(headers.get('content-type')).toBe(`${types[format]}; charset=utf-8`)
   })
 
-  test('by ?format goes before Accept, and of an unknown one is 422', async () => {
+  test('uses ?format before Accept, and is 422 for an unknown format', async () => {
     const { ada } = await someone()
     const { headers } = await ada.call('GET', `${exporting}?format=csv`, undefined, {
       accept: types.json,
@@ -145,7 +145,7 @@ describe('an export', () => {
       expect((await ada.call('GET', `${exporting}?${query}`)).status).toBe(422)
   })
 
-  test('of nothing is whole in each format', async () => {
+  test('without tasks is valid in each format', async () => {
     const { ada } = await someone()
     const textOf = async (format: string) =>
       (await ada.call('GET', `${exporting}?format=${format}`)).text
@@ -155,7 +155,7 @@ describe('an export', () => {
     expect(new ICAL.Component(ICAL.parse(await textOf('ics'))).getAllSubcomponents()).toEqual([])
   })
 
-  test('goes on where its page ended, and comes to an end', async () => {
+  test('continues after each page, and ends', async () => {
     const { here, ada } = await someone()
     await importAll(
       ada,
@@ -199,7 +199,7 @@ describe('an export', () => {
     },
   )
 
-  test('breaks off where the session ends in the middle of it', async () => {
+  test('is aborted if the session ends', async () => {
     const { here, ada } = await someone()
     await importAll(
       ada,
@@ -220,7 +220,7 @@ describe('an export', () => {
     await expect(rest()).rejects.toThrow()
   })
 
-  test('for an ended session is 401, not a broken file', async () => {
+  test('for an ended session is 401, not an aborted file', async () => {
     const { ada } = await someone()
     await ada.call('POST', '/api/auth/logout')
     expect((await ada.call('GET', exporting)).status).toBe(401)
@@ -250,7 +250,7 @@ describe('what was exported is imported without loss', () => {
 })
 
 describe('CSV', () => {
-  test('begins no cell with what a spreadsheet takes for a formula', async () => {
+  test('starts no cell with a formula for spreadsheets', async () => {
     const { ada } = await someone()
     await importAll(ada, hostileTasks)
     const { text } = await ada.call('GET', `${exporting}?format=csv`)
@@ -275,7 +275,7 @@ describe('CSV', () => {
     expect(cells).toContain("'quoted'")
   })
 
-  test('may name its columns in any order, leave some out, and begin with a byte order mark', async () => {
+  test('can have columns in any order, fewer columns, and a byte order mark', async () => {
     const { ada } = await someone()
     const text = '\ufefftags,title,completed\n"[""a"",""b,c""]",One,true\n,Two,\n'
     expect((await send(ada, text, types.csv)).body).toEqual({ imported: 2 })
@@ -287,7 +287,7 @@ describe('CSV', () => {
     ])
   })
 
-  test('tells nothing from empty text, and an apostrophe of its own from one that guards', async () => {
+  test('distinguishes null from empty text, and an apostrophe of the text from an escape', async () => {
     const { ada } = await someone()
     const text = `title,description\r\na,\r\nb,""\r\n"c","'x"\r\nd,'=x\r\n`
     await send(ada, text, types.csv)
@@ -324,7 +324,7 @@ describe('CSV', () => {
 })
 
 describe('iCalendar', () => {
-  test('is what a reader of RFC 5545 finds the tasks in', async () => {
+  test('is read by a parser of RFC 5545', async () => {
     const { ada } = await someone()
     await importAll(ada, hostileTasks)
     const tasks = await listOf(ada)
@@ -362,7 +362,7 @@ describe('iCalendar', () => {
     }
   })
 
-  test('has lines of at most 75 octets, each a text of its own, ended by CRLF', async () => {
+  test('has lines of at most 75 octets, each valid UTF-8, ended by CRLF', async () => {
     const { ada } = await someone()
     await importAll(ada, hostileTasks)
     const { text } = await ada.call('GET', `${exporting}?format=ics`)
@@ -451,7 +451,7 @@ describe('an import', () => {
     expect((await rowsOf(ada.id)).tasks).toEqual([])
   })
 
-  test('of NDJSON names the line, blank ones counted, whatever ends them', async () => {
+  test('of NDJSON has the line in its errors, counts blank lines, and accepts every line end', async () => {
     const { ada } = await someone()
     const text = '{"title":"a"}\r\n\n  \n{"title":""}\n{"title":"b"}\nx\n[]\n"y"\n{"title":"c"}'
     const { status, body } = await send(ada, text)
@@ -462,7 +462,7 @@ describe('an import', () => {
     expect((await rowsOf(ada.id)).tasks).toEqual([])
   })
 
-  test('names a hundred bad records at most, and none of what they hold', async () => {
+  test('reports at most a hundred invalid records, without their content', async () => {
     const { ada } = await someone()
     const tasks = Array.from({ length: 300 }, (_, n) => ({
       title: n % 2 ? 'ok' : '',
@@ -473,7 +473,7 @@ describe('an import', () => {
     expect(text.replaceAll('Canary is not a known member', '')).not.toContain('Canary')
   })
 
-  test('that runs dry only checks, and says the same of what is wrong', async () => {
+  test('with dry_run only validates, with the same errors', async () => {
     const { ada } = await someone()
     const dry = (body: unknown) => send(ada, body, types.json, '?dry_run=true')
     expect((await dry({ tasks: [{ title: 'a' }, { title: 'b' }] })).text).toBe('{"valid":2}')
@@ -506,14 +506,14 @@ describe('an import', () => {
     expect((await send(ada, body, type)).status).toBe(status)
   })
 
-  test('is 400 where it is not JSON, or not UTF-8', async () => {
+  test('is 400 if it is not JSON or not UTF-8', async () => {
     const { ada } = await someone()
     expect((await send(ada, '{"tasks":[', types.json)).status).toBe(400)
     for (const type of [types.json, types.ndjson, types.csv])
       expect((await send(ada, new Uint8Array([0x74, 0xff, 0x0a]), type)).status).toBe(400)
   })
 
-  test('of more rows than IMPORT_ROWS is 413, of as many is not', async () => {
+  test('of more rows than IMPORT_ROWS is 413', async () => {
     const { ada } = await someone({ IMPORT_ROWS: '3' })
     const rows = (count: number) => Array.from({ length: count }, () => ({ title: 'x' }))
     const lines = (count: number) =>
@@ -529,7 +529,7 @@ describe('an import', () => {
     expect((await send(ada, `title\n${'x\n'.repeat(3)}`, types.csv)).status).toBe(200)
   })
 
-  test('as CSV is read no further than the first row, or cell, that is too many', async () => {
+  test('as CSV is read up to the first row or cell that is too many', async () => {
     const { ada } = await someone({ IMPORT_ROWS: '3' })
     const broken = '"begun and never ended'
 
@@ -541,7 +541,7 @@ describe('an import', () => {
     expect([cells.status, cells.body.errors]).toEqual([422, [{ in: 'body', pointer: '', detail }]])
   })
 
-  test('with values nested without end is refused, not walked', async () => {
+  test('with deeply nested values is refused before it is validated', async () => {
     const { ada } = await someone()
     const tags = '['.repeat(100_000) + ']'.repeat(100_000)
     const detail = 'must not be nested deeper than 32'
@@ -559,7 +559,7 @@ describe('an import', () => {
     ])
   })
 
-  test('of more bytes than IMPORT_LIMIT is 413, with a length or without, of as many is not', async () => {
+  test('of more bytes than IMPORT_LIMIT is 413, with and without Content-Length', async () => {
     const { ada } = await someone({ IMPORT_LIMIT: '100000' })
     const whole = (bytes: number) => `{"title":"x"}${' '.repeat(bytes - 13)}`
     const streamed = (text: string) =>
@@ -584,7 +584,7 @@ describe('an import', () => {
     ])
   })
 
-  test('of 50 000 rows is done within the deadline of a statement', async () => {
+  test('of 50 000 rows ends before the deadline of a statement', async () => {
     const { ada } = await someone()
     const tasks = Array.from({ length: 50_000 }, (_, n) => ({
       title: `Task number ${n}`,
@@ -603,7 +603,7 @@ describe('an import', () => {
     expect(user + system).toBeLessThan(30_000_000)
   }, 240_000)
 
-  test('with tags without end is refused by their number, before each is looked at', async () => {
+  test('with too many tags is refused by their number, before each is validated', async () => {
     const { ada } = await someone()
     const tags = `[${Array(2_500_000).fill('1').join(',')}]`
     const { status, body } = await send(ada, `{"tasks":[{"title":"x","tags":${tags}}]}`, types.json)
@@ -614,7 +614,7 @@ describe('an import', () => {
   }, 60_000)
 })
 
-test('memory stays flat while 100 000 tasks are exported', async () => {
+test('memory stays constant during an export of 100 000 tasks', async () => {
   const { here, ada } = await someone()
   const tasks = Array.from({ length: 50_000 }, (_, n) => ({
     title: `${n}`,
@@ -646,7 +646,7 @@ test('memory stays flat while 100 000 tasks are exported', async () => {
   expect(most - before).toBeLessThan(20_000_000)
 }, 240_000)
 
-test('an export without tasks is imported as what it is', async () => {
+test('an export without tasks can be imported', async () => {
   const { ada } = await someone()
 
   const imported = async (format: 'json' | 'ndjson' | 'csv') => {

@@ -46,7 +46,7 @@ const tombstonesOf = async (id: string) => {
 const idsOf = (tasks: Task[]) => tasks.map(({ id }) => id)
 
 describe('the trash', () => {
-  test('holds what was deleted as it was, with a version more and the time, newest first', async () => {
+  test('has deleted tasks unchanged, with the next version and the time of deletion, newest first', async () => {
     const { call, ids } = await owner()
     const before = await Promise.all(
       ids.map(async (id) => (await call('GET', `/api/tasks/${id}`)).body),
@@ -68,7 +68,7 @@ describe('the trash', () => {
     expect((await call('GET', '/api/tasks')).body.tasks).toEqual([])
   })
 
-  test('is paged by cursor and Link, deletions of one moment by id', async () => {
+  test('is paged by cursor and Link, and sorts deletions of the same time by id', async () => {
     const { ada, call } = await owner([])
     await importAll(
       ada,
@@ -101,7 +101,7 @@ describe('the trash', () => {
     },
   )
 
-  test('takes no cursor of a list, nor of another user', async () => {
+  test('refuses cursors of a list and of another user', async () => {
     const [one, two] = [await owner(), await owner()]
     await deleted(one, one.ids.slice(0, 2))
     const trash = (await one.call('GET', '/api/tasks/trash?limit=1')).body.next_cursor
@@ -114,7 +114,7 @@ describe('the trash', () => {
     expect((await two.call('GET', `/api/tasks/trash?cursor=${trash}`)).status).toBe(400)
   })
 
-  test('is one’s own: others neither see, restore, erase nor empty it', async () => {
+  test('is private: other users cannot list, restore, erase or empty it', async () => {
     const { here, ada, ids } = await owner()
     await deleted(ada, ids)
     const eve = await here.someone()
@@ -137,7 +137,7 @@ describe('the trash', () => {
 })
 
 describe('a deleted task', () => {
-  test('is the 404 of one that never was, whatever is asked, and stays as it is', async () => {
+  test('is the 404 of a missing one on every route, and stays unchanged', async () => {
     const { call, ids, ada } = await owner()
     await deleted({ call }, ids.slice(0, 1))
     const before = (await rowsOf(ada.id)).tasks
@@ -171,7 +171,7 @@ describe('a deleted task', () => {
     expect((await call('GET', '/api/tasks/export')).text).not.toContain(ids[0] ?? '')
   })
 
-  test('comes back with all it had and a new version, and not twice', async () => {
+  test('can be restored once, with all members and a new version', async () => {
     const { call, ids } = await owner()
     const path = `/api/tasks/${ids[0]}`
     await call('PATCH', path, { tags: ['a'], completed: true, description: 'd' })
@@ -192,7 +192,7 @@ describe('a deleted task', () => {
 })
 
 describe('erasing', () => {
-  test('of one takes it out of the trash for good, and leaves its id and times only', async () => {
+  test('one task removes it permanently, and leaves its id and times', async () => {
     const { call, ids, ada } = await owner()
     const [a = '', b = ''] = ids
     await deleted({ call }, [a, b])
@@ -216,13 +216,13 @@ describe('erasing', () => {
     expect((await rowsOf(ada.id)).tasks).toHaveLength(2)
   })
 
-  test('of a live task is 404: it has to be deleted first', async () => {
+  test('a live task is 404: it must be deleted first', async () => {
     const { call, ids } = await owner()
     expect((await call('DELETE', `/api/tasks/trash/${ids[0]}`)).status).toBe(404)
     expect((await call('GET', `/api/tasks/${ids[0]}`)).status).toBe(200)
   })
 
-  test('of all empties the trash and nothing else, and may find it empty', async () => {
+  test('all tasks empties the trash only, and accepts an empty trash', async () => {
     const { call, ids, ada } = await owner()
     await deleted({ call }, ids.slice(0, 2))
 
@@ -233,7 +233,7 @@ describe('erasing', () => {
     expect((await tombstonesOf(ada.id)).map(({ id }) => id).sort()).toEqual(ids.slice(0, 2).sort())
   })
 
-  test('against restoring, at once, does one of the two', async () => {
+  test('and restoring concurrently does one of the two', async () => {
     const { call, ada } = await owner([])
     for (let round = 0; round < 40; round++) {
       const { body } = await call('POST', '/api/tasks', { title: 'x' })
@@ -253,8 +253,8 @@ describe('erasing', () => {
 })
 
 /* These live in years of their own, so that the upkeep finds their rows and nobody else's. */
-describe('the upkeep', () => {
-  test('erases what was deleted TRASH_DAYS ago, and nothing younger or alive', async () => {
+describe('maintenance', () => {
+  test('erases tasks that were deleted TRASH_DAYS ago, and no others', async () => {
     at('2001-01-01T00:00:00.000Z')
     const { call, ids, ada } = await owner()
     const [a = '', b = '', c = ''] = ids
@@ -274,7 +274,7 @@ describe('the upkeep', () => {
     expect(idsOf((await call('GET', '/api/tasks')).body.tasks)).toEqual([c])
   })
 
-  test('forgets tombstones TRASH_DAYS and an hour later, not sooner', async () => {
+  test('deletes tombstones TRASH_DAYS and an hour later, not before', async () => {
     at('2002-01-01T00:00:00.000Z')
     const { call, ids, ada } = await owner()
     const { db } = await database()
@@ -289,7 +289,7 @@ describe('the upkeep', () => {
     expect(await tombstonesOf(ada.id)).toEqual([])
   })
 
-  test('removes sessions after their end, not before', async () => {
+  test('deletes sessions after their expiry, not before', async () => {
     at('2003-01-01T00:00:00.000Z')
     const { ada } = await owner()
     const { db } = await database()
@@ -302,7 +302,7 @@ describe('the upkeep', () => {
     expect((await rowsOf(ada.id)).sessions).toEqual([])
   })
 
-  test('done by eight at once erases each task once, with no error', async () => {
+  test('of eight instances concurrently erases each task once, without an error', async () => {
     at('2004-01-01T00:00:00.000Z')
     const people = await Promise.all([1, 2, 3, 4, 5].map(() => owner([])))
     for (const { ada, call } of people) {
@@ -371,7 +371,7 @@ describe('the upkeep', () => {
     },
   )
 
-  test('erases more than one statement takes', async () => {
+  test('erases more rows than one statement', async () => {
     at('2005-01-01T00:00:00.000Z')
     const { ada, call } = await owner([])
     await importAll(
@@ -387,7 +387,7 @@ describe('the upkeep', () => {
     expect(await tombstonesOf(ada.id)).toHaveLength(120)
   })
 
-  test('at once with restoring and writing erases no live task', async () => {
+  test('concurrent with restoring and writing erases no live task', async () => {
     at('2006-01-01T00:00:00.000Z')
     const { ada, call } = await owner([])
     await importAll(
