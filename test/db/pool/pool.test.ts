@@ -200,6 +200,6 @@ describe.skipIf(!serverUrl)('on a server', () => {
       .select({ text: sql`'2026-01-02 03:04:05Z'::timestamptz::text` })
       .from(sql`(select) t`)
     expect(shown?.text).toBe('2026-01-02 03:04:05+00')
-    expect(async () => db.transaction(async () => {})).toThrow('one statement a request')
+    expect(async () => db.transaction(async () => {})).toThrow('one statement per request')
   })
 })
