@@ -7,7 +7,12 @@ import { proxyTo } from '../../support/proxy.ts'
 /*
  * What the pools of postgres.js and of Bun do by themselves: the reasons for src/db/pool. A test that fails here after an
  * update is good news: review docs/decisions/0003-connection-pool.md, and remove what is not needed any more.
+ *
+ * They run only with TEST_DRIVER_POOLS=1: the faults are races in code that the service does not use, so a run on a
+ * busy machine may not hit one.
  */
+
+const isRequested = Boolean(process.env.TEST_DRIVER_POOLS)
 
 type Pending = Promise<unknown[]> & { cancel(): unknown }
 type Pool = {
@@ -101,23 +106,29 @@ const acceptAndClose = async (open: Open) => {
   return { result, calls }
 }
 
-test('postgres.js calls a server that accepts and closes in a loop, and the statement is pending', async () => {
-  const { result, calls } = await acceptAndClose(postgresJs)
+test.skipIf(!isRequested)(
+  'postgres.js calls a server that accepts and closes in a loop, and the statement is pending',
+  async () => {
+    const { result, calls } = await acceptAndClose(postgresJs)
 
-  expect(result).toBe('pending')
-  expect(calls).toBeGreaterThan(100)
-})
+    expect(result).toBe('pending')
+    expect(calls).toBeGreaterThan(100)
+  },
+)
 
-test('Bun.SQL leaves a statement pending on a server that accepts and closes', async () => {
-  expect((await acceptAndClose(bunSql)).result).toBe('pending')
-})
+test.skipIf(!isRequested)(
+  'Bun.SQL leaves a statement pending on a server that accepts and closes',
+  async () => {
+    expect((await acceptAndClose(bunSql)).result).toBe('pending')
+  },
+)
 
 const pools = [
   ['postgres.js', postgresJs],
   ['Bun.SQL', bunSql],
 ] as const
 
-describe.skipIf(!serverUrl)('on a server', () => {
+describe.skipIf(!(serverUrl && isRequested))('on a server', () => {
   test.each(pools)(
     '%s leaves statements pending on a frozen server, after a cancel too',
     async (_, open) => {
