@@ -63,7 +63,7 @@ describe('a token', () => {
     const claims = claimsOf(ada.token)
     const long = { ...claims, exp: claims.iat + 31_536_000 }
 
-    // What is no scope of ours is no claim of ours.
+    // A token with a scope that this service does not issue is not valid.
     for (const scope of ['', 'x', 'admin', 'tasks:write', 'tasks:write tasks:read', 'tasks:read '])
       expect(await statusOf(here, signed({ claims: { ...claims, scope } }))).toBe(401)
     pass(25 * hour)
@@ -72,7 +72,7 @@ describe('a token', () => {
   })
 })
 
-test('without a secret nothing is signed or encrypted', () => {
+test('tokens and cursors require a secret', () => {
   const settings = { issuer: 'taskwarden', audience: 'taskwarden-api', ttlSeconds: 86_400 }
 
   expect(() => createJwt({ ...settings, secrets: [] })).toThrow('no secret')
@@ -83,7 +83,7 @@ describe('a forged token', () => {
   test('is 401 with the bare challenge, and sends no statement before its signature is verified', async () => {
     const { call, someone } = await service()
     const { token } = await someone()
-    // Some are tokens of the future: the time they are from is not to come while others are tried.
+    // Stops the clock: some tokens have an `iat` in the future, which must not pass during the loop.
     pass(0)
     const forgeries = forgeriesOf(token)
     expect(forgeries.length).toBeGreaterThan(120)
@@ -100,7 +100,7 @@ describe('a forged token', () => {
         'Bearer realm="taskwarden", error="invalid_token"',
       )
       expect(answer?.body.errors).toBeUndefined()
-      // These are truly signed; only a statement can tell that there is no such session.
+      // The signature of these tokens is valid, so a statement looks for the session.
       const isSigned = name.endsWith('unknown')
       expect([name, sent.length]).toEqual([name, isSigned ? 1 : 0])
     }
@@ -158,7 +158,7 @@ describe('a forged token', () => {
 describe('time', () => {
   test('a token is valid until the second of its expiry, cached or not', async () => {
     const [here, there] = [await service(), await service()]
-    // Where a second begins while it is made, a token outlives its session by a part of that second.
+    // Stops the clock: if a second begins during sign-in, the token ends after its session.
     pass(0)
     const { token } = await here.someone()
     const { exp } = claimsOf(token)
@@ -199,7 +199,7 @@ describe('time', () => {
     expect(await statusOf(here, shorter)).toBe(200)
   })
 
-  test('lives a day from its response, also if the statement that started its session was slow', async () => {
+  test('a token is valid for a day from its response, also if the statement that started its session was slow', async () => {
     const settings = { issuer: 'taskwarden', audience: 'taskwarden-api', ttlSeconds: 86_400 }
     const { sign } = createJwt({ ...settings, secrets: [secret] })
     at('2026-05-01T12:00:00.700Z')
@@ -275,7 +275,7 @@ describe('an ended session', () => {
     expect([await statusOf(here, ada.token), await statusOf(here, other)]).toEqual([401, 200])
   })
 
-  test('by a password change: all sessions end except the current one', async () => {
+  test('is every session but the current one after a password change', async () => {
     const [here, there] = [await service(), await service()]
     const ada = await here.someone()
     const { email, password } = ada
@@ -439,7 +439,7 @@ describe('refresh', () => {
 })
 
 describe('rotation of the secret', () => {
-  const next = 'the secret that comes after the first one'
+  const next = 'the secret that replaces the first one'
 
   test('both secrets of [new, old] verify, and the new one signs', async () => {
     const [before, during, after] = [

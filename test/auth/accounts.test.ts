@@ -194,7 +194,7 @@ describe('a password', () => {
     ['8 emoji', '😀😁😂🤣😃😄😅😆'],
     ['128 characters', 'x1'.repeat(64)],
     ['128 emoji', '😀'.repeat(128)],
-    ['only spaces around', '   kx7 qp2z   '],
+    ['surrounding spaces', '   kx7 qp2z   '],
     ['CJK', '正しい馬電池ホチキス'],
   ])('of %s is accepted and signs in', async (_, good) => {
     const { call } = await service()
@@ -212,9 +212,9 @@ describe('a password', () => {
 
   test.each([
     ['129 characters', 'x'.repeat(129)],
-    ['nothing', ''],
+    ['no characters', ''],
     ['a NUL', 'correct horse\0battery'],
-    ['half a pair', 'correct horse \ud800 battery'],
+    ['a lone surrogate', 'correct horse \ud800 battery'],
     ['a number', 12_345_678],
     ['null', null],
   ])('of %s is 422', async (_, bad) => {
@@ -265,14 +265,14 @@ describe('a password', () => {
 
   test('is stored as a bcrypt hash with BCRYPT_COST, and hashed again after that was raised', async () => {
     const cheap = await service()
-    const dear = await service({ BCRYPT_COST: '5' })
+    const costly = await service({ BCRYPT_COST: '5' })
     const { email, id } = await cheap.someone()
     const hash = async () => (await rowsOf(id)).users[0]?.password_hash ?? ''
     const first = await hash()
 
-    await dear.call('POST', '/api/auth/login', { body: { email, password: 'wrong' } })
+    await costly.call('POST', '/api/auth/login', { body: { email, password: 'wrong' } })
     expect(await hash()).toBe(first)
-    await dear.call('POST', '/api/auth/login', { body: { email, password } })
+    await costly.call('POST', '/api/auth/login', { body: { email, password } })
     const second = await hash()
     expect([first.slice(0, 7), second.slice(0, 7)]).toEqual(['$2b$04$', '$2b$05$'])
     expect(
@@ -299,16 +299,16 @@ describe('sign-in', () => {
 
   test('gives the same response for a wrong password, an unknown e-mail and a deleted account', async () => {
     const { call, someone } = await service()
-    const [ada, gone] = [await someone(), await someone()]
-    await gone.call('DELETE', '/api/auth/me', { current_password: password })
-    const asked = async (email: string, text: string) =>
+    const [ada, deleted] = [await someone(), await someone()]
+    await deleted.call('DELETE', '/api/auth/me', { current_password: password })
+    const signIn = async (email: string, text: string) =>
       faceless(await call('POST', '/api/auth/login', { body: { email, password: text } }))
 
-    const wrong = await asked(ada.email, 'not the password')
+    const wrong = await signIn(ada.email, 'not the password')
     expect(wrong.status).toBe(401)
     expect(wrong.headers['www-authenticate']).toBe('Bearer realm="taskwarden"')
-    for (const email of [fresh(), gone.email, 'no e-mail', '', 'x'.repeat(5000), "' or 1=1 --"])
-      expect(await asked(email, password)).toEqual(wrong)
+    for (const email of [fresh(), deleted.email, 'no e-mail', '', 'x'.repeat(5000), "' or 1=1 --"])
+      expect(await signIn(email, password)).toEqual(wrong)
   })
 
   test('verifies one hash for an unknown e-mail, as for a wrong password', async () => {
@@ -320,7 +320,7 @@ describe('sign-in', () => {
       return performance.now() - from
     }
     let [unknown, known] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
-    // In turn, so that whatever else the machine does meets both.
+    // Alternating, so that other load on the machine affects both.
     for (let round = 0; round < 5; round++) {
       unknown = Math.min(unknown, await recordDuration(fresh()))
       known = Math.min(known, await recordDuration(ada.email))
@@ -335,7 +335,7 @@ describe('sign-in', () => {
     using hashing = heldHashing()
     const { call, someone } = await service({ BCRYPT_QUEUE_MAX: '2' })
     const ada = await someone()
-    // All cores but one hash at a time, and two more wait.
+    // All cores but one hash at a time, and two more attempts wait.
     const admitted = Math.max(1, availableParallelism() - 1) + 2
     const refused: Answer[] = []
     const allRefused = Promise.withResolvers<void>()
@@ -366,7 +366,7 @@ describe('sign-in', () => {
 describe('the OAuth 2 token endpoint', () => {
   const type = 'application/x-www-form-urlencoded'
   const form = (fields: Record<string, string>) => new URLSearchParams(fields).toString()
-  const asking = async () => {
+  const tokenService = async () => {
     const here = await service()
     const ask = (body: string, headers: Record<string, string> = {}) =>
       here.call('POST', '/api/oauth/token', { body, headers: { 'content-type': type, ...headers } })
@@ -374,7 +374,7 @@ describe('the OAuth 2 token endpoint', () => {
   }
 
   test('gives a token, and ignores other members', async () => {
-    const { ask, call, someone } = await asking()
+    const { ask, call, someone } = await tokenService()
     const { email } = await someone()
     const good = { grant_type: 'password', username: email, password }
 
@@ -394,7 +394,7 @@ describe('the OAuth 2 token endpoint', () => {
   })
 
   test('has the errors of RFC 6749', async () => {
-    const { ask, someone } = await asking()
+    const { ask, someone } = await tokenService()
     const { email } = await someone()
     const good = { grant_type: 'password', username: email, password }
     const without = (name: string) =>
@@ -428,7 +428,7 @@ describe('the OAuth 2 token endpoint', () => {
   })
 
   test('accepts forms only, with the size limit of all bodies', async () => {
-    const { ask, call } = await asking()
+    const { ask, call } = await tokenService()
     const good = { grant_type: 'password', username: fresh(), password }
 
     expect(codeOf(await call('POST', '/api/oauth/token', { body: good }))).toBe(
@@ -444,7 +444,7 @@ describe('the OAuth 2 token endpoint', () => {
 })
 
 describe('a user’s own account', () => {
-  test('can get and lose a name', async () => {
+  test('can set and remove a name', async () => {
     const { someone } = await service()
     const ada = await someone()
     const me = (await ada.call('GET', '/api/auth/me')).body
@@ -482,20 +482,20 @@ describe('a user’s own account', () => {
   test('changes its e-mail with the password, and then signs in with the new one only', async () => {
     const { call, someone } = await service()
     const [ada, bob] = [await someone(), await someone()]
-    const moved = fresh()
+    const newEmail = fresh()
     const patch = (email: string, current_password: string) =>
       ada.call('PATCH', '/api/auth/me', { email, current_password })
     const before = await rowsOf(ada.id)
 
-    expect(codeOf(await patch(moved, 'wrong'))).toBe('403 wrong-password')
+    expect(codeOf(await patch(newEmail, 'wrong'))).toBe('403 wrong-password')
     expect(codeOf(await patch(bob.email.toUpperCase(), password))).toBe('409 email-taken')
     expect((await rowsOf(ada.id)).users).toEqual(before.users)
-    const { status, body } = await patch(` ${moved.toUpperCase()}`, password)
-    expect([status, body.email]).toEqual([200, moved])
-    expect(codeOf(await patch(moved, password))).toBe('200')
+    const { status, body } = await patch(` ${newEmail.toUpperCase()}`, password)
+    expect([status, body.email]).toEqual([200, newEmail])
+    expect(codeOf(await patch(newEmail, password))).toBe('200')
     const signIn = (email: string) => call('POST', '/api/auth/login', { body: { email, password } })
     expect(codeOf(await signIn(ada.email))).toBe('401 invalid-credentials')
-    expect(codeOf(await signIn(moved))).toBe('200')
+    expect(codeOf(await signIn(newEmail))).toBe('200')
   })
 
   test('changes its password with the old one', async () => {
@@ -515,7 +515,7 @@ describe('a user’s own account', () => {
     expect((await ada.call('GET', '/api/auth/me')).status).toBe(200)
   })
 
-  test('whose password has changed meanwhile keeps its sessions: the later change has no effect', async () => {
+  test('keeps its sessions if a password change was verified against an outdated hash', async () => {
     const { call, someone } = await service()
     const ada = await someone()
     await call('POST', '/api/auth/login', { body: { email: ada.email, password } })
@@ -524,8 +524,8 @@ describe('a user’s own account', () => {
 
     const { db } = await database()
     const isChanged = await createAccountRepository(db)(principal).changePassword(
-      'the hash of before',
-      'another',
+      'an outdated hash',
+      'a new hash',
     )
 
     expect(isChanged).toBe(false)

@@ -5,14 +5,14 @@ import { type Answer, faceless, pass, realTime, type Service, service } from '..
 
 afterEach(realTime)
 
-/** The budgets of the contract: tests elsewhere sign up too many people for them. */
+/** The default limit. The test service raises it, because other tests sign up many users from one address. */
 const budgets = { LOGIN_ATTEMPTS_PER_ADDRESS: '50' }
 const password = 'correct horse battery'
 const codeOf = ({ status, body }: Answer) => `${status} ${body?.code ?? ''}`.trim()
 const refused = '429 too-many-attempts'
 
-/** An address that nobody else has. */
 let last = 0
+/** An address that no other test uses. */
 const address = () => `198.51.${Math.floor(++last / 250)}.${last % 250}`
 
 const signIn = (here: Service, email: string, text: string) =>
@@ -41,9 +41,10 @@ describe('from one address, for an account', () => {
     const here = await service(budgets)
     const { email } = await here.someone()
     const unknown = `${Bun.randomUUIDv7()}@example.test`
-    const run = async (who: string) => {
+    const run = async (account: string) => {
       const answers = []
-      for (let time = 0; time < 12; time++) answers.push(faceless(await signIn(here, who, 'wrong')))
+      for (let time = 0; time < 12; time++)
+        answers.push(faceless(await signIn(here, account, 'wrong')))
       return answers.map(({ status, text }) => [status, text])
     }
 
@@ -137,19 +138,19 @@ describe('from one address, for an account', () => {
   test('a wrong current_password is counted on each route that requires one', async () => {
     const here = await service(budgets)
     const ada = await here.someone()
-    const asks: [string, string, object][] = [
+    const requests: [string, string, object][] = [
       ['PATCH', '/api/auth/me', { email: 'new@example.test' }],
       ['PUT', '/api/auth/me/password', { new_password: 'wrong donkey power plant' }],
       ['DELETE', '/api/auth/me', {}],
     ]
-    const ask = ([method, path, body]: [string, string, object], text: string) =>
+    const send = ([method, path, body]: [string, string, object], text: string) =>
       ada.call(method, path, { ...body, current_password: text })
 
     for (let time = 0; time < 9; time++)
-      for (const one of asks.slice(time % 3, (time % 3) + 1))
-        expect(codeOf(await ask(one, 'wrong'))).toBe('403 wrong-password')
+      for (const one of requests.slice(time % 3, (time % 3) + 1))
+        expect(codeOf(await send(one, 'wrong'))).toBe('403 wrong-password')
     expect(codeOf(await signIn(here, ada.email, 'wrong'))).toBe('401 invalid-credentials')
-    for (const one of asks) expect(codeOf(await ask(one, password))).toBe(refused)
+    for (const one of requests) expect(codeOf(await send(one, password))).toBe(refused)
     expect(codeOf(await signIn(here, ada.email, password))).toBe(refused)
   })
 
@@ -310,16 +311,16 @@ describe('from one address', () => {
 describe('a reserved attempt', () => {
   test('is not returned if hashing was refused', async () => {
     using hashing = heldHashing()
-    // All cores but one hash at a time, and one more waits.
+    // All cores but one hash at a time, and one more attempt waits.
     const attempts = Math.max(1, availableParallelism() - 1) + 1 + 8
     const settings = { BCRYPT_QUEUE_MAX: '1', LOGIN_ATTEMPTS: String(attempts) }
     const here = await service({ ...settings, LOGIN_ATTEMPTS_PER_ACCOUNT: '100000' })
     const { email } = await here.someone()
 
-    let problemResponses = 0
+    let refusedCount = 0
     const answers = Array.from({ length: attempts }, async () => {
       const { status } = await signIn(here, email, 'wrong')
-      if (status === 503 && ++problemResponses === 8) hashing.letGo()
+      if (status === 503 && ++refusedCount === 8) hashing.letGo()
       return status
     })
 

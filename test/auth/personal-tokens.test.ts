@@ -6,7 +6,11 @@ afterEach(() => {
   setSystemTime()
 })
 
-const made = async (here: Service, scope: 'tasks:read' | 'tasks:write', more: object = {}) => {
+const createToken = async (
+  here: Service,
+  scope: 'tasks:read' | 'tasks:write',
+  more: object = {},
+) => {
   const ada = await here.someone()
   const body = { name: 'script', scope, ...more }
   const answer = await ada.call('POST', '/api/auth/tokens', body)
@@ -22,27 +26,27 @@ const made = async (here: Service, scope: 'tasks:read' | 'tasks:write', more: ob
 const claimsOf = (token: string) => JSON.parse(atob(token.split('.')[1]!))
 
 test('a token is returned once, with its name, scope and expiry', async () => {
-  const { ada, answer, token } = await made(await service(), 'tasks:read')
+  const { ada, answer, token } = await createToken(await service(), 'tasks:read')
 
   const { tokens } = (await ada.call('GET', '/api/auth/tokens')).body
 
-  const { access_token, ...told } = answer.body
+  const { access_token, ...described } = answer.body
   expect(answer.status).toBe(201)
-  expect(Object.keys(told)).toEqual(['id', 'name', 'scope', 'expires_at'])
-  expect(answer.headers.get('location')).toBe(`/api/auth/tokens/${told.id}`)
-  expect(tokens).toEqual([told])
-  expect(Date.parse(told.expires_at) / 1000).toBe(claimsOf(token).exp)
-  expect(claimsOf(token)).toMatchObject({ sid: told.id, sub: ada.id, scope: 'tasks:read' })
+  expect(Object.keys(described)).toEqual(['id', 'name', 'scope', 'expires_at'])
+  expect(answer.headers.get('location')).toBe(`/api/auth/tokens/${described.id}`)
+  expect(tokens).toEqual([described])
+  expect(Date.parse(described.expires_at) / 1000).toBe(claimsOf(token).exp)
+  expect(claimsOf(token)).toMatchObject({ sid: described.id, sub: ada.id, scope: 'tasks:read' })
 })
 
-test('it is valid for 90 days by default and a year at most', async () => {
+test('a token is valid for 90 days by default and a year at most', async () => {
   const here = await service()
   const days = async (more: object) => {
-    const { token } = await made(here, 'tasks:read', more)
+    const { token } = await createToken(here, 'tasks:read', more)
     const { exp, iat } = claimsOf(token)
     return Math.round((exp - iat) / 86_400)
   }
-  const { ada } = await made(here, 'tasks:read')
+  const { ada } = await createToken(here, 'tasks:read')
   const tooLong = await ada.call('POST', '/api/auth/tokens', {
     ...{ name: 'x', scope: 'tasks:read', expires_in: 31_536_001 },
   })
@@ -51,8 +55,8 @@ test('it is valid for 90 days by default and a year at most', async () => {
   expect([tooLong.status, tooLong.body.errors[0].pointer]).toEqual([422, '/expires_in'])
 })
 
-test('it is valid for more than a day, and refused from the second of its expiry', async () => {
-  const { call, answer } = await made(await service(), 'tasks:read', { expires_in: 172_800 })
+test('a token may be valid for more than a day, and refused from the second of its expiry', async () => {
+  const { call, answer } = await createToken(await service(), 'tasks:read', { expires_in: 172_800 })
   const end = Date.parse(answer.body.expires_at)
 
   setSystemTime(new Date(end - 1))
@@ -65,17 +69,17 @@ test('it is valid for more than a day, and refused from the second of its expiry
 
 test('a token with the scope tasks:read is 403 on every write', async () => {
   const here = await service()
-  const { call } = await made(here, 'tasks:read')
+  const { call } = await createToken(here, 'tasks:read')
 
   for (const { name, method, path, body } of closedRoutes(here.app)) {
-    const where = filled(path, Bun.randomUUIDv7())
-    const { status, body: said, headers } = await call(method, where, body)
+    const target = filled(path, Bun.randomUUIDv7())
+    const { status, body: problem, headers } = await call(method, target, body)
     const reads = method === 'GET' && (path.startsWith('/api/tasks') || path === '/api/auth/me')
     if (reads) {
-      const head = await call('HEAD', where)
+      const head = await call('HEAD', target)
       expect([name, [200, 404].includes(status), head.status]).toEqual([name, true, status])
     } else {
-      expect([name, status, said.code]).toEqual([name, 403, 'insufficient-scope'])
+      expect([name, status, problem.code]).toEqual([name, 403, 'insufficient-scope'])
       expect(headers.get('www-authenticate')).toBe(
         'Bearer realm="taskwarden", error="insufficient_scope"',
       )
@@ -85,47 +89,47 @@ test('a token with the scope tasks:read is 403 on every write', async () => {
 
 test('a token with the scope tasks:write reads and writes tasks, and cannot manage the account', async () => {
   const here = await service()
-  const { call, ada } = await made(here, 'tasks:write')
+  const { call, ada } = await createToken(here, 'tasks:write')
 
   for (const { name, method, path, body } of closedRoutes(here.app)) {
     const { status } = await call(method, filled(path, Bun.randomUUIDv7()), body)
-    const may = path.startsWith('/api/tasks') || name === 'GET /api/auth/me'
-    expect([name, status === 403]).toEqual([name, !may])
+    const isAllowed = path.startsWith('/api/tasks') || name === 'GET /api/auth/me'
+    expect([name, status === 403]).toEqual([name, !isAllowed])
   }
   expect((await ada.call('GET', '/api/auth/me')).status).toBe(200)
 })
 
 test('403 for the scope comes before the body, and after the session', async () => {
   const here = await service()
-  const { ada, call, answer } = await made(here, 'tasks:read')
+  const { ada, call, answer } = await createToken(here, 'tasks:read')
 
   const live = await call('POST', '/api/tasks', '{"unreadable')
   await ada.call('DELETE', `/api/auth/tokens/${answer.body.id}`)
-  const dead = await call('POST', '/api/tasks', { title: 'x' })
+  const ended = await call('POST', '/api/tasks', { title: 'x' })
 
-  expect([live.status, dead.status]).toEqual([403, 401])
+  expect([live.status, ended.status]).toEqual([403, 401])
 })
 
-test('it is a session of its own kind, and can be ended', async () => {
+test('a token is a session of kind personal, and ends in each of five ways', async () => {
   const here = await service()
   const ways = {
-    'DELETE its own route': ({ ada, answer }: Awaited<ReturnType<typeof made>>) =>
+    'DELETE its own route': ({ ada, answer }: Awaited<ReturnType<typeof createToken>>) =>
       ada.call('DELETE', `/api/auth/tokens/${answer.body.id}`),
-    'DELETE the session': ({ ada, answer }: Awaited<ReturnType<typeof made>>) =>
+    'DELETE the session': ({ ada, answer }: Awaited<ReturnType<typeof createToken>>) =>
       ada.call('DELETE', `/api/auth/sessions/${answer.body.id}`),
-    'DELETE all sessions': ({ ada }: Awaited<ReturnType<typeof made>>) =>
+    'DELETE all sessions': ({ ada }: Awaited<ReturnType<typeof createToken>>) =>
       ada.call('DELETE', '/api/auth/sessions'),
-    'change the password': ({ ada }: Awaited<ReturnType<typeof made>>) =>
+    'change the password': ({ ada }: Awaited<ReturnType<typeof createToken>>) =>
       ada.call('PUT', '/api/auth/me/password', {
         current_password: ada.password,
         new_password: 'another horse battery',
       }),
-    'erase the account': ({ ada }: Awaited<ReturnType<typeof made>>) =>
+    'erase the account': ({ ada }: Awaited<ReturnType<typeof createToken>>) =>
       ada.call('DELETE', '/api/auth/me', { current_password: ada.password }),
   }
 
   for (const [way, end] of Object.entries(ways)) {
-    const one = await made(here, 'tasks:write')
+    const one = await createToken(here, 'tasks:write')
     const { body } = await one.ada.call('GET', '/api/auth/sessions')
     const kinds = body.sessions.map(({ kind, name, scope }: Record<string, string>) => [
       ...[kind, name, scope],
@@ -139,9 +143,9 @@ test('it is a session of its own kind, and can be ended', async () => {
   }
 })
 
-test('the route of tokens cannot end a sign-in session, nor end a token twice', async () => {
+test('DELETE of a token is 404 for a sign-in session and for an ended token', async () => {
   const here = await service()
-  const { ada, answer } = await made(here, 'tasks:read')
+  const { ada, answer } = await createToken(here, 'tasks:read')
   const { body } = await ada.call('GET', '/api/auth/sessions')
   const signIn = body.sessions.find(({ kind }: { kind: string }) => kind === 'sign-in').id
 
@@ -154,7 +158,7 @@ test('the route of tokens cannot end a sign-in session, nor end a token twice', 
 })
 
 test('an expired token is not listed and cannot be ended', async () => {
-  const { ada, answer } = await made(await service(), 'tasks:read', { expires_in: 3600 })
+  const { ada, answer } = await createToken(await service(), 'tasks:read', { expires_in: 3600 })
   const { id, expires_at } = answer.body
   const idsNow = async () =>
     (await ada.call('GET', '/api/auth/tokens')).body.tokens.map((one: { id: string }) => one.id)
@@ -171,7 +175,7 @@ test('an expired token is not listed and cannot be ended', async () => {
 
 test('all tokens of a user share one rate limit', async () => {
   const here = await service({ RATE_LIMIT: '5' })
-  const { ada, call } = await made(here, 'tasks:read')
+  const { ada, call } = await createToken(here, 'tasks:read')
 
   const left = [
     await ada.call('GET', '/api/tasks'),

@@ -15,7 +15,7 @@ test('two services in one process do not count each other’s requests', async (
   expect((await there.call('GET', '/api/tasks', { token })).status).toBe(200)
 })
 
-test('nor each other’s attempts to sign in', async () => {
+test('two services in one process count sign-in attempts separately', async () => {
   const one = { LOGIN_ATTEMPTS: '1' }
   const [here, there] = [await service(one), await service(one)]
   const { email } = await here.someone()
@@ -26,7 +26,7 @@ test('nor each other’s attempts to sign in', async () => {
   expect(await signIn(there, password)).toBe(200)
 })
 
-test('nor share secrets, issuers, tokens they have verified, or lifetimes', async () => {
+test('two services in one process share no secret, issuer, verified token or lifetime', async () => {
   const here = await service({ JWT_TTL_SECONDS: '600' })
   const there = await service({ JWT_SECRET: 'another secret that is long enough for the tests' })
   const [ada, bob] = [await here.someone(), await there.someone()]
@@ -39,7 +39,7 @@ test('nor share secrets, issuers, tokens they have verified, or lifetimes', asyn
   expect(await statusAt(there, ada.token)).toBe(401)
 })
 
-test('nor settings of sign-up, passwords and bodies', async () => {
+test('two services in one process have their own settings for sign-up, passwords and bodies', async () => {
   const closed = await service({ REGISTRATION: 'closed', BODY_LIMIT: '1024' })
   const open = await service({ PASSWORD_MIN: '20' })
   const signUp = async ({ call }: typeof open, text: string) =>
@@ -57,7 +57,7 @@ test('nor settings of sign-up, passwords and bodies', async () => {
   expect((await open.call('POST', '/api/auth/login', { body })).status).toBe(401)
 })
 
-test('nor logs', async () => {
+test('two services in one process have their own logs', async () => {
   const [here, there] = [await service(), await service()]
 
   await here.someone()

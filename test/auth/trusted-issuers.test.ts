@@ -43,14 +43,14 @@ const signed = (claims: JWTPayload, header: Record<string, unknown> = {}, secret
     .setProtectedHeader({ alg: 'HS256', ...header })
     .sign(new TextEncoder().encode(secret))
 
-/** What no library would sign. */
+/** A token with a header that a library refuses to sign. */
 const signedByHand = async (header: Record<string, unknown>) => {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const text = `${part(header)}.${part(claimsOf())}`
   return `${text}.${createHmac('sha256', sharedSecret).update(text).digest('base64url')}`
 }
 
-/** An issuer with public keys, which can be down, and counts how often it is asked. */
+/** An issuer with public keys that counts requests and can be down. */
 const keyServer = () => {
   const state = { keys: [] as unknown[], isDown: false, asked: 0, characters: 0 }
   const server = Bun.serve({
@@ -61,7 +61,7 @@ const keyServer = () => {
       if (url.endsWith('/moved')) return Response.redirect(new URL('/jwks', url).href)
       if (url.endsWith('/page')) return new Response('<html>')
       const text = JSON.stringify({ keys: state.keys }).padEnd(state.characters)
-      // Down, it says as much: what stands in an error is not believed.
+      // The error response contains valid keys, which must be ignored.
       return new Response(text, { status: state.isDown ? 502 : 200 })
     },
   })
@@ -137,12 +137,12 @@ describe('Better Auth', () => {
 
     const made = await api.call('POST', '/api/tasks', { token: ada, body: { title: 'mine' } })
     const mine = await api.call('GET', '/api/tasks', { token: ada })
-    const his = await api.call('GET', `/api/tasks/${made.body.id}`, { token: bob })
+    const asBob = await api.call('GET', `/api/tasks/${made.body.id}`, { token: bob })
     const me = await api.call('GET', '/api/auth/me', { token: ada })
 
     expect(made.status).toBe(201)
     expect(mine.body.tasks).toEqual([made.body])
-    expect(his.status).toBe(404)
+    expect(asBob.status).toBe(404)
     expect(me.body).toEqual({
       id: made.body.user_id,
       email: null,
@@ -269,52 +269,52 @@ describe('a token of a shared secret', () => {
     const { db } = await database()
     await db.delete(sessions).where(eq(sessions.user_id, body.user_id))
 
-    const dead = await statusOf(api, token)
+    const afterEnd = await statusOf(api, token)
     pass(301_000)
     const again = await api.call('GET', '/api/tasks', { token })
 
-    expect(dead).toBe(401)
+    expect(afterEnd).toBe(401)
     expect(again.body.tasks).toHaveLength(1)
   })
 
-  test.each(['iat', 'nbf'])(
-    'may be 5 seconds ahead of us by its %s, and no more',
-    async (claim) => {
-      const api = await trusting([shared])
-      at('2026-05-01T00:00:00.000Z')
-      const ahead = (seconds: number) => signed(claimsOf({ [claim]: nowSeconds() + seconds }))
+  test.each(['iat', 'nbf'])('is accepted with %s up to 5 seconds in the future', async (claim) => {
+    const api = await trusting([shared])
+    at('2026-05-01T00:00:00.000Z')
+    const ahead = (seconds: number) => signed(claimsOf({ [claim]: nowSeconds() + seconds }))
 
-      const statuses = [await statusOf(api, await ahead(5)), await statusOf(api, await ahead(6))]
+    const statuses = [await statusOf(api, await ahead(5)), await statusOf(api, await ahead(6))]
 
-      expect(statuses).toEqual([200, 401])
-    },
-  )
+    expect(statuses).toEqual([200, 401])
+  })
 
   const forged: [string, () => Promise<string>][] = [
     ['another secret', () => signed(claimsOf(), {}, 'another secret that is as long as that one')],
     ['another audience', () => signed(claimsOf({ aud: 'taskwarden-api' }))],
     ['no audience', () => signed({ ...claimsOf(), aud: undefined as never })],
-    ['an issuer that nobody named', () => signed(claimsOf({ iss: 'https://nobody.example.test' }))],
+    [
+      'an issuer that is not configured',
+      () => signed(claimsOf({ iss: 'https://unknown.example.test' })),
+    ],
     ['our own issuer', () => signed(claimsOf({ iss: 'taskwarden', aud: 'taskwarden-api' }))],
     ['no sub', () => signed(claimsOf({ sub: undefined as never }))],
     ['an empty sub', () => signed(claimsOf({ sub: '' }))],
     ['a sub with NUL', () => signed(claimsOf({ sub: 'a\0b' }))],
     ['a sub with a line feed', () => signed(claimsOf({ sub: 'a\nb' }))],
-    ['a lone surrogate for a sub', () => signed(claimsOf({ sub: '\ud800' }))],
+    ['a sub with a lone surrogate', () => signed(claimsOf({ sub: '\ud800' }))],
     ['a sub that is a list', () => signed(claimsOf({ sub: ['ada'] as never }))],
     ['a sub of 256 characters', () => signed(claimsOf({ sub: 'a'.repeat(256) }))],
     ['no exp', () => signed(claimsOf({ exp: undefined as never }))],
     ['no iat', () => signed(claimsOf({ iat: undefined as never }))],
     ['an exp that has passed', () => signed(claimsOf({ exp: nowSeconds() - 1 }))],
-    ['too long a life', () => signed(claimsOf({ exp: nowSeconds() + 86_401 }))],
+    ['a lifetime over the maximum', () => signed(claimsOf({ exp: nowSeconds() + 86_401 }))],
     ['more than 6000 characters of claims', () => signed(claimsOf({ more: 'x'.repeat(4_500) }))],
     ['an iat in the future', () => signed(claimsOf({ iat: nowSeconds() + 60 }))],
     ['an nbf in the future', () => signed(claimsOf({ nbf: nowSeconds() + 60 }))],
     ['a scope that is a list', () => signed(claimsOf({ scope: ['tasks:read'] as never }))],
     ['another typ', () => signed(claimsOf(), { typ: 'id+jwt' })],
-    ['a typ that is no text', () => signed(claimsOf(), { typ: 7 })],
-    ['a key of its own', () => signed(claimsOf(), { jwk: { kty: 'oct', k: 'AAAA' } })],
-    ['a place of keys of its own', () => signed(claimsOf(), { jku: 'http://127.0.0.1:1/' })],
+    ['a typ that is a number', () => signed(claimsOf(), { typ: 7 })],
+    ['a jwk header', () => signed(claimsOf(), { jwk: { kty: 'oct', k: 'AAAA' } })],
+    ['a jku header', () => signed(claimsOf(), { jku: 'http://127.0.0.1:1/' })],
     ['a critical extension', () => signedByHand({ alg: 'HS256', crit: ['x'], x: 1 })],
     ['unencoded payload', () => signedByHand({ alg: 'HS256', b64: false, crit: ['b64'] })],
     ['HS512', () => signed(claimsOf(), { alg: 'HS512' })],
@@ -325,11 +325,11 @@ describe('a token of a shared secret', () => {
         return `${Buffer.from('{"alg":"none"}').toString('base64url')}.${payload}.`
       },
     ],
-    ['a signature cut short', async () => (await signed(claimsOf())).slice(0, -2)],
+    ['a truncated signature', async () => (await signed(claimsOf())).slice(0, -2)],
   ]
   test.each(forged)('with %s is 401, and sends no statement', async (_, forge) => {
     const api = await trusting([shared])
-    // A life is told by two readings of the clock.
+    // Stops the clock: `iat` and `exp` come from two readings of it.
     pass(0)
     const token = await forge()
     let answer: { status: number; text: string } | undefined
@@ -375,15 +375,15 @@ describe('public keys', () => {
 
     const early = await statusOf(api, await second(claims()))
     pass(30_000)
-    const addSeconds = await statusOf(api, await second(claims()))
-    const madeUp = await Promise.all(
+    const afterCooldown = await statusOf(api, await second(claims()))
+    const invented = await Promise.all(
       Array.from({ length: 50 }, async (_, at) =>
-        statusOf(api, await first(claims(), { kid: `made-up-${at}` })),
+        statusOf(api, await first(claims(), { kid: `invented-${at}` })),
       ),
     )
 
-    expect([early, addSeconds]).toEqual([401, 200])
-    expect(new Set(madeUp)).toEqual(new Set([401]))
+    expect([early, afterCooldown]).toEqual([401, 200])
+    expect(new Set(invented)).toEqual(new Set([401]))
     expect(state.asked).toBe(2)
   })
 
@@ -506,8 +506,8 @@ describe('public keys', () => {
 describe('TRUSTED_ISSUERS', () => {
   const jwks_uri = 'https://idp.example.test/jwks'
   const refused: [string, unknown][] = [
-    ['no JSON', '[{'],
-    ['no list', '{}'],
+    ['invalid JSON', '[{'],
+    ['an object instead of a list', '{}'],
     ['an unknown member', [{ ...shared, kid: 'x' }]],
     ['no audience', [{ ...shared, audience: undefined }]],
     ['no algorithms', [{ ...shared, algorithms: [] }]],

@@ -71,7 +71,7 @@ export const createJwt = ({ secrets, issuer, audience, ttlSeconds }: Settings) =
     if (!compactPattern.test(token) || !isExpectedHeader(token)) return undefined
     const signedBy = keys.find(({ key }) => isSignedBy(key, token))
     const claims: unknown = await signedBy?.verify(token, options)
-    return schema.matches(claims) && isTimely(claims, ttlSeconds) ? claims : undefined
+    return schema.matches(claims) && hasValidTimes(claims, ttlSeconds) ? claims : undefined
   }
 
   return {
@@ -124,7 +124,7 @@ const isExpectedHeader = (token: string): boolean => {
 /** The maximum lifetime of a personal access token: one year. */
 export const personalSecondsMax = 31_536_000
 
-const isTimely = ({ iat, exp, scope }: Claims, ttlSeconds: number): boolean => {
+const hasValidTimes = ({ iat, exp, scope }: Claims, ttlSeconds: number): boolean => {
   const now = Date.now() / 1000
   const lifetimeMax = scope === undefined ? ttlSeconds : personalSecondsMax
   return exp > now && iat <= now + skewSeconds && exp - iat <= lifetimeMax

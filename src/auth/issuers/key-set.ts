@@ -20,7 +20,7 @@ const cooldownMs = 30_000
 const timeoutMs = 3000
 const charactersMax = 1_048_576
 
-type CachedKeys = { keyOf: ReturnType<typeof createLocalJWKSet>; atMs: number }
+type CachedKeys = { keyOf: ReturnType<typeof createLocalJWKSet>; fetchedAtMs: number }
 
 /**
  * The public keys of an issuer (RFC 7517), cached.
@@ -30,14 +30,14 @@ type CachedKeys = { keyOf: ReturnType<typeof createLocalJWKSet>; atMs: number }
  */
 export const createKeySet = (uri: string, log: Log): JWTVerifyGetKey => {
   let cached: CachedKeys | undefined
-  let triedAtMs = Number.NEGATIVE_INFINITY
+  let attemptedAtMs = Number.NEGATIVE_INFINITY
   let failed = false
   let inProgress: Promise<void> | undefined
 
   const refresh = async () => {
-    triedAtMs = Date.now()
+    attemptedAtMs = Date.now()
     try {
-      cached = { keyOf: createLocalJWKSet(await keysAt(uri)), atMs: Date.now() }
+      cached = { keyOf: createLocalJWKSet(await requestJwks(uri)), fetchedAtMs: Date.now() }
       failed = false
     } catch (error) {
       failed = true
@@ -47,11 +47,11 @@ export const createKeySet = (uri: string, log: Log): JWTVerifyGetKey => {
   }
   /** The fetch in progress, or a new one after the cooldown. */
   const fetchKeys = () => {
-    if (inProgress === undefined && Math.abs(Date.now() - triedAtMs) >= cooldownMs)
+    if (inProgress === undefined && Math.abs(Date.now() - attemptedAtMs) >= cooldownMs)
       inProgress = refresh()
     return inProgress
   }
-  const isYoungerThan = (ms: number) => cached !== undefined && Date.now() - cached.atMs < ms
+  const isYoungerThan = (ms: number) => cached !== undefined && Date.now() - cached.fetchedAtMs < ms
   const key: JWTVerifyGetKey = (header, token) => {
     if (cached === undefined || !isYoungerThan(staleMs)) throw new IssuerUnavailable()
     return cached.keyOf(header, token)
@@ -71,7 +71,7 @@ export const createKeySet = (uri: string, log: Log): JWTVerifyGetKey => {
   }
 }
 
-const keysAt = async (uri: string) => {
+const requestJwks = async (uri: string) => {
   const response = await fetch(uri, {
     headers: { accept: 'application/json' },
     // A redirect could point to keys of an attacker.

@@ -61,7 +61,7 @@ const createVerifier = (
     try {
       const { payload, protectedHeader } = await jwtVerify(token, key, options)
       if (!isPlainHeader(protectedHeader) || !schema.matches(payload)) return undefined
-      return isTimely(payload, ttl_seconds) ? payload : undefined
+      return hasValidTimes(payload, ttl_seconds) ? payload : undefined
     } catch (error) {
       // Every other error of the library means that the token is not valid.
       if (error instanceof IssuerUnavailable) throw error
@@ -90,7 +90,7 @@ const isPlainHeader = (header: Record<string, unknown>): boolean =>
   types.includes(header.typ === undefined ? 'jwt' : String(header.typ).toLowerCase()) &&
   !['jwk', 'jku', 'x5c', 'x5u', 'crit', 'b64'].some((name) => name in header)
 
-const isTimely = ({ iat, exp }: IssuerClaims, ttlSeconds: number): boolean => {
+const hasValidTimes = ({ iat, exp }: IssuerClaims, ttlSeconds: number): boolean => {
   const now = Date.now() / 1000
   return exp > now && iat <= now + skewSeconds && exp - iat <= ttlSeconds
 }

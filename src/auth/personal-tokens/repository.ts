@@ -23,19 +23,19 @@ const isPersonal = eq(sessions.kind, 'personal')
  */
 export const createPersonalTokenRepository = (db: Db) => (principal: Principal) => {
   const { userId, sessionId } = principal
-  const scopeValues = scopeParameters(principal)
-  const at = scopeValues.now
-  const { sessionRow, lockedUser } = createUserScope(db, scopeValues)
-  const isOwn = and(eq(sessions.user_id, userId), isPersonal, gt(sessions.expires_at, at))
+  const parameters = scopeParameters(principal)
+  const { now } = parameters
+  const { sessionRow, lockedUser } = createUserScope(db, parameters)
+  const isOwn = and(eq(sessions.user_id, userId), isPersonal, gt(sessions.expires_at, now))
 
   return {
     async add({ name, scope, expires_in }: NewToken): Promise<PersonalToken | undefined> {
       const id = Bun.randomUUIDv7()
       // Whole seconds, as in the token.
-      const startedAt = `${at.slice(0, 19)}.000Z`
+      const startedAt = `${now.slice(0, 19)}.000Z`
       const expires_at = addSeconds(startedAt, expires_in ?? defaultSeconds)
       // Checks the session again under the lock: a token never outlives a session that ended meanwhile.
-      const stillLive = db.$with('still_live').as(
+      const liveSession = db.$with('live_session').as(
         db
           .select({ user_id: sessions.user_id })
           .from(sessions)
@@ -43,12 +43,12 @@ export const createPersonalTokenRepository = (db: Db) => (principal: Principal) 
           .where(and(eq(sessions.user_id, userId), eq(sessions.id, sessionId)))
           .for('key share', { of: sessions }),
       )
-      const row = sql`select ${stillLive.user_id}, ${id}::uuid, 'personal'::session_kind, ${name}::text,
-        ${granted[scope]}::text, ${at}::timestamptz, ${expires_at}::timestamptz, ${at}::timestamptz
-        from ${stillLive}`
+      const row = sql`select ${liveSession.user_id}, ${id}::uuid, 'personal'::session_kind, ${name}::text,
+        ${granted[scope]}::text, ${now}::timestamptz, ${expires_at}::timestamptz, ${now}::timestamptz
+        from ${liveSession}`
       const added = await runWrite(() =>
         db
-          .with(sessionRow, lockedUser, stillLive)
+          .with(sessionRow, lockedUser, liveSession)
           .insert(sessions)
           .select(row)
           .returning({ id: sessions.id }),

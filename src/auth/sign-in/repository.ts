@@ -96,14 +96,14 @@ const signInStatement = (db: Db, { userId, verifiedHash, newHash }: Verified, se
       .returning(userColumns),
   )
   const isExpired = and(eq(sessions.user_id, userId), lte(sessions.expires_at, session.started_at))
-  const swept = db.$with('swept').as(
+  const deletedSessions = db.$with('deleted_sessions').as(
     db
       .delete(sessions)
       .where(and(isExpired, exists(db.select().from(account))))
       .returning({ id: sessions.id }),
   )
   const started = insertSession(db, account, newSessionRow(session, account.id))
-  return db.with(lockedUser, account, swept, started).select().from(account)
+  return db.with(lockedUser, account, deletedSessions, started).select().from(account)
 }
 
 /** A CTE that inserts the change counter of a new user. */
