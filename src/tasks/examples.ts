@@ -1,11 +1,11 @@
-/* What the document shows of tasks. Its tests hold each against the schema, and send it to the service. */
+/* The examples of the OpenAPI document. Tests validate each against its schema and send it to the service. */
 
 const ids = {
   user: '0199e2a1-0c5d-7b20-8f3a-6d5c4b3a2910',
   milk: '0199e2b3-6f4a-7c31-9d5e-8a1b2c3d4e5f',
   rent: '0199e2b4-11d8-7e02-a4c7-1f2e3d4c5b6a',
   call: '0199e2b4-9a3e-7f55-b1d2-7c8b9a0f1e2d',
-  gone: '0199e2b5-2c71-7a18-8e90-0a9b8c7d6e5f',
+  deleted: '0199e2b5-2c71-7a18-8e90-0a9b8c7d6e5f',
 }
 const token = 'AbGe0f7uJqTn1dS3yQx8Rk5wLm2cVz9h'
 
@@ -55,7 +55,7 @@ export const trashedTask = { ...task, version: 2, deleted_at: '2026-11-21T08:30:
 export const changesPage = {
   changes: [
     { op: 'upsert', task },
-    { op: 'delete', id: ids.gone, deleted_at: '2026-11-21T08:30:00.000Z' },
+    { op: 'delete', id: ids.deleted, deleted_at: '2026-11-21T08:30:00.000Z' },
   ],
   next: token,
   has_more: false,
@@ -65,13 +65,13 @@ export const batch = {
   create: [newTask],
   update: [{ id: ids.rent, version: 3, priority: 'high', due_at: null }],
   complete: [{ id: ids.call, completed: true }],
-  delete: [ids.gone],
+  delete: [ids.deleted],
 }
 export const batchDone = {
   created: [task],
   updated: [rent],
   completed: [call],
-  deleted: [ids.gone],
+  deleted: [ids.deleted],
 }
 
 const records = [

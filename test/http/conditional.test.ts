@@ -11,10 +11,10 @@ const everything = {
   tags: ['home', 'shop'],
 }
 
-/** One for all: what is kept in a service is nothing to these. */
+/** Shared by the tests, which do not depend on the state of a service. */
 let opened: ReturnType<typeof service> | undefined
 
-/** Somebody with a task of version 3, in the trash if need be. */
+/** A user with a task of version 3, live or in the trash. */
 const owner = async (trashed = false) => {
   opened ??= service()
   const here = await opened
@@ -73,7 +73,7 @@ describe.each(eachWrite)('If-Match on %s', (_name, { trashed, send }) => {
     ', "3" ,',
     '*',
     ' * ',
-  ])('of %s lets it happen, once', async (match) => {
+  ])('of %s is 200, and the task is written once', async (match) => {
     const person = await owner(trashed)
     const { status } = await send(person, match)
 
@@ -98,7 +98,7 @@ describe.each(eachWrite)('If-Match on %s', (_name, { trashed, send }) => {
     '"-3"',
     '"3.0"',
     '"*"',
-  ])('of %s is 412 with the current ETag, and nothing happens', async (match) => {
+  ])('of %s is 412 with the current ETag, and changes nothing', async (match) => {
     const person = await owner(trashed)
     const before = (await rowsOf(person.ada.id)).tasks
 
@@ -121,7 +121,7 @@ describe.each(eachWrite)('If-Match on %s', (_name, { trashed, send }) => {
     '"3";',
     '""3""',
     ',',
-  ])('of %s is 400, and nothing happens', async (match) => {
+  ])('of %s is 400, and changes nothing', async (match) => {
     const person = await owner(trashed)
     const before = (await rowsOf(person.ada.id)).tasks
 
@@ -131,29 +131,29 @@ describe.each(eachWrite)('If-Match on %s', (_name, { trashed, send }) => {
     expect((await rowsOf(person.ada.id)).tasks).toEqual(before)
   })
 
-  test('of anything is 404 for a task that is not there', async () => {
+  test('of any value is 404 for a missing task', async () => {
     const person = await owner(!trashed)
     for (const match of ['"3"', '*', '"1"'])
       expect((await send(person, match)).body.code).toBe('task-not-found')
   })
 })
 
-test('every answer with a live task has its ETag, a strong one of its version', async () => {
+test('each response for a live task has a strong ETag of its version', async () => {
   const { call, path } = await owner()
-  const formatEtag = async (method: string, where: string, body?: unknown) => {
-    const answer = await call(method, where, body)
-    expect(answer.status).toBeLessThan(300)
-    return answer.headers.get('etag')
+  const etagOf = async (method: string, where: string, body?: unknown) => {
+    const response = await call(method, where, body)
+    expect(response.status).toBeLessThan(300)
+    return response.headers.get('etag')
   }
 
-  expect(await formatEtag('POST', '/api/tasks', { title: 'x' })).toBe('"1"')
-  expect(await formatEtag('GET', path)).toBe('"3"')
-  expect(await formatEtag('HEAD', path)).toBe('"3"')
-  expect(await formatEtag('PUT', path, { title: 'x', completed: false })).toBe('"4"')
-  expect(await formatEtag('PATCH', path, { title: 'y' })).toBe('"5"')
-  expect(await formatEtag('PATCH', `${path}/complete`)).toBe('"6"')
-  expect(await formatEtag('DELETE', path)).toBeNull()
-  expect(await formatEtag('POST', `${path}/restore`)).toBe('"8"')
+  expect(await etagOf('POST', '/api/tasks', { title: 'x' })).toBe('"1"')
+  expect(await etagOf('GET', path)).toBe('"3"')
+  expect(await etagOf('HEAD', path)).toBe('"3"')
+  expect(await etagOf('PUT', path, { title: 'x', completed: false })).toBe('"4"')
+  expect(await etagOf('PATCH', path, { title: 'y' })).toBe('"5"')
+  expect(await etagOf('PATCH', `${path}/complete`)).toBe('"6"')
+  expect(await etagOf('DELETE', path)).toBeNull()
+  expect(await etagOf('POST', `${path}/restore`)).toBe('"8"')
 })
 
 describe('If-None-Match', () => {
@@ -184,13 +184,13 @@ describe('If-None-Match', () => {
     expect((await call('GET', path, undefined, { 'if-none-match': match })).status).toBe(400)
   })
 
-  test('is 404 for a task that is gone, with * too', async () => {
+  test('is 404 for a deleted task, also with *', async () => {
     const { call, path } = await owner(true)
     for (const match of ['"3"', '*'])
       expect((await call('GET', path, undefined, { 'if-none-match': match })).status).toBe(404)
   })
 
-  test('of an ETag is 200 again after any change, also one of nothing', async () => {
+  test('of an earlier ETag is 200 after any write, also one that changes no member', async () => {
     const { call, path } = await owner()
     await call('PATCH', path, { title: 'Buy milk' })
     expect((await call('GET', path, undefined, { 'if-none-match': current })).status).toBe(200)
@@ -207,35 +207,38 @@ describe('a merge patch', () => {
     completed: true,
   }
 
-  test.each(Object.entries(members))('of %s alone leaves all else', async (name, value) => {
-    const { call, path } = await owner()
-    const { body: before } = await call('GET', path)
+  test.each(Object.entries(members))(
+    'of %s alone leaves all other members unchanged',
+    async (name, value) => {
+      const { call, path } = await owner()
+      const { body: before } = await call('GET', path)
 
-    pass(1000)
-    const { status, body } = await call('PATCH', path, { [name]: value })
+      pass(1000)
+      const { status, body } = await call('PATCH', path, { [name]: value })
 
-    expect(status).toBe(200)
-    const { updated_at } = body
-    const completed_at = name === 'completed' ? updated_at : null
-    expect(body).toEqual({ ...before, [name]: value, completed_at, version: 4, updated_at })
-    expect(updated_at > before.updated_at).toBe(true)
-    expect((await call('GET', path)).body).toEqual(body)
-  })
+      expect(status).toBe(200)
+      const { updated_at } = body
+      const completed_at = name === 'completed' ? updated_at : null
+      expect(body).toEqual({ ...before, [name]: value, completed_at, version: 4, updated_at })
+      expect(updated_at > before.updated_at).toBe(true)
+      expect((await call('GET', path)).body).toEqual(body)
+    },
+  )
 
-  test('of several members changes these, and null clears', async () => {
+  test('changes several members, and null clears', async () => {
     const { call, path } = await owner()
     const { body } = await call('PATCH', path, { ...members, description: null, due_at: null })
     expect(body).toMatchObject({ ...members, description: null, due_at: null })
   })
 
-  test('replaces tags as a whole, and may take all of them', async () => {
+  test('replaces the list of tags, and can empty it', async () => {
     const { call, path } = await owner()
     expect((await call('PATCH', path, { tags: ['shop'] })).body.tags).toEqual(['shop'])
     expect((await call('PATCH', path, { tags: [] })).body.tags).toEqual([])
     expect((await call('PATCH', path, { description: '' })).body.description).toBe('')
   })
 
-  test('of completed follows the rules of completion', async () => {
+  test('of completed sets completed_at when the task is completed and clears it when it is reopened', async () => {
     const { call, path } = await owner()
     const patch = async (body: object) => {
       pass(1000)
@@ -266,7 +269,7 @@ describe('a merge patch', () => {
     [[], ''],
     [null, ''],
     ['title', ''],
-  ])('of %j is 422, naming it, and changes nothing', async (sent, pointer) => {
+  ])('of %j is 422 with its pointer, and changes nothing', async (sent, pointer) => {
     const { call, path, ada } = await owner()
     const before = (await rowsOf(ada.id)).tasks
 
@@ -284,17 +287,17 @@ describe('a merge patch', () => {
     ['application/merge-patch+json; charset=utf-8', 200],
     ['application/json-patch+json', 415],
     ['text/plain', 415],
-  ])('sent as %s is %d', async (type, expected) => {
+  ])('of the media type %s is %d', async (type, expected) => {
     const { call, path } = await owner()
     const sent = await call('PATCH', path, '{"title":"x"}', { 'content-type': type })
     expect(sent.status).toBe(expected)
   })
 })
 
-describe('at once', () => {
-  test('of 100 PUT with one If-Match, one is 200 and 99 are 412', async () => {
+describe('concurrent requests', () => {
+  test('100 PUT with the same If-Match: one is 200 and 99 are 412', async () => {
     const person = await owner()
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 100 }, (_, n) =>
         person.call(
           'PUT',
@@ -305,15 +308,15 @@ describe('at once', () => {
       ),
     )
 
-    const won = answers.filter(({ status }) => status === 200)
-    const lost = answers.filter(({ status }) => status === 412)
-    expect([won.length, lost.length]).toEqual([1, 99])
-    for (const { headers } of lost) expect(headers.get('etag')).toBe('"4"')
-    expect((await person.call('GET', person.path)).body).toEqual(won[0]?.body)
+    const succeeded = responses.filter(({ status }) => status === 200)
+    const refused = responses.filter(({ status }) => status === 412)
+    expect([succeeded.length, refused.length]).toEqual([1, 99])
+    for (const { headers } of refused) expect(headers.get('etag')).toBe('"4"')
+    expect((await person.call('GET', person.path)).body).toEqual(succeeded[0]?.body)
   })
 
   const rounds = 250
-  test(`of DELETE against PUT, ${rounds} times, nothing is resurrected and no write lost`, async () => {
+  test(`DELETE and PUT, ${rounds} times, restore no task and lose no write`, async () => {
     const { someone } = await service()
     const ada = await someone()
 
@@ -334,7 +337,7 @@ describe('at once', () => {
     for (const { title, version } of tasks) expect(version).toBe(title === 'y' ? 3 : 2)
   })
 
-  test('of two DELETE one is 404, and restore against DELETE leaves what came last', async () => {
+  test('one of three DELETE and one of three restores succeeds, the others are 404', async () => {
     const ada: Someone = await (await service()).someone()
     for (let round = 0; round < 30; round++) {
       const { body } = await ada.call('POST', '/api/tasks', { title: 'x' })
@@ -343,18 +346,18 @@ describe('at once', () => {
       const statuses = removed.map(({ status }) => status).sort()
       expect(statuses).toEqual([200, 404, 404])
 
-      const back = await Promise.all([1, 2, 3].map(() => ada.call('POST', `${path}/restore`)))
-      expect(back.map(({ status }) => status).sort()).toEqual([200, 404, 404])
+      const restored = await Promise.all([1, 2, 3].map(() => ada.call('POST', `${path}/restore`)))
+      expect(restored.map(({ status }) => status).sort()).toEqual([200, 404, 404])
       expect((await ada.call('GET', path)).body.version).toBe(3)
     }
   })
 
-  test('101 toggles flip 101 times, and of 51 with an If-Match and a key each one counts', async () => {
+  test('101 toggles change a task 101 times, and of 51 with the same If-Match and different keys one succeeds', async () => {
     const { call, path } = await owner()
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 101 }, () => call('PATCH', `${path}/complete`)),
     )
-    expect(answers.filter(({ body }) => body.completed)).toHaveLength(51)
+    expect(responses.filter(({ body }) => body.completed)).toHaveLength(51)
     expect((await call('GET', path)).body).toMatchObject({ completed: true, version: 104 })
 
     const keyed = await Promise.all(

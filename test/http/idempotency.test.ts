@@ -7,7 +7,7 @@ import { at, database, pass, realTime, rowsOf, type Someone, service } from '../
 afterEach(realTime)
 
 const hour = 3_600_000
-/** Longer than the tests move time. */
+/** A token lifetime that is longer than the time that the tests pass. */
 const long = { JWT_TTL_SECONDS: '2592000' }
 
 const owner = async () => {
@@ -77,7 +77,7 @@ const send = (who: Someone, to: Send, person: Owner, key: string, body = to.body
   who.call(to.method, to.path(person), body, { 'idempotency-key': key })
 
 describe.each(Object.entries(routes))('a key on %s', (_name, to) => {
-  test('gives the same request the same answer, marked, and no second effect', async () => {
+  test('returns the stored response to the same request, marked as a replay, without a second effect', async () => {
     const person = await owner()
     const first = await send(person.ada, to, person, 'k')
     const before = await rowsOf(person.ada.id)
@@ -95,22 +95,22 @@ describe.each(Object.entries(routes))('a key on %s', (_name, to) => {
     expect((await rowsOf(person.ada.id)).tasks).toEqual(before.tasks)
   })
 
-  test('refuses another body, query or If-Match with 422, and nothing happens', async () => {
+  test('is 422 for another body or If-Match, and changes nothing', async () => {
     const person = await owner()
     await send(person.ada, to, person, 'k')
     const before = (await rowsOf(person.ada.id)).tasks
     const key = { 'idempotency-key': 'k' }
 
-    const answers = [
+    const responses = [
       await send(person.ada, to, person, 'k', to.other),
       await person.ada.call(to.method, to.path(person), to.body, { ...key, 'if-match': '"1"' }),
     ]
-    for (const { status, body } of answers)
+    for (const { status, body } of responses)
       expect([status, body.code]).toEqual([422, 'idempotency-mismatch'])
     expect((await rowsOf(person.ada.id)).tasks).toEqual(before)
   })
 
-  test('sent by a session that has ended keeps nothing', async () => {
+  test('is not stored for an ended session', async () => {
     const person = await owner()
     await person.ada.call('POST', '/api/auth/logout')
 
@@ -118,7 +118,7 @@ describe.each(Object.entries(routes))('a key on %s', (_name, to) => {
     expect([status, await keysOf(person.ada.id)]).toEqual([401, []])
   })
 
-  test('is nobody else’s', async () => {
+  test('has no effect on the same key of another user', async () => {
     const person = await owner()
     const other = { ...person, ...(await owner()) }
     await send(person.ada, to, person, 'k')
@@ -127,33 +127,32 @@ describe.each(Object.entries(routes))('a key on %s', (_name, to) => {
     expect([status, headers.get('idempotency-replayed')]).toEqual([to.status, null])
   })
 
-  test('sent 50 times at once has one effect, and each answer is it or a 409', async () => {
+  test('in 50 concurrent requests has one effect, and each response is that of the effect or 409', async () => {
     const person = await owner()
     const { tasks: before } = await rowsOf(person.ada.id)
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 50 }, () => send(person.ada, to, person, 'k')),
     )
 
-    const good = answers.filter(({ status }) => status === to.status)
-    expect(good.filter(({ headers }) => headers.get('idempotency-replayed') === null)).toHaveLength(
-      1,
-    )
-    expect(new Set(good.map(({ text }) => text)).size).toBe(1)
-    for (const { status } of answers) expect([to.status, 409]).toContain(status)
+    const succeeded = responses.filter(({ status }) => status === to.status)
+    const first = succeeded.filter(({ headers }) => headers.get('idempotency-replayed') === null)
+    expect(first).toHaveLength(1)
+    expect(new Set(succeeded.map(({ text }) => text)).size).toBe(1)
+    for (const { status } of responses) expect([to.status, 409]).toContain(status)
     const { tasks } = await rowsOf(person.ada.id)
-    const made = { create: 1, batch: 3, import: 2 }[_name] ?? 0
-    expect(tasks).toHaveLength(before.length + made)
-    if (made === 0) expect(tasks[0]).toMatchObject({ version: 2, completed: true })
+    const created = { create: 1, batch: 3, import: 2 }[_name] ?? 0
+    expect(tasks).toHaveLength(before.length + created)
+    if (created === 0) expect(tasks[0]).toMatchObject({ version: 2, completed: true })
     expect(await keysOf(person.ada.id)).toHaveLength(1)
   })
 
-  test('is 409 while its twin has no answer yet, and breaks the key again', async () => {
+  test('is 409 if the statement conflicts with another request of the key twice', async () => {
     const person = await owner()
-    const twin = Object.assign(new Error('twin'), {
+    const conflict = Object.assign(new Error('conflict'), {
       code: '23505',
       constraint: 'idempotency_keys_user_id_route_key_pk',
     })
-    const { call } = await service(long, { db: () => Promise.reject(twin) })
+    const { call } = await service(long, { db: () => Promise.reject(conflict) })
 
     const { status, body } = await call(to.method, to.path(person), {
       body: to.body,
@@ -164,7 +163,7 @@ describe.each(Object.entries(routes))('a key on %s', (_name, to) => {
     expect([status, body.code]).toEqual([409, 'idempotency-in-flight'])
   })
 
-  test('is good for 24 hours, then for a new effect, and its old row is gone', async () => {
+  test('is valid for 24 hours; then it has a new effect, which replaces the old row', async () => {
     at('2026-05-01T00:00:00.000Z')
     const person = await owner()
     const first = await send(person.ada, to, person, 'k')
@@ -182,7 +181,7 @@ describe.each(Object.entries(routes))('a key on %s', (_name, to) => {
     expect(first.status).toBe(to.status)
   })
 
-  test('may be any 1 to 255 printable ASCII characters, and nothing else', async () => {
+  test('is 1 to 255 printable ASCII characters, otherwise 422', async () => {
     const person = await owner()
     const statusOf = async (key: string) => (await send(person.ada, to, person, key)).status
 
@@ -208,46 +207,46 @@ describe.each(Object.entries(routes))('a key on %s', (_name, to) => {
 })
 
 describe('a key', () => {
-  test('is good for one method and path: each route and task may have the same', async () => {
+  test('belongs to one method and path: another route or task accepts the same key', async () => {
     const person = await owner()
     const other = await person.ada.call('POST', '/api/tasks', { title: 'Another' })
-    const elsewhere = { ...person, path: `/api/tasks/${other.body.id}` }
-    for (const [to, whose] of [
+    const otherTask = { ...person, path: `/api/tasks/${other.body.id}` }
+    for (const [to, target] of [
       [routes.create, person],
       [routes.batch, person],
       [routes.import, person],
       [routes.toggle, person],
-      [routes.toggle, elsewhere],
+      [routes.toggle, otherTask],
     ] as const) {
       if (!to) throw new Error('no such route')
-      const { status, headers } = await send(person.ada, to, whose, 'same')
+      const { status, headers } = await send(person.ada, to, target, 'same')
       expect([status, headers.get('idempotency-replayed')]).toEqual([to.status, null])
     }
     expect(await keysOf(person.ada.id)).toHaveLength(5)
   })
 
-  test('is free again after a refusal', async () => {
+  test('can be used again after a request that failed', async () => {
     const { ada, path } = await owner()
     const key = { 'idempotency-key': 'k' }
-    const taken = async (method: string, where: string, body: unknown, headers = {}) =>
+    const statusOf = async (method: string, where: string, body: unknown, headers = {}) =>
       (await ada.call(method, where, body, { ...key, ...headers })).status
 
-    expect(await taken('POST', '/api/tasks', { title: '' })).toBe(422)
-    expect(await taken('POST', '/api/tasks', { title: 'x' })).toBe(201)
-    expect(await taken('PATCH', `${path}/complete`, undefined, { 'if-match': '"9"' })).toBe(412)
-    expect(await taken('PATCH', `${path}/complete`, undefined)).toBe(200)
+    expect(await statusOf('POST', '/api/tasks', { title: '' })).toBe(422)
+    expect(await statusOf('POST', '/api/tasks', { title: 'x' })).toBe(201)
+    expect(await statusOf('PATCH', `${path}/complete`, undefined, { 'if-match': '"9"' })).toBe(412)
+    expect(await statusOf('PATCH', `${path}/complete`, undefined)).toBe(200)
     const absent = Bun.randomUUIDv7()
     expect(
-      await taken('POST', '/api/tasks/batch', { create: [{ title: 'x' }], delete: [absent] }),
+      await statusOf('POST', '/api/tasks/batch', { create: [{ title: 'x' }], delete: [absent] }),
     ).toBe(404)
-    expect(await taken('POST', '/api/tasks/batch', { create: [{ title: 'x' }] })).toBe(200)
-    expect(await taken('POST', '/api/tasks/import', { tasks: [{}] })).toBe(422)
-    expect(await taken('POST', '/api/tasks/import', { tasks: [] })).toBe(200)
-    expect(await taken('PATCH', `/api/tasks/${absent}/complete`, undefined)).toBe(404)
+    expect(await statusOf('POST', '/api/tasks/batch', { create: [{ title: 'x' }] })).toBe(200)
+    expect(await statusOf('POST', '/api/tasks/import', { tasks: [{}] })).toBe(422)
+    expect(await statusOf('POST', '/api/tasks/import', { tasks: [] })).toBe(200)
+    expect(await statusOf('PATCH', `/api/tasks/${absent}/complete`, undefined)).toBe(404)
     expect(await keysOf(ada.id)).toHaveLength(4)
   })
 
-  test('replays what was answered, though the task has changed or is gone', async () => {
+  test('replays the stored response after the task was changed, deleted and erased', async () => {
     const person = await owner()
     const first = await send(person.ada, routes.create as Send, person, 'k')
     const path = `/api/tasks/${first.body.id}`
@@ -260,7 +259,7 @@ describe('a key', () => {
     expect((await rowsOf(person.ada.id)).tasks).toHaveLength(1)
   })
 
-  test('tells a body by its members, not by how it is written', async () => {
+  test('compares bodies by their members, not by their JSON text', async () => {
     const { ada } = await owner()
     const key = { 'idempotency-key': 'k', 'content-type': 'application/json' }
     const first = await ada.call('POST', '/api/tasks', '{"title":"x"}', key)
@@ -268,7 +267,7 @@ describe('a key', () => {
     expect([again.status, again.text]).toEqual([201, first.text])
   })
 
-  test('is for one query, where a route takes one', async () => {
+  test('is 422 for another query', async () => {
     const { ada } = await owner()
     const key = { 'idempotency-key': 'a query' }
     const send = (path: string) => ada.call('POST', path, { tasks: [{ title: 'x' }] }, key)
@@ -280,7 +279,7 @@ describe('a key', () => {
     expect((await rowsOf(ada.id)).tasks).toHaveLength(2)
   })
 
-  test('with a dry run keeps nothing', async () => {
+  test('is not stored for a dry run', async () => {
     const { ada } = await owner()
     const key = { 'idempotency-key': 'k' }
     const dry = await ada.call(
@@ -293,7 +292,7 @@ describe('a key', () => {
     expect([dry.body, real.body]).toEqual([{ valid: 1 }, { imported: 1 }])
   })
 
-  test('of a batch replays each part in its order', async () => {
+  test('of a batch replays each list in the order of the request', async () => {
     const { ada } = await owner()
     const ids: string[] = []
     for (const title of ['a', 'b', 'c', 'd', 'e', 'f'])
@@ -315,7 +314,7 @@ describe('a key', () => {
     expect([again.status, again.text]).toEqual([200, first.text])
   })
 
-  test('that is expired is removed by the upkeep, and no other', async () => {
+  test('is deleted by maintenance after it expires, not before', async () => {
     at('2020-01-01T00:00:00.000Z')
     const person = await owner()
     await send(person.ada, routes.create as Send, person, 'old')

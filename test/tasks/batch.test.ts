@@ -146,7 +146,7 @@ describe('a batch', () => {
       '/update/2',
     ],
     [
-      'update before complete before delete, however they are written',
+      'update before complete before delete, in any order of the members',
       ([a]) => ({
         delete: [absent],
         complete: [{ id: Bun.randomUUIDv7() }],
@@ -229,11 +229,11 @@ describe('a batch', () => {
       '/complete/0/completed',
     ],
     ['an unknown list', () => ({ create: [{ title: 'x' }], restore: [] }), 422, '/restore'],
-    ['a list of something else', () => ({ delete: [1] }), 422, '/delete/0'],
+    ['a list of numbers', () => ({ delete: [1] }), 422, '/delete/0'],
     ['no body', () => [], 422, ''],
   ]
   test.each(failures)(
-    'with %s does nothing at all and names it',
+    'with %s changes nothing, and the error has its pointer',
     async (_name, sent, status, pointer) => {
       const { ada, batch, ids } = await owner()
       const before = (await rowsOf(ada.id)).tasks

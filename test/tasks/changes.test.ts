@@ -23,25 +23,25 @@ const read = async (
   return body
 }
 
-/** What a client keeps: it applies each change, and remembers where it is. */
+/** A client that keeps a copy: it applies each change, and stores the last token. */
 const copyOf = (person: Pick<Someone, 'call'>) => {
   const tasks = new Map<string, Task>()
   let since: string | undefined
   const apply = (change: Change) => {
     if (change.op === 'delete') return void tasks.delete(change.id)
     const known = tasks.get(change.task.id)
-    // Never back: a version that comes later is a later one.
+    // A later change never has an earlier version.
     expect(change.task.version).toBeGreaterThanOrEqual(known?.version ?? 0)
     tasks.set(change.task.id, change.task)
   }
   return {
     tasks,
     since: () => since,
-    /** Reads to the end; gives the ids of what has changed. */
+    /** Reads all pages; returns the ids of the changes. */
     async refresh(limit = 200) {
       const seen: string[] = []
       for (;;) {
-        // As between two requests over a network: without it nobody else gets a turn.
+        // Lets other requests run, as the network between two requests would.
         await new Promise(setImmediate)
         const page: Page = await read(person, since, limit)
         page.changes.forEach(apply)
@@ -224,14 +224,14 @@ describe('a changes token', () => {
     const [one, two] = [await owner(), await owner()]
     const { next } = await read(one.ada)
     const { body } = await one.call('GET', '/api/tasks?limit=1')
-    const sealed = Buffer.from(next, 'base64url')
-    const bent = [...sealed.keys()].map((place) => {
-      const bytes = Buffer.from(sealed)
+    const bytesOfToken = Buffer.from(next, 'base64url')
+    const modified = [...bytesOfToken.keys()].map((place) => {
+      const bytes = Buffer.from(bytesOfToken)
       bytes[place] = (bytes[place] ?? 0) ^ 1
       return bytes.toString('base64url')
     })
 
-    for (const since of [...bent, 'x', '0', '1', body.next_cursor, `${next}A`, next.slice(1)]) {
+    for (const since of [...modified, 'x', '0', '1', body.next_cursor, `${next}A`, next.slice(1)]) {
       const answer = await one.call('GET', `${path}?since=${since}`)
       expect([since, answer.status, answer.body.code]).toEqual([since, 400, 'malformed-request'])
     }
@@ -294,7 +294,7 @@ describe('a changes token', () => {
   })
 })
 
-/** One write of any kind; `mine` are ids that this writer made. */
+/** One write of any kind; `mine` are the ids that this writer created. */
 const write = async ({ call }: Someone, random: Random, mine: string[]) => {
   const id = random.of([...mine, 'none'])
   const title = `${random.below(1000)}`
@@ -325,11 +325,11 @@ const write = async ({ call }: Someone, random: Random, mine: string[]) => {
   await random.of(kinds)()
 }
 
-describe('a copy kept by changes', () => {
+describe('a copy of the changes', () => {
   const writers = 12
   const writesEach = 60
 
-  test(`is what the list is, with ${writers} writers at work and every change seen`, async () => {
+  test(`equals the list after ${writers} concurrent writers, and contains each earlier write`, async () => {
     const ada = await (await service(long)).someone()
     const random = randomOf(2026)
     const copies = [copyOf(ada), copyOf(ada)]
@@ -348,8 +348,8 @@ describe('a copy kept by changes', () => {
     const readers = copies.map(async (copy) => {
       let rounds = 0
       while (writing > 0) {
-        // What was answered before the reading began is in the copy when it ends.
-        const { body: task } = await ada.call('POST', '/api/tasks', { title: 'witness' })
+        // A task that was created before the reading began is in the copy when it ends.
+        const { body: task } = await ada.call('POST', '/api/tasks', { title: 'created before' })
         await copy.refresh(random.of([50, 200]))
         expect(copy.tasks.get(task.id)).toEqual(task)
         rounds += 1

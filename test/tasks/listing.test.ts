@@ -17,12 +17,12 @@ import {
 afterEach(realTime)
 
 const day = (n: number) => `2026-03-${String(n).padStart(2, '0')}T12:00:00.000Z`
-/** While the rich one's tasks are made and read. */
+/** The minutes in which the tasks of `createTasks` are created, changed and read. */
 const minute = (n: number) => `2026-03-20T12:0${n}:00.000Z`
 const titles = ['a', 'B', 'Z', 'é', 'É', 'ß', '50%', '5_0', 'back\\slash', 'zz', 'Milk', 'ﬀ', '😀']
 const tags = ['home', 'shop', 'a,b', '"q"', 'back\\slash', '{}', 'NULL']
 
-const insertParameters = (random: Random): Draft => ({
+const randomDraft = (random: Random): Draft => ({
   title: `${random.of(titles)}${random.chance(50) ? random.of(titles) : ''}`,
   description: random.of([null, '', 'Milk and É', '100%', 'under_score', 'c:\\temp']),
   priority: random.of(['low', 'normal', 'high', 'urgent']),
@@ -42,17 +42,17 @@ const queryOf = (random: Random): Query => {
     due_after: random.of([day(2), day(3)]),
     updated_after: random.of([minute(0), day(20)]),
   }
-  const kept = Object.entries(filters).filter(() => random.chance(22))
-  return { ...Object.fromEntries(kept), sort: random.of(sorts) }
+  const selected = Object.entries(filters).filter(() => random.chance(22))
+  return { ...Object.fromEntries(selected), sort: random.of(sorts) }
 }
 
-/** Somebody with 120 tasks of all sorts, of which a third were changed a minute after the others. */
-const rich = async (here: Service, random: Random) => {
+/** A user with 120 random tasks, of which a third were changed a minute after the others. */
+const createTasks = async (here: Service, random: Random) => {
   at(minute(0))
   const ada = await here.someone()
   await importAll(
     ada,
-    Array.from({ length: 120 }, () => insertParameters(random)),
+    Array.from({ length: 120 }, () => randomDraft(random)),
   )
   const [all = []] = await walk(ada, '/api/tasks?limit=200')
   for (const [n, task] of all.entries()) {
@@ -72,14 +72,14 @@ describe('the list', () => {
   let tasks: Task[]
   beforeAll(async () => {
     here = await service()
-    const person = await rich(here, randomOf(7))
+    const person = await createTasks(here, randomOf(7))
     ada = person.ada
     tasks = person.tasks
     realTime()
   })
 
   test.each([...sorts])(
-    'by %s is in the order of the contract, whatever the page',
+    'sorted by %s has the order of the contract for every page size',
     async (sort) => {
       at(minute(2))
       const expected = [...tasks].sort(compare(sort)).map(({ id }) => id)
@@ -136,7 +136,7 @@ describe('the list', () => {
     { updated_after: minute(1) },
   ]
   test.each(filters.map((query) => [search(query), query] as const))(
-    'with %s holds what matches and nothing else',
+    'with %s contains exactly the matching tasks',
     async (_name, query) => {
       at(minute(2))
 
@@ -219,7 +219,7 @@ describe('the list', () => {
     ['deleted=true', '/deleted'],
     ['cursor=', '/cursor'],
   ]
-  test.each(refused)('is 422 for %s, and names it', async (query, pointer) => {
+  test.each(refused)('is 422 for %s, with its pointer', async (query, pointer) => {
     at(minute(2))
     const { status, body } = await ada.call('GET', `/api/tasks?${query}`)
 
@@ -278,15 +278,15 @@ describe('a cursor', () => {
   test('is 400 if any bit is changed, or it is cut, extended or encoded in another way', async () => {
     const ada = await withTasks(await service())
     const cursor = await cursorOf(ada)
-    const sealed = Buffer.from(cursor, 'base64url')
-    const bent = [...sealed.keys()].flatMap((place) =>
+    const encrypted = Buffer.from(cursor, 'base64url')
+    const modified = [...encrypted.keys()].flatMap((place) =>
       [1, 128].map((bit) => {
-        const bytes = Buffer.from(sealed)
+        const bytes = Buffer.from(encrypted)
         bytes[place] = (bytes[place] ?? 0) ^ bit
         return bytes.toString('base64url')
       }),
     )
-    const cut = [1, 12, 16, 28, 29].map((n) => sealed.subarray(n).toString('base64url'))
+    const cut = [1, 12, 16, 28, 29].map((n) => encrypted.subarray(n).toString('base64url'))
     const others = [
       `${cursor}=`,
       `${cursor}A`,
@@ -297,7 +297,7 @@ describe('a cursor', () => {
       '{}',
     ]
 
-    for (const text of [...bent, ...cut, ...others])
+    for (const text of [...modified, ...cut, ...others])
       expect([text, await status(ada, text)]).toEqual([text, malformed])
     const last = cursor.at(-1) ?? ''
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
@@ -316,15 +316,15 @@ describe('a cursor', () => {
     const { email, password, ...ada } = await withTasks(before)
     const cursor = await cursorOf(ada as Someone)
     const signedIn = await after.call('POST', '/api/auth/login', { body: { email, password } })
-    const askedOf = async ({ call }: Service, text: string, token = ada.token) =>
+    const statusFrom = async ({ call }: Service, text: string, token = ada.token) =>
       (await call('GET', pathOf({ ...query, cursor: text }), { token })).status
 
-    expect([await askedOf(before, cursor), await askedOf(during, cursor)]).toEqual([200, 200])
+    expect([await statusFrom(before, cursor), await statusFrom(during, cursor)]).toEqual([200, 200])
     const renewed = await during.call('GET', pathOf(query), { token: ada.token })
     const token = signedIn.body.access_token
-    expect(await askedOf(after, renewed.body.next_cursor, token)).toBe(200)
-    expect(await askedOf(after, cursor, token)).toBe(400)
-    expect(await askedOf(before, renewed.body.next_cursor)).toBe(400)
+    expect(await statusFrom(after, renewed.body.next_cursor, token)).toBe(200)
+    expect(await statusFrom(after, cursor, token)).toBe(400)
+    expect(await statusFrom(before, renewed.body.next_cursor)).toBe(400)
   })
 
   test('continues after a row that was deleted meanwhile', async () => {
@@ -340,8 +340,8 @@ describe('a cursor', () => {
 })
 
 describe('paging during writes', () => {
-  /** Every second task stays as it is; the others are changed, deleted and added to all the time. */
-  const crowd = 10_400
+  /** Every second task is unchanged; the others are changed and deleted meanwhile, and more are created. */
+  const total = 10_400
 
   test.each([
     ['-created_at', {}],
@@ -350,13 +350,13 @@ describe('paging during writes', () => {
     ['-priority', {}],
     ['updated_at', { completed: 'false' }],
   ] as const)(
-    'by %s gives each of 5 200 tasks that stay exactly once, and in order',
+    'sorted by %s returns each of 5 200 unchanged tasks exactly once, in order',
     async (sort, filter) => {
       const random = randomOf(sort.length)
       const ada = await (await service()).someone()
       await importAll(
         ada,
-        Array.from({ length: crowd }, (_, n) => ({
+        Array.from({ length: total }, (_, n) => ({
           title: `${n % 2 ? 'stays' : 'moves'} ${random.below(3000)}`,
           priority: random.of(['low', 'normal', 'high', 'urgent']),
           due_at: random.chance(30) ? null : day(1 + random.below(28)),
@@ -369,7 +369,7 @@ describe('paging during writes', () => {
       const disturb = async () => {
         const id = random.of(moves)
         const other = random.of(moves)
-        const answers = await Promise.all([
+        const responses = await Promise.all([
           ada.call('POST', '/api/tasks', { title: `moves ${random.below(3000)}`, due_at: day(9) }),
           ada.call('PATCH', `/api/tasks/${id}`, {
             title: `moves ${random.below(3000)}`,
@@ -379,15 +379,15 @@ describe('paging during writes', () => {
           ada.call('DELETE', `/api/tasks/${other}`),
           ada.call('PATCH', `/api/tasks/${random.of(moves)}/complete`),
         ])
-        moves.push(answers[0].body.id)
-        for (const { status } of answers) expect([200, 201, 404]).toContain(status)
+        moves.push(responses[0].body.id)
+        for (const { status } of responses) expect([200, 201, 404]).toContain(status)
       }
 
       const pages = await walk(ada, pathOf({ sort, ...filter, limit: 200 }), disturb)
 
       const seen = pages.flat().filter(({ title }) => title.startsWith('stays'))
       expect(seen.map(({ id }) => id)).toEqual(stays.sort(compare(sort)).map(({ id }) => id))
-      expect(stays).toHaveLength(crowd / 2)
+      expect(stays).toHaveLength(total / 2)
       expect(pages.length).toBeGreaterThan(26)
     },
     240_000,

@@ -12,9 +12,8 @@ import {
 } from '../support/walk-pages.ts'
 
 /*
- * What the service does against what the contract says, kept in memory: several users, random
- * operations over all routes of tasks, and after each one every answer compared. SEED repeats a
- * run; FUZZ=1 makes it a long one.
+ * Compares the service with a model of the contract in memory. Several users send random operations to all task
+ * routes, and each response must be the one that the model predicts. SEED repeats a run; FUZZ=1 makes it long.
  */
 const isLong = process.env.FUZZ === '1'
 const [people, operations] = isLong ? [50, 10_000] : [8, 250]
@@ -31,7 +30,7 @@ const dues = [
   '2027-01-01T12:30:00.500Z',
 ]
 
-type Kept = Task & { deleted_at?: string }
+type ModelTask = Task & { deleted_at?: string }
 type Change = { op: 'upsert'; task: Task } | { op: 'delete'; id: string }
 
 const members = (random: Random) => ({
@@ -42,35 +41,35 @@ const members = (random: Random) => ({
 })
 const some = <Members extends object>(random: Random, all: Members): Partial<Members> =>
   Object.fromEntries(Object.entries(all).filter(() => random.chance(50))) as Partial<Members>
-const without = <One extends Kept>({ deleted_at: _deleted, ...task }: One): Task => task
+const without = <One extends ModelTask>({ deleted_at: _deleted, ...task }: One): Task => task
 
-/** One user: what he was told, and what he must be told next. */
+/** A user and the model of the user's tasks, updated with each response. */
 const personOf = async (person: Someone, others: () => string[], random: Random) => {
   const { call } = person
-  const live = new Map<string, Kept>()
-  const trash = new Map<string, Kept>()
+  const live = new Map<string, ModelTask>()
+  const trash = new Map<string, ModelTask>()
   const erased = new Set<string>()
   const copy = new Map<string, Task>()
   let since = ''
 
-  /** A page of one, of some or of many, but no walk of hundreds of pages. */
+  /** Small, medium and large pages, but at most about twenty for a list. */
   const limitFor = (rows: number) => Math.min(200, random.of([1, 5, 200]) + Math.ceil(rows / 20))
   const anyId = () => random.of([...live.keys(), ...trash.keys(), ...erased, ...others(), 'x'])
-  /** Mostly one that the operation can be done with. */
-  const idFrom = (tasks: Map<string, Kept>) =>
+  /** Mostly an id that the operation accepts. */
+  const idFrom = (tasks: Map<string, ModelTask>) =>
     tasks.size > 0 && random.chance(80) ? random.of([...tasks.keys()]) : anyId()
-  const matchFor = (task: Kept | undefined) => {
+  const matchFor = (task: ModelTask | undefined) => {
     if (random.chance(60)) return { headers: {}, matches: true }
     const version = (task?.version ?? 1) + random.of([0, 0, 0, 1, -1])
     const tag = random.of([`"${version}"`, `"x", "${version}"`, `W/"${version}"`, '*'])
     const matches = tag === '*' || (!tag.startsWith('W') && version === task?.version)
     return { headers: { 'if-match': tag }, matches }
   }
-  /** What becomes of a task by members that are set; times are the service's to say. */
-  const become = (task: Kept, set: Partial<Task>, answered: Task): Kept => {
+  /** The task after a write of some members. The times are taken from the response. */
+  const afterWrite = (task: ModelTask, set: Partial<Task>, response: Task): ModelTask => {
     const completed = set.completed ?? task.completed
-    const completed_at = completed ? (task.completed_at ?? answered.updated_at) : null
-    const { updated_at } = answered
+    const completed_at = completed ? (task.completed_at ?? response.updated_at) : null
+    const { updated_at } = response
     return {
       ...without(task),
       ...set,
@@ -80,38 +79,43 @@ const personOf = async (person: Someone, others: () => string[], random: Random)
       updated_at,
     }
   }
-  const isSane = (task: Task, before?: Task) => {
+  const expectValidTimes = (task: Task, before?: Task) => {
     expect(Math.abs(Date.parse(task.updated_at) - Date.now())).toBeLessThan(60_000)
     expect(task.updated_at >= (before?.updated_at ?? task.created_at)).toBe(true)
   }
 
-  /** A conditional write of one task, found in `from`: 404, 412 or what `then` makes of the answer. */
-  const writing = async (
-    from: Map<string, Kept>,
+  /** A conditional write of one task of `from`. Expects 404 or 412, or calls `then` with the task and the response. */
+  const write = async (
+    from: Map<string, ModelTask>,
     send: (id: string, headers: Record<string, string>) => ReturnType<Someone['call']>,
-    then: (task: Kept, body: never) => void | Promise<void>,
+    then: (task: ModelTask, body: never) => void | Promise<void>,
   ) => {
     const id = idFrom(from)
     const task = from.get(id)
     const { headers, matches } = matchFor(task)
-    const answer = await send(id, headers)
-    if (task === undefined) return void expect(answer.status).toBe(404)
+    const response = await send(id, headers)
+    if (task === undefined) return void expect(response.status).toBe(404)
     if (!matches) {
-      expect([answer.status, answer.headers.get('etag')]).toEqual([412, `"${task.version}"`])
+      expect([response.status, response.headers.get('etag')]).toEqual([412, `"${task.version}"`])
       return
     }
-    expect(answer.status).toBe(200)
-    await then(task, answer.body as never)
+    expect(response.status).toBe(200)
+    await then(task, response.body as never)
   }
   const toTrash = async (ids: string[]) => {
-    const page = (await walk({ call }, '/api/tasks/trash?limit=200')).flat() as Kept[]
+    const page = (await walk({ call }, '/api/tasks/trash?limit=200')).flat() as ModelTask[]
     for (const id of ids) {
       const task = live.get(id)
       const found = page.find((one) => one.id === id)
       if (!task || !found) throw new Error('not in the trash')
       live.delete(id)
       const { deleted_at, updated_at } = found
-      expect(found).toEqual({ ...task, version: task.version + 1, updated_at, deleted_at } as Kept)
+      expect(found).toEqual({
+        ...task,
+        version: task.version + 1,
+        updated_at,
+        deleted_at,
+      } as ModelTask)
       expect(deleted_at).toBe(updated_at)
       trash.set(id, found)
     }
@@ -120,7 +124,7 @@ const personOf = async (person: Someone, others: () => string[], random: Random)
     const draft = { title: random.of(titles), ...some(random, members(random)) }
     const { status, body } = await call('POST', '/api/tasks', draft)
     expect(status).toBe(201)
-    isSane(body)
+    expectValidTimes(body)
     keepNew(draft, body)
   }
   const defaults = {
@@ -144,9 +148,9 @@ const personOf = async (person: Someone, others: () => string[], random: Random)
     } as unknown as Task)
     live.set(id, body)
   }
-  const set = (task: Kept, changes: Partial<Task>, body: Task) => {
-    isSane(body, task)
-    expect(body).toEqual(become(task, changes, body))
+  const set = (task: ModelTask, changes: Partial<Task>, body: Task) => {
+    expectValidTimes(body, task)
+    expect(body).toEqual(afterWrite(task, changes, body))
     live.set(task.id, body)
   }
   const put = () => {
@@ -155,7 +159,7 @@ const personOf = async (person: Someone, others: () => string[], random: Random)
       completed: random.chance(50),
       ...some(random, members(random)),
     }
-    return writing(
+    return write(
       live,
       (id, headers) => call('PUT', `/api/tasks/${id}`, sent, headers),
       (task, body) => set(task, { ...defaults, ...sent } as Partial<Task>, body),
@@ -167,7 +171,7 @@ const personOf = async (person: Someone, others: () => string[], random: Random)
   })
   const patch = () => {
     const sent = changesOf()
-    return writing(
+    return write(
       live,
       (id, headers) => call('PATCH', `/api/tasks/${id}`, sent, headers),
       (task, body) => set(task, sent, body),
@@ -175,7 +179,7 @@ const personOf = async (person: Someone, others: () => string[], random: Random)
   }
   const complete = () => {
     const sent = random.of([undefined, { completed: true }, { completed: false }])
-    return writing(
+    return write(
       live,
       (id, headers) => call('PATCH', `/api/tasks/${id}/complete`, sent, headers),
       async (task, body) => {
@@ -186,13 +190,13 @@ const personOf = async (person: Someone, others: () => string[], random: Random)
     )
   }
   const remove = () =>
-    writing(
+    write(
       live,
       (id, headers) => call('DELETE', `/api/tasks/${id}`, undefined, headers),
       ({ id }) => toTrash([id]),
     )
   const restore = () =>
-    writing(
+    write(
       trash,
       (id, headers) => call('POST', `/api/tasks/${id}/restore`, undefined, headers),
       (task, body) => {
@@ -228,14 +232,14 @@ const personOf = async (person: Someone, others: () => string[], random: Random)
       id,
       ...(random.chance(50) && { completed: true }),
     }))
-    const gone = of('delete').map(({ id }) => id)
+    const deletedIds = of('delete').map(({ id }) => id)
     const create = Array.from({ length: random.below(3) + 1 }, () => ({ title: random.of(titles) }))
-    const wanted = [
+    const targets = [
       ...update.map((one, at) => ({ ...one, pointer: `/update/${at}` })),
       ...toggle.map((one, at) => ({ ...one, pointer: `/complete/${at}`, version: undefined })),
-      ...gone.map((id, at) => ({ id, pointer: `/delete/${at}`, version: undefined })),
+      ...deletedIds.map((id, at) => ({ id, pointer: `/delete/${at}`, version: undefined })),
     ]
-    const bad = wanted.find(({ id, version }) => {
+    const refused = targets.find(({ id, version }) => {
       const task = live.get(id)
       return !task || (version !== undefined && version !== task.version)
     })
@@ -244,26 +248,26 @@ const personOf = async (person: Someone, others: () => string[], random: Random)
       create,
       update,
       complete: toggle,
-      delete: gone,
+      delete: deletedIds,
     })
 
-    if (bad) {
+    if (refused) {
       expect([status, body.errors?.[0].pointer]).toEqual([
-        live.has(bad.id) ? 412 : 404,
-        bad.pointer,
+        live.has(refused.id) ? 412 : 404,
+        refused.pointer,
       ])
       return
     }
-    expect([status, body.deleted]).toEqual([200, gone])
+    expect([status, body.deleted]).toEqual([200, deletedIds])
     expect(body.created).toHaveLength(create.length)
     for (const [at, draft] of create.entries()) keepNew(draft, body.created[at])
     for (const [at, { id, version: _version, ...changes }] of update.entries())
-      set(live.get(id) as Kept, changes, body.updated[at])
+      set(live.get(id) as ModelTask, changes, body.updated[at])
     for (const [at, { id, completed }] of toggle.entries()) {
-      const task = live.get(id) as Kept
+      const task = live.get(id) as ModelTask
       set(task, { completed: completed ?? !task.completed }, body.completed[at])
     }
-    await toTrash(gone)
+    await toTrash(deletedIds)
   }
   const list = async () => {
     const filters: Query = {
@@ -277,8 +281,8 @@ const personOf = async (person: Someone, others: () => string[], random: Random)
         [...live.values()].map((one) => one.updated_at).concat('2026-01-01T00:00:00Z'),
       ),
     }
-    const kept = Object.entries(filters).filter(() => random.chance(20))
-    const query: Query = { ...Object.fromEntries(kept), sort: random.of(sorts) }
+    const selected = Object.entries(filters).filter(() => random.chance(20))
+    const query: Query = { ...Object.fromEntries(selected), sort: random.of(sorts) }
     const limit = limitFor(live.size)
     const path = `/api/tasks?${search({ ...query, limit })}`
     expect((await walk({ call }, path)).flat()).toEqual(listed(live.values(), query))
@@ -327,7 +331,7 @@ const personOf = async (person: Someone, others: () => string[], random: Random)
     expect(lines.map((line) => JSON.parse(line))).toEqual(byId)
   }
 
-  const often = [
+  const frequent = [
     create,
     create,
     put,
@@ -341,12 +345,12 @@ const personOf = async (person: Someone, others: () => string[], random: Random)
     list,
     read,
   ]
-  const seldom = [erase, changes, changes, readTrash, exported]
+  const rare = [erase, changes, changes, readTrash, exported]
   return {
     ids: () => [...live.keys(), ...trash.keys()].slice(0, 5),
     step: async () => {
       if (live.size > tasksMax) return remove()
-      const operation = random.chance(2) ? empty : random.of(random.chance(75) ? often : seldom)
+      const operation = random.chance(2) ? empty : random.of(random.chance(75) ? frequent : rare)
       return operation()
     },
     check: async () => {
@@ -360,7 +364,7 @@ const personOf = async (person: Someone, others: () => string[], random: Random)
 }
 
 test(
-  `${people} users at once differ in nothing from a model, over ${operations} operations each (SEED=${seed})`,
+  `the responses to ${people} concurrent users are those of a model, over ${operations} operations each (SEED=${seed})`,
   async () => {
     const { someone } = await service({ RATE_LIMIT: '1000000' })
     const all: Awaited<ReturnType<typeof personOf>>[] = []
@@ -375,8 +379,8 @@ test(
       }),
     )
 
-    const made = await Promise.all(all.map(({ check }) => check()))
-    expect(Math.min(...made)).toBeGreaterThan(operations / 20)
+    const counts = await Promise.all(all.map(({ check }) => check()))
+    expect(Math.min(...counts)).toBeGreaterThan(operations / 20)
   },
   isLong ? 7_200_000 : 240_000,
 )

@@ -63,7 +63,7 @@ describe('a new task', () => {
     expect((await call('GET', `/api/tasks/${body.id}`)).body).toEqual(body)
   })
 
-  test('has the given members', async () => {
+  test('has the sent members', async () => {
     const { task } = await ada()
 
     expect(task).toMatchObject(everything)
@@ -178,12 +178,12 @@ describe('completion', () => {
       const answer = await call('PATCH', `${path}/complete`, body)
       return [answer.status, JSON.stringify(answer.body), answer.headers.get('etag')]
     }
-    const said = (completed: boolean) => JSON.stringify({ success: true, completed })
+    const expected = (completed: boolean) => JSON.stringify({ success: true, completed })
 
-    expect(await complete()).toEqual([200, said(true), '"2"'])
-    expect(await complete()).toEqual([200, said(false), '"3"'])
-    expect(await complete({ completed: false })).toEqual([200, said(false), '"4"'])
-    expect(await complete({ completed: true })).toEqual([200, said(true), '"5"'])
+    expect(await complete()).toEqual([200, expected(true), '"2"'])
+    expect(await complete()).toEqual([200, expected(false), '"3"'])
+    expect(await complete({ completed: false })).toEqual([200, expected(false), '"4"'])
+    expect(await complete({ completed: true })).toEqual([200, expected(true), '"5"'])
     expect((await complete({}))[0]).toBe(422)
     expect((await complete({ completed: null }))[0]).toBe(422)
     expect((await call('GET', path)).body).toMatchObject({ completed: true, version: 5 })
@@ -326,48 +326,48 @@ describe('a due date', () => {
     ['0099-12-31T23:59:59.999Z', '0099-12-31T23:59:59.999Z'],
     ['9999-12-31T23:59:59.999Z', '9999-12-31T23:59:59.999Z'],
     ['9999-12-31T22:59:59-01:00', '9999-12-31T23:59:59.000Z'],
-  ])('%s is %s in every route', async (given, kept) => {
+  ])('%s is %s in every route', async (sent, stored) => {
     const { call } = await ada()
 
-    const created = (await call('POST', '/api/tasks', { title: 'x', due_at: given })).body
+    const created = (await call('POST', '/api/tasks', { title: 'x', due_at: sent })).body
     const path = `/api/tasks/${created.id}`
-    const put = (await call('PUT', path, { title: 'x', completed: false, due_at: given })).body
+    const put = (await call('PUT', path, { title: 'x', completed: false, due_at: sent })).body
     const read = (await call('GET', path)).body
     const listed = (await call('GET', '/api/tasks?limit=1')).body.tasks[0]
 
-    expect([created, put, read, listed].map(({ due_at }) => due_at)).toEqual(Array(4).fill(kept))
-    const patched = (await call('PATCH', path, { due_at: given })).body
+    expect([created, put, read, listed].map(({ due_at }) => due_at)).toEqual(Array(4).fill(stored))
+    const patched = (await call('PATCH', path, { due_at: sent })).body
     const batched = await call('POST', '/api/tasks/batch', {
-      create: [{ title: 'y', due_at: given }],
-      update: [{ id: created.id, due_at: given }],
+      create: [{ title: 'y', due_at: sent }],
+      update: [{ id: created.id, due_at: sent }],
     })
     const record = {
       title: 'z',
       completed: true,
-      completed_at: given,
-      created_at: given,
-      due_at: given,
+      completed_at: sent,
+      created_at: sent,
+      due_at: sent,
     }
     const imported = await call('POST', '/api/tasks/import', { tasks: [record] })
-    const around = `due_after=${encodeURIComponent(given)}`
+    const around = `due_after=${encodeURIComponent(sent)}`
     const filtered = await call(
       'GET',
-      `/api/tasks?${around}&updated_after=${encodeURIComponent(given)}`,
+      `/api/tasks?${around}&updated_after=${encodeURIComponent(sent)}`,
     )
 
-    expect(patched.due_at).toBe(kept)
+    expect(patched.due_at).toBe(stored)
     expect([...batched.body.created, ...batched.body.updated].map(({ due_at }) => due_at)).toEqual([
-      kept,
-      kept,
+      stored,
+      stored,
     ])
     expect(imported.body).toEqual({ imported: 1 })
     const all = (await call('GET', '/api/tasks')).body.tasks
     const last = all.find(({ title }: { title: string }) => title === 'z')
-    expect([last.due_at, last.completed_at, last.created_at]).toEqual([kept, kept, kept])
+    expect([last.due_at, last.completed_at, last.created_at]).toEqual([stored, stored, stored])
     expect(filtered.status).toBe(200)
-    expect(filtered.body.tasks.filter(({ due_at }: { due_at: string }) => due_at === kept)).toEqual(
-      [],
-    )
+    expect(
+      filtered.body.tasks.filter(({ due_at }: { due_at: string }) => due_at === stored),
+    ).toEqual([])
   })
 })
 
@@ -397,7 +397,7 @@ describe('the list', () => {
   }
 
   test.each([1, 2, 5, 22, 23, 24, 200])(
-    'in pages of %d joins without gap or repeat, newest first',
+    'in pages of %d has no gap or repeat, newest first',
     async (limit) => {
       const { someone } = await service()
       const person = await someone()
@@ -459,10 +459,10 @@ describe('the list', () => {
     const person = await someone()
     await fill(person)
     const { tasks } = (await person.call('GET', '/api/tasks?limit=200')).body
-    const doomed = tasks.filter((_: unknown, at: number) => at % 5 === 0)
+    const toDelete = tasks.filter((_: unknown, at: number) => at % 5 === 0)
 
     const seen = await walk(person, 3, async () => {
-      const gone = doomed.pop()
+      const gone = toDelete.pop()
       if (gone) await person.call('DELETE', `/api/tasks/${gone.id}`)
       await person.call('POST', '/api/tasks', { title: 'new' })
       await person.call('PATCH', `/api/tasks/${tasks[3].id}/complete`)

@@ -21,7 +21,7 @@ const someone = async (env: Record<string, string> = {}) => {
 const listOf = async (person: Pick<Someone, 'call'>) =>
   (await walk(person, '/api/tasks?limit=200')).flat().sort((a, b) => (a.id < b.id ? -1 : 1))
 
-/** As the contract has it for CSV and NDJSON; an object is JSON. */
+/** Sends text as it is, as CSV or NDJSON, and an object as JSON. */
 const send = (
   { call }: Pick<Someone, 'call'>,
   body: unknown,
@@ -53,7 +53,7 @@ const hostile = [
   'trailing ',
   '\u0001\u0002\u0007\u000b\u001b\u001f\u007f',
   '\u0085\u2028\u2029\ufeff',
-  // PGlite reads a text without a byte order mark that it begins with.
+  // PGlite removes a byte order mark at the start of a text.
   ...(process.env.TEST_DATABASE_URL ? ['\ufeffx'] : []),
   'é e\u0301 ß',
   '😀👩‍👩‍👧🏽',
@@ -88,7 +88,7 @@ const hostileTasks = hostile.map(
   }),
 )
 
-/** What an import takes over. */
+/** The members that an import keeps. */
 const carried = ({ id: _id, user_id: _user, version: _version, updated_at: _at, ...rest }: Task) =>
   rest
 
@@ -254,7 +254,7 @@ describe('CSV', () => {
     const { ada } = await someone()
     await importAll(ada, hostileTasks)
     const { text } = await ada.call('GET', `${exporting}?format=csv`)
-    // A reader of its own: the one of the service is what is tested.
+    // An independent parser, so that the test does not depend on the parser of the service.
     const cells: string[] = []
     let at = 0
     while (at < text.length) {
@@ -337,10 +337,10 @@ describe('iCalendar', () => {
     const todos = calendar.getAllSubcomponents('vtodo')
     expect(todos).toHaveLength(tasks.length)
     const shown = (value: string) =>
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: a calendar may not hold them
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: a calendar must not contain them
       value.replace(/\r\n|\r/g, '\n').replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, '')
-    const moment = (instant: string | null) =>
-      instant === null ? null : `${instant.slice(0, 19)}Z`
+    const toCalendarTime = (timestamp: string | null) =>
+      timestamp === null ? null : `${timestamp.slice(0, 19)}Z`
     for (const [n, todo] of todos.entries()) {
       const task = tasks[n]
       if (!task) throw new Error('no such task')
@@ -348,15 +348,15 @@ describe('iCalendar', () => {
       expect(value('uid')).toBe(task.id)
       expect(value('summary')).toBe(shown(task.title))
       if (task.description) expect(value('description')).toBe(shown(task.description))
-      expect(value('due')).toBe(moment(task.due_at))
-      expect(value('created')).toBe(moment(task.created_at))
-      expect(value('completed')).toBe(moment(task.completed_at))
-      expect(value('dtstamp')).toBe(moment(task.updated_at))
+      expect(value('due')).toBe(toCalendarTime(task.due_at))
+      expect(value('created')).toBe(toCalendarTime(task.created_at))
+      expect(value('completed')).toBe(toCalendarTime(task.completed_at))
+      expect(value('dtstamp')).toBe(toCalendarTime(task.updated_at))
       expect(value('status')).toBe(task.completed ? 'COMPLETED' : 'NEEDS-ACTION')
       expect(value('priority')).toBe(
         { urgent: '1', high: '3', normal: '5', low: '9' }[task.priority],
       )
-      // This reader takes the comma behind an escaped backslash for an escaped comma.
+      // ical.js reads the comma after an escaped backslash as an escaped comma.
       if (!task.tags.some((tag) => tag.endsWith('\\')))
         expect(todo.getFirstProperty('categories')?.getValues() ?? []).toEqual(task.tags.map(shown))
     }
@@ -374,17 +374,17 @@ describe('iCalendar', () => {
       expect(Buffer.byteLength(line)).toBeLessThanOrEqual(75)
       expect(line.isWellFormed()).toBe(true)
     }
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: a calendar may not hold them
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: a calendar must not contain them
     expect(text).not.toMatch(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/)
   })
 })
 
 describe('an import', () => {
-  test('keeps what a record carries and has defaults for the rest', async () => {
+  test('keeps the members of a record, and sets defaults for absent ones', async () => {
     const { ada } = await someone()
     at('2026-08-01T00:00:00.000Z')
     const fresh = await someone()
-    const kept = {
+    const members = {
       title: 'a',
       description: 'd',
       completed: true,
@@ -396,7 +396,7 @@ describe('an import', () => {
     }
     const ignored = { id: 7, user_id: ada.id, version: 'x', updated_at: null }
 
-    const tasks = [{ ...kept, ...ignored }, { title: 'b' }, { title: 'c', completed: true }]
+    const tasks = [{ ...members, ...ignored }, { title: 'b' }, { title: 'c', completed: true }]
     expect((await send(fresh.ada, { tasks }, types.json)).text).toBe('{"imported":3}')
 
     const now = '2026-08-01T00:00:00.000Z'
@@ -419,7 +419,7 @@ describe('an import', () => {
       created_at: '0001-01-01T00:00:00.000Z',
     }
     expect(await listOf(fresh.ada)).toEqual([
-      { ...plain, ...kept, ...utc },
+      { ...plain, ...members, ...utc },
       { ...plain, title: 'b' },
       { ...plain, title: 'c', completed: true, completed_at: now },
     ] as Task[])
@@ -598,8 +598,7 @@ describe('an import', () => {
 
     const first = (await ada.call('GET', '/api/tasks/changes?limit=1')).body
     expect([first.changes[0].task.title, first.has_more]).toEqual(['Task number 0', true])
-    // Six of the deadlines that are set unless told otherwise; of the processor's time, so that it is
-    // the same on a busy machine.
+    // Six default deadlines. Processor time is the same on a busy machine.
     expect(user + system).toBeLessThan(30_000_000)
   }, 240_000)
 

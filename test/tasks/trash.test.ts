@@ -31,8 +31,8 @@ const owner = async (titles: string[] = ['a', 'b', 'c']) => {
   return { here, ada, call: ada.call, ids }
 }
 
-/** Deletes them in this order, a second between. */
-const deleted = async ({ call }: Pick<Someone, 'call'>, ids: string[]) => {
+/** Deletes tasks in this order, one second apart. */
+const deleteInOrder = async ({ call }: Pick<Someone, 'call'>, ids: string[]) => {
   for (const id of ids) {
     pass(1000)
     expect((await call('DELETE', `/api/tasks/${id}`)).status).toBe(200)
@@ -52,7 +52,7 @@ describe('the trash', () => {
       ids.map(async (id) => (await call('GET', `/api/tasks/${id}`)).body),
     )
     const [a = '', b = '', c = ''] = ids
-    await deleted({ call }, [b, c, a])
+    await deleteInOrder({ call }, [b, c, a])
 
     const { status, headers, body } = await call('GET', '/api/tasks/trash')
 
@@ -94,7 +94,7 @@ describe('the trash', () => {
   })
 
   test.each(['q=x', 'sort=title', 'completed=true', 'tag=a', 'limit=0', 'limit=201'])(
-    'takes limit and cursor only: %s is 422',
+    'accepts limit and cursor only: %s is 422',
     async (query) => {
       const { call } = await owner([])
       expect((await call('GET', `/api/tasks/trash?${query}`)).status).toBe(422)
@@ -103,7 +103,7 @@ describe('the trash', () => {
 
   test('refuses cursors of a list and of another user', async () => {
     const [one, two] = [await owner(), await owner()]
-    await deleted(one, one.ids.slice(0, 2))
+    await deleteInOrder(one, one.ids.slice(0, 2))
     const trash = (await one.call('GET', '/api/tasks/trash?limit=1')).body.next_cursor
     await one.call('POST', '/api/tasks', { title: 'd' })
     const list = (await one.call('GET', '/api/tasks?limit=1')).body.next_cursor
@@ -116,7 +116,7 @@ describe('the trash', () => {
 
   test('is private: other users cannot list, restore, erase or empty it', async () => {
     const { here, ada, ids } = await owner()
-    await deleted(ada, ids)
+    await deleteInOrder(ada, ids)
     const eve = await here.someone()
     const before = await rowsOf(ada.id)
     const absent = Bun.randomUUIDv7()
@@ -139,7 +139,7 @@ describe('the trash', () => {
 describe('a deleted task', () => {
   test('is the 404 of a missing one on every route, and stays unchanged', async () => {
     const { call, ids, ada } = await owner()
-    await deleted({ call }, ids.slice(0, 1))
+    await deleteInOrder({ call }, ids.slice(0, 1))
     const before = (await rowsOf(ada.id)).tasks
 
     for (const [method, suffix, body] of [
@@ -163,7 +163,7 @@ describe('a deleted task', () => {
 
   test('is in no list, search, page or export', async () => {
     const { call, ids } = await owner(['milk', 'milk', 'milk'])
-    await deleted({ call }, ids.slice(0, 1))
+    await deleteInOrder({ call }, ids.slice(0, 1))
 
     for (const query of ['', '?q=milk', '?sort=title', '?completed=false', '?limit=1'])
       for (const page of await walk({ call }, `/api/tasks${query || '?limit=9'}`))
@@ -176,7 +176,7 @@ describe('a deleted task', () => {
     const path = `/api/tasks/${ids[0]}`
     await call('PATCH', path, { tags: ['a'], completed: true, description: 'd' })
     const { body: before } = await call('GET', path)
-    await deleted({ call }, ids.slice(0, 1))
+    await deleteInOrder({ call }, ids.slice(0, 1))
 
     pass(1000)
     const { status, headers, body } = await call('POST', `${path}/restore`)
@@ -195,7 +195,7 @@ describe('erasing', () => {
   test('one task removes it permanently, and leaves its id and times', async () => {
     const { call, ids, ada } = await owner()
     const [a = '', b = ''] = ids
-    await deleted({ call }, [a, b])
+    await deleteInOrder({ call }, [a, b])
     const { deleted_at } = (await call('GET', '/api/tasks/trash')).body.tasks[1]
 
     const { status, text } = await call('DELETE', `/api/tasks/trash/${a}`)
@@ -224,7 +224,7 @@ describe('erasing', () => {
 
   test('all tasks empties the trash only, and accepts an empty trash', async () => {
     const { call, ids, ada } = await owner()
-    await deleted({ call }, ids.slice(0, 2))
+    await deleteInOrder({ call }, ids.slice(0, 2))
 
     for (const _ of [1, 2]) expect((await call('DELETE', '/api/tasks/trash')).status).toBe(204)
 
@@ -252,7 +252,7 @@ describe('erasing', () => {
   })
 })
 
-/* These live in years of their own, so that the upkeep finds their rows and nobody else's. */
+/* Each test uses its own year, so that maintenance finds only its rows. */
 describe('maintenance', () => {
   test('erases tasks that were deleted TRASH_DAYS ago, and no others', async () => {
     at('2001-01-01T00:00:00.000Z')
@@ -317,10 +317,10 @@ describe('maintenance', () => {
     pass(7 * day)
 
     const done = await Promise.all(Array.from({ length: 8 }, () => purgeExpired(db, 7)))
-    const addSeconds = await purgeExpired(db, 7)
+    const next = await purgeExpired(db, 7)
 
     const total = done.reduce((sum, { erased_tasks }) => sum + erased_tasks, 0)
-    expect([total, addSeconds.erased_tasks]).toEqual([250, 0])
+    expect([total, next.erased_tasks]).toEqual([250, 0])
     for (const { ada } of people) {
       expect(await tombstonesOf(ada.id)).toHaveLength(50)
       expect((await rowsOf(ada.id)).tasks).toHaveLength(10)
@@ -328,21 +328,21 @@ describe('maintenance', () => {
   })
 
   test.skipIf(!process.env.TEST_DATABASE_URL)(
-    'passes over a user whom somebody else is busy with, until the next time',
+    'skips a user whose row another statement locks, until the next run',
     async () => {
       at('2007-01-01T00:00:00.000Z')
       const { ada, call, ids } = await owner(['a'])
       await call('DELETE', `/api/tasks/${ids[0]}`)
       const { db } = await database()
       const before = '2007-01-02T00:00:00.000Z'
-      const busy = postgres(serverUrl ?? '', { max: 1, onnotice: () => {} })
+      const other = postgres(serverUrl ?? '', { max: 1, onnotice: () => {} })
 
-      await busy.begin(async (sql) => {
+      await other.begin(async (sql) => {
         await sql`select from user_changes where user_id = ${ada.id} for update`
         await purgeTrash(db, before)
         expect((await rowsOf(ada.id)).tasks).toHaveLength(1)
       })
-      await busy.end()
+      await other.end()
       await purgeTrash(db, before)
 
       expect((await rowsOf(ada.id)).tasks).toEqual([])
@@ -350,11 +350,11 @@ describe('maintenance', () => {
   )
 
   test.skipIf(!process.env.TEST_DATABASE_URL)(
-    'erases no task that is restored while it is at work',
+    'erases no task that is restored during the purge',
     async () => {
       at('2008-01-01T00:00:00.000Z')
       const { ada, call, ids } = await owner(['restored', 'old'])
-      await deleted({ call }, ids)
+      await deleteInOrder({ call }, ids)
       const { db } = await database()
       const { transaction, waiting, end } = locks()
 
@@ -399,15 +399,15 @@ describe('maintenance', () => {
     const { db } = await database()
     pass(7 * day)
 
-    const [answers] = await Promise.all([
+    const [responses] = await Promise.all([
       Promise.all(idsOf(all).map((id) => call('POST', `/api/tasks/${id}/restore`))),
       ...[1, 2, 3, 4].map(() => purgeExpired(db, 7)),
     ])
 
-    const back = answers.filter(({ status }) => status === 200).map(({ body }) => body.id)
+    const restored = responses.filter(({ status }) => status === 200).map(({ body }) => body.id)
     const { tasks } = await rowsOf(ada.id)
     const live = tasks.filter(({ deleted_at }) => deleted_at === null).map(({ id }) => id)
-    expect(back.sort()).toEqual(live)
+    expect(restored.sort()).toEqual(live)
     expect(tasks.length + (await tombstonesOf(ada.id)).length).toBe(100)
   })
 })

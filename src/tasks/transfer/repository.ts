@@ -21,7 +21,6 @@ import {
 } from '../../db/user-scope.ts'
 import { columnDefinitions, insertColumns, newTaskRow, recordsetColumn } from '../task/columns.ts'
 import type { NewTask, Task } from '../task/schema.ts'
-
 import { isActiveTask, taskColumns } from '../task/sql.ts'
 
 /** A row of the import statement. Absent members get the default of their column. */
