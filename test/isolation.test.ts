@@ -283,7 +283,7 @@ test('what each route sends is bound to the user of the token, and is what docs/
   const { body: old } = await here.call('POST', '/api/tasks', { token, body: { title: 'old' } })
   await here.call('DELETE', `/api/tasks/${old.id}`, { token })
   pass(2 * 86_400_000)
-  list('maintenance, once an hour', await sentBy(() => here.upkept(1)))
+  list('maintenance, once an hour', await sentBy(() => here.purge(1)))
 
   const table = rows.map(([what, touches]) => `| ${what} | ${touches} |\n`).join('')
   const page = 'docs/statements.md'

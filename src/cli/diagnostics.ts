@@ -1,7 +1,7 @@
 import { DatabaseUnavailable } from '../db/errors.ts'
 
 /** `note`: the service works, but could be configured better. `wrong`: the service does not work. */
-export type Diagnostic = { verdict: 'ok' | 'note' | 'wrong'; subject: string; says: string }
+export type Diagnostic = { level: 'ok' | 'note' | 'wrong'; subject: string; message: string }
 
 /** Advice by error code. `$URL` stands for the setting that has the address of the database. */
 const advice: [RegExp, string][] = [

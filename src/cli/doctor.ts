@@ -25,9 +25,9 @@ const skewMsNote = 1000
 export const doctor: Command = async (args, { env, print }) => {
   parseArguments(args)
   let wrongCount = 0
-  const report = ({ verdict, subject, says }: Diagnostic) => {
-    if (verdict === 'wrong') wrongCount++
-    print(`${verdict.padEnd(5)}  ${subject}: ${says}`)
+  const report = ({ level, subject, message }: Diagnostic) => {
+    if (level === 'wrong') wrongCount++
+    print(`${level.padEnd(5)}  ${subject}: ${message}`)
   }
 
   let config: Config
@@ -35,16 +35,17 @@ export const doctor: Command = async (args, { env, print }) => {
     config = readConfig(env)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    for (const says of error.problems) report({ verdict: 'wrong', subject: 'settings', says })
+    for (const message of error.problems) report({ level: 'wrong', subject: 'settings', message })
     return exitCodes.misconfigured
   }
   report(
     env.NODE_ENV === 'production'
-      ? { verdict: 'ok', subject: 'settings', says: 'all are valid' }
+      ? { level: 'ok', subject: 'settings', message: 'all are valid' }
       : {
-          verdict: 'note',
+          level: 'note',
           subject: 'settings',
-          says: 'valid for development; set NODE_ENV=production where other people use the service',
+          message:
+            'valid for development; set NODE_ENV=production where other people use the service',
         },
   )
   for await (const diagnostic of diagnoseDatabase(config)) report(diagnostic)
@@ -65,7 +66,7 @@ async function* diagnoseDatabase(config: Config): AsyncGenerator<Diagnostic> {
     database = await openDatabase(settings)
     yield* diagnoseOpenDatabase(database, config)
   } catch (error) {
-    yield { verdict: 'wrong', subject: 'database', says: explainDatabaseError(error) }
+    yield { level: 'wrong', subject: 'database', message: explainDatabaseError(error) }
   } finally {
     await database?.close()
   }
@@ -101,14 +102,14 @@ const diagnoseDataDir = async (dataDir: string): Promise<Diagnostic> => {
   )
   return found?.isDirectory() && mayWrite
     ? {
-        verdict: 'note',
+        level: 'note',
         subject,
-        says: 'there is no embedded database yet; the first start creates it',
+        message: 'there is no embedded database yet; the first start creates it',
       }
     : {
-        verdict: 'wrong',
+        level: 'wrong',
         subject,
-        says: `${directory} is not a directory that this user may write to: set DATA_DIR to one`,
+        message: `${directory} is not a directory that this user may write to: set DATA_DIR to one`,
       }
 }
 
@@ -119,9 +120,13 @@ async function* diagnoseMigrationUrl({ database: settings }: Config): AsyncGener
   const database = await openDatabase({ ...settings, url: settings.migrationUrl })
   try {
     await database.ping()
-    yield { verdict: 'ok', subject, says: 'MIGRATION_DATABASE_URL responds' }
+    yield { level: 'ok', subject, message: 'MIGRATION_DATABASE_URL responds' }
   } catch (error) {
-    yield { verdict: 'wrong', subject, says: explainDatabaseError(error, 'MIGRATION_DATABASE_URL') }
+    yield {
+      level: 'wrong',
+      subject,
+      message: explainDatabaseError(error, 'MIGRATION_DATABASE_URL'),
+    }
   } finally {
     await database.close()
   }
@@ -138,11 +143,11 @@ async function* diagnoseOpenDatabase(
 
   const answers = `PostgreSQL ${server.version} responds in ${receivedAtMs - sentAtMs} ms`
   yield server.number >= versionMin
-    ? { verdict: 'ok', subject: 'database', says: answers }
+    ? { level: 'ok', subject: 'database', message: answers }
     : {
-        verdict: 'note',
+        level: 'note',
         subject: 'database',
-        says: `${answers}; versions before 15 are not tested`,
+        message: `${answers}; versions before 15 are not tested`,
       }
   if (config.database.kind === 'postgres') yield diagnoseTls(config.database.url, server.tls)
   yield await diagnoseMigrations(database, config)
@@ -153,15 +158,15 @@ const diagnoseTls = (url: string, inUse: boolean | null): Diagnostic => {
   const subject = 'tls'
   const { ssl, host, path } = parseConnectionUrl(url).options
   if (path !== undefined || /^(localhost|127\.[\d.]+|::1)$/.test(host))
-    return { verdict: 'ok', subject, says: 'not needed on this machine' }
+    return { level: 'ok', subject, message: 'not needed on this machine' }
   if (typeof ssl === 'object' && ssl.rejectUnauthorized)
-    return { verdict: 'ok', subject, says: 'the certificate of the server is verified' }
+    return { level: 'ok', subject, message: 'the certificate of the server is verified' }
   const state =
     ssl === false || !inUse ? 'data can be read' : 'another server could pretend to be this one'
   return {
-    verdict: 'note',
+    level: 'note',
     subject,
-    says: `${state} in the network; add sslmode=verify-full to DATABASE_URL unless the network is private`,
+    message: `${state} in the network; add sslmode=verify-full to DATABASE_URL unless the network is private`,
   }
 }
 
@@ -170,24 +175,24 @@ const diagnoseMigrations = async (database: Database, config: Config): Promise<D
   const { missing, unknown } = await database.migrationStatus()
   if (unknown > 0)
     return {
-      verdict: config.migrateOnStart ? 'wrong' : 'note',
+      level: config.migrateOnStart ? 'wrong' : 'note',
       subject,
-      says: `the database was migrated by another version, probably a newer one (${unknown} unknown migrations): use that version, or set MIGRATE_ON_START=false to go back`,
+      message: `the database was migrated by another version, probably a newer one (${unknown} unknown migrations): use that version, or set MIGRATE_ON_START=false to go back`,
     }
-  if (missing.length === 0) return { verdict: 'ok', subject, says: 'all are applied' }
+  if (missing.length === 0) return { level: 'ok', subject, message: 'all are applied' }
   return {
-    verdict: config.migrateOnStart ? 'note' : 'wrong',
+    level: config.migrateOnStart ? 'note' : 'wrong',
     subject,
-    says: `${missing.join(', ')} missing; run: taskwarden migrate${config.migrateOnStart ? ' (the next start does it too)' : ''}`,
+    message: `${missing.join(', ')} missing; run: taskwarden migrate${config.migrateOnStart ? ' (the next start does it too)' : ''}`,
   }
 }
 
 const diagnoseClock = (skewMs: number): Diagnostic => {
-  const says = `${Math.round(Math.abs(skewMs))} ms from the clock of the database`
-  if (Math.abs(skewMs) <= skewMsNote) return { verdict: 'ok', subject: 'clock', says }
+  const message = `${Math.round(Math.abs(skewMs))} ms from the clock of the database`
+  if (Math.abs(skewMs) <= skewMsNote) return { level: 'ok', subject: 'clock', message }
   return {
-    verdict: Math.abs(skewMs) > skewMsMax ? 'wrong' : 'note',
+    level: Math.abs(skewMs) > skewMsMax ? 'wrong' : 'note',
     subject: 'clock',
-    says: `${says}; synchronise both with NTP`,
+    message: `${message}; synchronise both with NTP`,
   }
 }

@@ -11,21 +11,22 @@ export const diagnoseRateLimitStore = async ({
   const subject = 'limits'
   if (settings.kind === 'memory')
     return {
-      verdict: 'ok',
+      level: 'ok',
       subject,
-      says: 'counted in memory; with more than one instance, set RATE_LIMIT_STORE to postgres or redis',
+      message:
+        'counted in memory; with more than one instance, set RATE_LIMIT_STORE to postgres or redis',
     }
   const rateLimitStore = openRateLimitStore(settings)
   try {
     await rateLimitStore.ping()
-    return { verdict: 'ok', subject, says: `the store responds (${settings.kind})` }
+    return { level: 'ok', subject, message: `the store responds (${settings.kind})` }
   } catch (error) {
     const code = error instanceof RateLimitStoreUnavailable ? error.code : 'a bug'
     const why =
       settings.kind === 'redis'
         ? `${await diagnoseRedis(settings.url)} (${code})`
         : explainDatabaseError(Object.assign(new Error(), { name: 'PostgresError', code }))
-    return { verdict: 'wrong', subject, says: `every request is 503: ${why}` }
+    return { level: 'wrong', subject, message: `every request is 503: ${why}` }
   } finally {
     await rateLimitStore.close()
   }

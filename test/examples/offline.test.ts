@@ -282,7 +282,7 @@ test('a copy with an expired token starts again and keeps its edits', async () =
 
   // The access token has expired, the tombstone is deleted, and the changes token is too old.
   pass(32 * 86_400_000)
-  await here.upkept(30)
+  await here.purge(30)
   const { state } = await device.sync()
 
   expect(titles(await device.list())).toEqual(['Buy milk'])

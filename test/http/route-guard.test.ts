@@ -7,12 +7,12 @@ const problemOf = ({ status, body }: Answer) => `${status} ${body?.code}`
 describe('unauthenticated requests', () => {
   test('exactly the listed routes are public', async () => {
     const { app } = await service({ METRICS_TOKEN: 'with-every-route' })
-    const columnDefinitions = app.routes
+    const publicRoutes = app.routes
       .filter(({ hooks }) => hooks.detail?.security?.length === 0)
       .map(({ method, path }) => `${method} ${path}`)
 
-    expect(columnDefinitions.filter((name) => !isOpen(name))).toEqual([])
-    expect([...open].filter((name) => !columnDefinitions.includes(name))).toEqual([])
+    expect(publicRoutes.filter((name) => !isOpen(name))).toEqual([])
+    expect([...open].filter((name) => !publicRoutes.includes(name))).toEqual([])
   })
 
   test('every other route is 401 without a token, with any body, and sends no statement', async () => {
@@ -283,9 +283,9 @@ describe('the order of checks', () => {
 
   test('413 comes before 401', async () => {
     const { call } = await service()
-    const columnDefinitions = { ...huge.headers, 'content-length': '70000' }
+    const headers = { ...huge.headers, 'content-length': '70000' }
 
-    const answer = await call('POST', '/api/tasks', { ...huge, headers: columnDefinitions })
+    const answer = await call('POST', '/api/tasks', { ...huge, headers })
     expect(problemOf(answer)).toBe('413 body-too-large')
   })
 

@@ -157,7 +157,7 @@ describe('requests', () => {
     }
 
     const { text, samples, value } = await scrape(here)
-    const recordDuration = samples.filter(
+    const durationCounts = samples.filter(
       ({ name }) => name === 'http_request_duration_seconds_count',
     )
     expect(value('http_requests_total')).toBe(3001)
@@ -165,7 +165,7 @@ describe('requests', () => {
     expect(text).not.toMatch(/FOO|xxx/)
     // Each one's own, HEAD for each GET, and one for all else of each route and of none.
     const most = operations.size + routes.length + new Set(routes).size + 1
-    expect(recordDuration.length).toBeLessThanOrEqual(most)
+    expect(durationCounts.length).toBeLessThanOrEqual(most)
     expect(text.split('\n').length).toBeLessThan(most * 20)
     for (const { labels } of samples.filter(({ labels }) => labels.route !== undefined)) {
       expect(['none', ...routes]).toContain(labels.route ?? '')

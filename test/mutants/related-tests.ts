@@ -15,10 +15,7 @@ const related: [file: RegExp, tests: string][] = [
   [/auth\/passwords/, `auth/accounts auth/login-throttle`],
   [/auth\/personal-tokens/, `auth/personal-tokens isolation cli/commands ${auth}`],
   [/auth\/sessions/, `isolation races cli/commands ${auth}`],
-  [
-    /auth\//,
-    `isolation auth/token-lifetime races cli/commands ${auth} http/rate-limit http/body-parser`,
-  ],
+  [/auth\//, `isolation app races cli/commands ${auth} http/rate-limit http/body-parser`],
   [/src\/metrics\//, 'metrics/metrics docs/monitoring'],
   [/src\/maintenance\//, 'maintenance/scheduler tasks/trash isolation'],
   [/src\/cli\//, 'cli/commands'],

@@ -188,9 +188,9 @@ describe.each(Object.entries(stores))('%s', (name, open) => {
 
     await store.pass(minute)
     // An instance sweeps in the wake of counting, and not each time.
-    const addSeconds = performance.now() + 3 * minute
+    const afterWindows = performance.now() + 3 * minute
     const now = performance.now
-    performance.now = () => addSeconds
+    performance.now = () => afterWindows
     await add('user:bob')
     performance.now = now
 

@@ -172,9 +172,9 @@ export const service = async (env: Record<string, string> = {}, failing: Failing
     }
   }
 
-  const upkept = (days: number) => byItself('upkeep', () => purgeExpired(db, days))
+  const purge = (days: number) => byItself('purge', () => purgeExpired(db, days))
 
-  return { app, config, call, someone, log, peer, upkept }
+  return { app, config, call, someone, log, peer, purge }
 }
 
 /** A database of which every statement does what is said: throw, never answer, or answer this. */

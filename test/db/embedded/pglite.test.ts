@@ -81,8 +81,8 @@ test('tables get statistics, although PGlite has no autovacuum', async () => {
   expect(await analyzed()).toBe(-1)
 
   const { now } = performance
-  const addSeconds = now.call(performance) + 61_000
-  performance.now = () => addSeconds
+  const afterInterval = now.call(performance) + 61_000
+  performance.now = () => afterInterval
   await database.ping()
   performance.now = now
 

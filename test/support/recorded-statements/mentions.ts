@@ -156,7 +156,7 @@ const from = (items: Node[], where: Node, scope: Scope, walk: Walk) => {
   const conditions: { on: Node; holdsFor: ReadonlySet<Relation> | undefined }[] = [
     { on: where, holdsFor: undefined },
   ]
-  const addSeconds: (() => void)[] = []
+  const deferred: (() => void)[] = []
   const bindAll = () => {
     let before = -1
     for (let now = 0; now !== before; ) {
@@ -176,7 +176,7 @@ const from = (items: Node[], where: Node, scope: Scope, walk: Walk) => {
       const sides = { JOIN_INNER: [...left, ...right], JOIN_LEFT: right, JOIN_RIGHT: left }
       const holdsFor = new Set(sides[jointype as keyof typeof sides] ?? [])
       conditions.push({ on: quals, holdsFor })
-      addSeconds.push(() => sublinks([quals], scope, walk))
+      deferred.push(() => sublinks([quals], scope, walk))
       return [...left, ...right]
     }
     if (item.RangeVar) {
@@ -190,7 +190,7 @@ const from = (items: Node[], where: Node, scope: Scope, walk: Walk) => {
       scope.relations.set(alias.aliasname, relation)
       const fill = () => Object.assign(relation, queryOf(subquery, scope, walk))
       // What is lateral sees its neighbours, as bound as they are by then.
-      if (lateral) addSeconds.push(fill)
+      if (lateral) deferred.push(fill)
       else fill()
       return [relation]
     }
@@ -199,7 +199,7 @@ const from = (items: Node[], where: Node, scope: Scope, walk: Walk) => {
       const columns = coldeflist.map(({ ColumnDef }: Node) => ColumnDef.colname as string)
       const relation = relationFor({ columns: new Set(columns), bound: new Map() })
       scope.relations.set(alias?.aliasname ?? '', relation)
-      addSeconds.push(() => sublinks(functions, scope, walk))
+      deferred.push(() => sublinks(functions, scope, walk))
       return [relation]
     }
     throw new Error(`not understood: ${Object.keys(item)} in a FROM`)
@@ -207,7 +207,7 @@ const from = (items: Node[], where: Node, scope: Scope, walk: Walk) => {
 
   for (const item of items) add(item)
   bindAll()
-  for (const fill of addSeconds) fill()
+  for (const fill of deferred) fill()
   bindAll()
 }
 

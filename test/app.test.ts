@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { service } from '../support/service.ts'
+import { service } from './support/service.ts'
 
 const password = 'correct horse battery'
 
