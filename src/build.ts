@@ -36,7 +36,7 @@ const build = async () => {
   await Bun.write(templateFile, await Bun.zstdCompress(template, { level }))
 
   await Bun.build({
-    // The second is only embedded: `db/template.ts` finds it among the embedded files.
+    // The template is only embedded. `src/db/embedded/template.ts` finds it in the embedded files.
     entrypoints: ['src/main.ts', templateFile],
     compile: { outfile, autoloadDotenv: false, autoloadBunfig: false },
     minify: { syntax: true, whitespace: true, identifiers: false },

@@ -27,7 +27,7 @@ export const withDatabase = async <Result>(config: Config, work: Work<Result>): 
   }
 }
 
-/** The same for work that needs the tables to be there, as this version knows them. */
+/** As `withDatabase`, but fails if migrations are missing or unknown. */
 export const withMigratedDatabase = <Result>(
   context: CommandContext,
   work: Work<Result>,

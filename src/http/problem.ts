@@ -80,8 +80,8 @@ export const Problem = t.Object(
 )
 
 /**
- * The `response` entries of a route that may refuse in these ways; `x-codes` tells the
- * document which of them share a status.
+ * The `response` entries of a route for these problems. `x-codes` lists the codes of each status for the OpenAPI
+ * document.
  */
 export const problemResponses = <const Code extends ProblemCode>(...codes: Code[]) => {
   const byStatus = Map.groupBy(codes, (code) => problemCatalogue[code].status)

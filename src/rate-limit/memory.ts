@@ -89,7 +89,7 @@ const createPartition = (keysMax: number) => {
 
     decrement(key: string) {
       const entry = entries.get(key)
-      // Where the window has turned this changes nothing: the next request opens another.
+      // After the end of the window this has no effect: the next request starts a new one.
       if (entry !== undefined && entry.count > 0) recount(entry, entry.count - 1)
     },
 

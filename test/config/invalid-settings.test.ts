@@ -77,7 +77,7 @@ const address = (name: string, env: Env): Wrong[] => [
   ],
   [
     { ...env, [name]: `postgres://canary@db/x?sslrootcert=${file}` },
-    /has an sslrootcert that is no certificate; give the path of a CA in PEM$/,
+    /has an sslrootcert that is not a certificate; give the path of a CA in PEM$/,
   ],
 ]
 const generateOne = /; generate one with: openssl rand -base64 48$/

@@ -11,7 +11,7 @@ import { loadTemplate, openPGlite } from './template.ts'
 
 export type EmbeddedSettings = {
   kind: 'embedded'
-  /** Undefined: in memory. */
+  /** In memory if undefined. */
   dataDir: string | undefined
   /** How long a statement may wait. A running statement blocks the event loop and cannot be stopped. */
   timeoutMs: number

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 
-/** A URL has something in it that cannot be used; the message goes behind the name of its setting. */
+/** An invalid database URL. The message follows the name of its setting. */
 export class ConnectionUrlError extends Error {}
 
 export type ConnectionTarget = {
@@ -16,9 +16,9 @@ export type ConnectionTarget = {
   }
   /** Startup parameters from the URL. */
   parameters: Record<string, string>
-  /** Between us and the server is a pooler that hands each statement to another connection. */
+  /** The URL names a pooler in transaction mode: each statement can run on another server connection. */
   pooled: boolean
-  /** That pooler keeps track of named prepared statements. */
+  /** The pooler supports named prepared statements. */
   preparesThroughPooler: boolean
 }
 
@@ -30,15 +30,15 @@ type TlsOptions = {
 }
 
 /**
- * Only these go on to the server. All else in a URL is meant for another client
- * (`channel_binding`, `pgbouncer`, `connection_limit`), and the server refuses what it does not know.
+ * The parameters that are sent to the server. Others are for other clients (`channel_binding`, `pgbouncer`,
+ * `connection_limit`), and PostgreSQL refuses unknown parameters.
  */
 const forwarded = ['application_name', 'options', 'search_path']
 
-/** Reads a `postgres://` URL as libpq would, except that TLS is verified unless told otherwise. */
+/** Parses a `postgres://` URL as libpq does, except that TLS certificates are verified by default. */
 export const parseConnectionUrl = (url: string): ConnectionTarget => {
   const { hostname, port, pathname, username, password, searchParams } = new URL(url)
-  // A `host` among the parameters is the one that is called, so it is the one whose certificate counts.
+  // The parameter `host` replaces the host of the URL, also for the check of the certificate.
   const host =
     searchParams.get('host') || decodeURIComponent(hostname.replace(/^\[|\]$/g, '')) || 'localhost'
   const directory = host.startsWith('/') ? host : undefined
@@ -65,17 +65,17 @@ export const parseConnectionUrl = (url: string): ConnectionTarget => {
 }
 
 /**
- * `sslmode` → what is checked. libpq's `require` checks nothing; here it verifies chain and name,
- * because a URL with `require` in it (Neon's) means to be safe. Opting out is said aloud, `no-verify`.
+ * The TLS options of an `sslmode`. libpq does not verify the certificate with `require`. Here `require` verifies chain
+ * and name, because the URLs of providers such as Neon contain it. `no-verify` disables verification.
  *
- * Without a mode a public host is verified too. A private one gets TLS where it offers it, as with
- * libpq, unverified: there databases speak plain, and whoever could forge a certificate could
- * as well strip the offer.
+ * Without `sslmode`, the certificate of a public host is verified. For a private host the default is `prefer`, as in
+ * libpq: TLS without verification if the server offers it. Databases on private networks often have no TLS, and an
+ * attacker who can forge a certificate there can also suppress the offer.
  */
 const tlsOf = (host: string, params: URLSearchParams): false | 'prefer' | TlsOptions => {
   const loopback = /^(localhost|127\.[\d.]+|::1)$/.test(host)
   const file = params.get('sslrootcert')
-  const ca = file && file !== 'system' ? { ca: authorityIn(file) } : {}
+  const ca = file && file !== 'system' ? { ca: readAuthority(file) } : {}
   const mode = params.get('sslmode') ?? (file || !isPrivate(host) ? 'verify-full' : 'prefer')
   const verified = { rejectUnauthorized: true, host, ...ca }
 
@@ -86,12 +86,12 @@ const tlsOf = (host: string, params: URLSearchParams): false | 'prefer' | TlsOpt
   if (mode === 'verify-ca') return { ...verified, checkServerIdentity: () => undefined }
   if (mode === 'verify-full') return verified
   throw new ConnectionUrlError(
-    'has an sslmode that is none of disable, allow, prefer, require, verify-ca, verify-full, no-verify',
+    'has an unknown sslmode; use one of disable, allow, prefer, require, verify-ca, verify-full, no-verify',
   )
 }
 
-/** Read when the settings are: TLS would stumble over a wrong file at each connection. */
-const authorityIn = (file: string): string => {
+/** Reads the CA at start, so that an invalid file is reported before the first connection. */
+const readAuthority = (file: string): string => {
   try {
     const text = readFileSync(file, 'utf8')
     new X509Certificate(text)
@@ -101,15 +101,15 @@ const authorityIn = (file: string): string => {
       error instanceof Error && 'syscall' in error && 'code' in error ? error.code : undefined
     throw new ConnectionUrlError(
       code === undefined
-        ? 'has an sslrootcert that is no certificate; give the path of a CA in PEM'
+        ? 'has an sslrootcert that is not a certificate; give the path of a CA in PEM'
         : `has an sslrootcert that cannot be read (${code}); give the path of a CA in PEM`,
     )
   }
 }
 
 /**
- * Names that only a private network resolves (one label, as Docker's; Fly's and Railway's suffixes), and
- * addresses of RFC 1918, RFC 3927 and RFC 4193.
+ * Host names of private networks (one label, as in Docker; the suffixes of Fly.io and Railway), and the private addresses
+ * of RFC 1918, RFC 3927 and RFC 4193.
  */
 const isPrivate = (host: string): boolean =>
   !/[.:]/.test(host) ||
