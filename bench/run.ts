@@ -17,6 +17,8 @@ import { kinds, start } from './systems.ts'
  * the machine. `bench/README.md` says what is measured; `docs/performance.md`, what came out.
  */
 
+const comparable = Object.keys(kinds).filter((name) => name !== 'previous' || process.env.PREVIOUS)
+
 const { values: given } = parseArgs({
   options: {
     /** Two seconds a cell, one round: to try something out. */
@@ -26,7 +28,7 @@ const { values: given } = parseArgs({
     seconds: { type: 'string' },
     rounds: { type: 'string' },
     connections: { type: 'string', default: '32,1000' },
-    systems: { type: 'string', default: `${Object.keys(kinds).join(',')},pgbench` },
+    systems: { type: 'string', default: `${comparable.join(',')},pgbench` },
     workloads: { type: 'string', default: workloads.join(',') },
     /** Where `results.json` and `chart.svg` go. */
     into: { type: 'string', default: import.meta.dir },

@@ -17,6 +17,12 @@ type Kind = {
 
 const venv = join(peers, 'fastapi/node_modules/.venv')
 
+const previousBinary = () => {
+  const { PREVIOUS } = process.env
+  if (!PREVIOUS) throw new Error('set PREVIOUS to the binary of the version to compare with')
+  return PREVIOUS
+}
+
 /** All but pgbench, which is no server. One process each, as taskwarden is one. */
 export const kinds: Record<string, Kind> = {
   taskwarden: {
@@ -24,6 +30,7 @@ export const kinds: Record<string, Kind> = {
       once(join(here, '../dist/taskwarden'), ['bun', 'run', 'build'], join(here, '..')),
     command: () => [join(here, '../dist/taskwarden')],
   },
+  previous: { command: () => [previousBinary()] },
   bare: { command: () => ['bun', join(peers, 'bare/server.mjs')] },
   hono: {
     prepare: () =>

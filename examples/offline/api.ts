@@ -1,4 +1,4 @@
-/** A refusal (RFC 9457). Branch on `code`; the service's `/problems/{code}` explains it. */
+/** An error response (RFC 9457). Branch on `code`; `/problems/{code}` of the service explains it. */
 export type Problem = {
   status: number
   code: string
@@ -8,42 +8,41 @@ export type Problem = {
 }
 export type Answer<Body> = { ok: true; body: Body } | { ok: false; problem: Problem }
 
-/** Nobody answered, or not to the end. Whether the service did what was asked is not known. */
+/** There was no complete response. It is not known whether the request had an effect. */
 export class Offline extends Error {}
-/** The service wants to be left alone for a while. */
-export class Later extends Error {
+/** The service asks the client to wait. */
+export class RetryLater extends Error {
   readonly seconds: number
   constructor(seconds: number, { title }: Problem) {
     super(`${title}: try again in ${seconds} s`)
     this.seconds = seconds
   }
 }
-/** Neither the token nor the password is good any more. */
+/** Neither the token nor the password is valid any more. */
 export class SignedOut extends Error {}
 
 type Needs = {
   url: string
   email: string
   password: string
-  /** Kept over restarts by the caller: signing in is slow, and counted. */
+  /** The caller keeps it over restarts, because sign-in is slow and rate-limited. */
   session: { token?: string }
   sleep?: (seconds: number) => Promise<void>
 }
-type Ask = { body?: unknown; headers?: Record<string, string> }
+type RequestOptions = { body?: unknown; headers?: Record<string, string> }
 
 const attemptsMax = 4
-/** A longer `Retry-After` is not waited for, but told. */
+/** A longer `Retry-After` is not waited for: `RetryLater` is thrown. */
 const waitSecondsMax = 10
-const patienceMs = 30_000
+const timeoutMs = 30_000
 
 /**
- * One request, as often as it takes: signs in when the token has expired, and waits when it is
- * told to. What is sent again is the same request with the same Idempotency-Key, so that it is
- * not done twice.
+ * Sends requests with retries: it signs in when the token has expired, and waits for `Retry-After`. A retry has the same
+ * Idempotency-Key, so it has no second effect.
  */
-export const apiOf = ({ url, email, password, session, sleep = pause }: Needs) => {
-  const once = async (method: string, path: string, { body, headers }: Ask) => {
-    const signal = AbortSignal.timeout(patienceMs)
+export const createApi = ({ url, email, password, session, sleep = pause }: Needs) => {
+  const once = async (method: string, path: string, { body, headers }: RequestOptions) => {
+    const signal = AbortSignal.timeout(timeoutMs)
     const sent = {
       ...(body !== undefined && { 'content-type': 'application/json' }),
       ...(session.token !== undefined && { authorization: `Bearer ${session.token}` }),
@@ -59,32 +58,37 @@ export const apiOf = ({ url, email, password, session, sleep = pause }: Needs) =
     }
   }
 
-  const patient = async (method: string, path: string, ask: Ask) => {
+  const sendWithRetries = async (method: string, path: string, options: RequestOptions) => {
     for (let attempt = 1; ; attempt++) {
-      const answer = await once(method, path, ask)
+      const answer = await once(method, path, options)
       if (answer.ok) return { ok: true, body: parsed(answer.text) } as const
       const problem = problemOf(answer)
-      if (!isPassing(problem)) return { ok: false, problem } as const
+      if (!isTemporary(problem)) return { ok: false, problem } as const
       const seconds = Number(answer.headers.get('retry-after') ?? 2 ** attempt)
-      if (seconds > waitSecondsMax || attempt === attemptsMax) throw new Later(seconds, problem)
+      if (seconds > waitSecondsMax || attempt === attemptsMax)
+        throw new RetryLater(seconds, problem)
       await sleep(seconds)
     }
   }
 
   const signIn = async () => {
     delete session.token
-    const answer = await patient('POST', '/api/auth/login', { body: { email, password } })
+    const answer = await sendWithRetries('POST', '/api/auth/login', { body: { email, password } })
     if (!answer.ok) throw new SignedOut(answer.problem.title)
     session.token = (answer.body as { access_token: string }).access_token
   }
 
   return {
-    send: async <Body>(method: string, path: string, ask: Ask = {}): Promise<Answer<Body>> => {
+    send: async <Body>(
+      method: string,
+      path: string,
+      options: RequestOptions = {},
+    ): Promise<Answer<Body>> => {
       if (session.token === undefined) await signIn()
-      let answer = await patient(method, path, ask)
+      let answer = await sendWithRetries(method, path, options)
       if (!answer.ok && answer.problem.status === 401) {
         await signIn()
-        answer = await patient(method, path, ask)
+        answer = await sendWithRetries(method, path, options)
       }
       if (!answer.ok && answer.problem.status === 401) throw new SignedOut(answer.problem.title)
       return answer as Answer<Body>
@@ -92,13 +96,13 @@ export const apiOf = ({ url, email, password, session, sleep = pause }: Needs) =
   }
 }
 
-export type Api = ReturnType<typeof apiOf>
+export type Api = ReturnType<typeof createApi>
 
-/** Whether the same request may do better later. */
-const isPassing = ({ status, code }: Problem) =>
+/** Whether the same request can succeed later. */
+const isTemporary = ({ status, code }: Problem) =>
   status === 429 || status >= 500 || code === 'idempotency-in-flight'
 
-/** What stands between us and the service may answer as well, and not in JSON. */
+/** A proxy in front of the service can respond too, without JSON. */
 const problemOf = ({ status, text }: { status: number; text: string }): Problem => ({
   status,
   code: 'unknown',

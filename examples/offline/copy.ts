@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFile, rename, writeFile } from 'node:fs/promises'
 
-/** What a person edits of a task. */
+/** The members of a task that a user edits. */
 export type Content = {
   title: string
   description: string | null
@@ -12,33 +12,33 @@ export type Content = {
 }
 export type Task = Content & { id: string; version: number }
 
-/** An edit that the service has not confirmed yet. `version` and `before` are what it was made on. */
+/** An edit that the service has not confirmed. `version` and `before` are the task that the user edited. */
 export type Edit = { id: string; title: string; version: number } & (
   | { kind: 'create'; key: string }
   | { kind: 'change'; before: Partial<Content>; after: Partial<Content> }
   | { kind: 'delete' }
 )
 
-/** Something of the person's that did not come through, and why: to be shown, never to be dropped. */
+/** An edit that was not applied, and the reason. The application must show it to the user. */
 export type Notice = { task: string; why: string; lost: Partial<Content> | 'the deletion' }
 
 type State = {
   session: { token?: string }
-  /** How far the copy has come: the `next` of the last page of changes. */
+  /** The position of the copy: `next` of the last page of changes. */
   since?: string
-  /** As the service last told them. */
+  /** The tasks of the last sync. */
   tasks: Record<string, Task>
-  /** In the order in which they were made. */
+  /** The oldest edit first. */
   outbox: Edit[]
   notices: Notice[]
 }
 
-/** The tasks, and the edits made to them, in one file that is whole at any moment. */
+/** The tasks and their edits, in one file that is replaced atomically. */
 export const openCopy = async (file: string) => {
   const state: State = { session: {}, tasks: {}, outbox: [], notices: [], ...(await read(file)) }
 
   const save = async () => {
-    // It holds the token: nobody else's to read.
+    // The file contains the token, so only the owner can read it.
     await writeFile(`${file}.new`, JSON.stringify(state, null, 2), { mode: 0o600 })
     await rename(`${file}.new`, file)
   }
@@ -51,7 +51,7 @@ export const openCopy = async (file: string) => {
     if (task === undefined) throw new Error(`there is no task ${id}`)
     return task
   }
-  /** What the person sees: the tasks as the service told them, with the edits that wait. */
+  /** The tasks of the last sync with the waiting edits applied. */
   const list = (): Task[] => [
     ...state.outbox.reduce(applied, new Map(Object.entries(state.tasks))).values(),
   ]
@@ -76,7 +76,7 @@ export const openCopy = async (file: string) => {
   }
 }
 
-/** The members of a task that another object has, too. */
+/** The members of a task that `like` also has. */
 export const membersOf = (task: Content, like: Partial<Content>): Partial<Content> =>
   Object.fromEntries(Object.keys(like).map((name) => [name, task[name as keyof Content]]))
 

@@ -1,22 +1,22 @@
-import { apiOf, Later, Offline } from './api.ts'
+import { createApi, Offline, RetryLater } from './api.ts'
 import { openCopy } from './copy.ts'
 import { sync } from './sync.ts'
 
 const usage = `bun examples/offline/main.ts <command>
-  list             the tasks as they are here
+  list             the tasks of the local copy
   add <title>
-  done <number>    of the list
+  done <number>    the number in the list
   title <number> <title>
   remove <number>
-  sync             send the edits, take over what others did`
+  sync             send the edits, and read the changes of others`
 
 const { API = 'http://localhost:3000', EMAIL = '', PASSWORD = '' } = process.env
 const { FILE = `${EMAIL}.json` } = process.env
 const [command, ...words] = process.argv.slice(2)
 
 const copy = await openCopy(FILE)
-/** `2 Buy oat milk`: the id of the second task in the list, and the rest. */
-const numbered = () => {
+/** Parses e.g. `2 Buy oat milk`: the id of the second task in the list, and the text. */
+const parseWords = () => {
   const [number = '', ...rest] = words
   const task = copy.list()[Number(number) - 1]
   if (task === undefined) throw new Error(`the list has no number ${number}`)
@@ -25,12 +25,12 @@ const numbered = () => {
 
 const commands: Record<string, () => Promise<unknown>> = {
   add: () => copy.add(words.join(' ')),
-  done: async () => copy.change(numbered().id, { completed: true }),
-  title: async () => copy.change(numbered().id, { title: numbered().text }),
-  remove: async () => copy.remove(numbered().id),
+  done: async () => copy.change(parseWords().id, { completed: true }),
+  title: async () => copy.change(parseWords().id, { title: parseWords().text }),
+  remove: async () => copy.remove(parseWords().id),
   sync: async () => {
     const { session } = copy.state
-    await sync(copy, apiOf({ url: API, email: EMAIL, password: PASSWORD, session }))
+    await sync(copy, createApi({ url: API, email: EMAIL, password: PASSWORD, session }))
   },
   list: async () => {
     for (const [at, { completed, title }] of copy.list().entries())
@@ -41,10 +41,10 @@ const commands: Record<string, () => Promise<unknown>> = {
 try {
   await (commands[command ?? ''] ?? (async () => console.log(usage)))()
 } catch (error) {
-  // Nothing is lost, and the next sync may do: 75 is what mailers say for it (sysexits.h).
-  const isPassing = error instanceof Offline || error instanceof Later
+  // No edit is lost, and the next sync can succeed: 75 is EX_TEMPFAIL of sysexits.h.
+  const isTemporary = error instanceof Offline || error instanceof RetryLater
   console.error(error instanceof Error ? error.message : error)
-  process.exitCode = isPassing ? 75 : 1
+  process.exitCode = isTemporary ? 75 : 1
 } finally {
   for (const { task, why, lost } of copy.state.notices)
     console.error(`${task}: ${why}. Not done: ${JSON.stringify(lost)}`)

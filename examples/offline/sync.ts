@@ -5,19 +5,19 @@ import { type Content, type Copy, type Edit, membersOf, type Notice, type Task }
 type Of<Kind> = Extract<Edit, { kind: Kind }>
 
 /**
- * Sends what was edited here, then takes over what was edited elsewhere. Whatever it throws, the
- * copy is whole and the edits that were not confirmed are in it: call it again.
+ * Sends the edits of this copy, then reads the changes of other devices. If it throws, the copy is consistent and contains
+ * all unconfirmed edits: call it again.
  */
 export const sync = async (copy: Copy, api: Api) => {
   await push(copy, api)
   await pull(copy, api)
 }
 
-/** One edit after the other, in their order, until none is left. */
+/** Sends the edits one by one, the oldest first. */
 const push = async (copy: Copy, api: Api) => {
   const { state } = copy
 
-  /** The edit leaves the outbox in the same write that brings what has become of its task. */
+  /** Removes the edit from the outbox and stores the new task, in one write of the file. */
   const settle = async (edit: Edit, task: Task | undefined, notice?: Omit<Notice, 'task'>) => {
     state.outbox.shift()
     if (task === undefined) delete state.tasks[edit.id]
@@ -26,7 +26,7 @@ const push = async (copy: Copy, api: Api) => {
     await copy.save()
   }
 
-  /** It was done, on just what it was made on: so are the edits that were made on its outcome. */
+  /** The edit was applied to its version. Later edits of the task now have the new version. */
   const done = (edit: Edit, task: Task) => {
     for (const later of state.outbox)
       if (later !== edit && later.id === edit.id && later.version === edit.version)
@@ -53,11 +53,11 @@ const push = async (copy: Copy, api: Api) => {
     if (problem.status !== 412) return settle(edit, state.tasks[id], { why: reason(problem), lost })
     const current = await api.send<Task>('GET', `/api/tasks/${id}`)
     if (current.ok) return rewrite(edit, current.body)
-    // Deleted in between: its next attempt will tell.
+    // The task was deleted meanwhile: the next attempt gets 404.
     if (current.problem.status !== 404) throw new Error(reason(current.problem))
   }
 
-  /** The edit becomes what is left to do on the task as it is now. */
+  /** Replaces the edit with the changes that are still needed for the current task. */
   const rewrite = async (edit: Of<'change'>, current: Task) => {
     const { rest, lost } = merged(edit, current)
     const notice =
@@ -74,7 +74,7 @@ const push = async (copy: Copy, api: Api) => {
     const headers = { 'if-match': `"${version}"` }
     const answer = await api.send('DELETE', `/api/tasks/${id}`, { headers })
     if (answer.ok || answer.problem.status === 404) return settle(edit, undefined)
-    // Of a deletion and a change elsewhere, the change wins: it can still be deleted.
+    // A change on another device wins over a deletion here, because the user can delete the task again.
     const why = answer.problem.status === 412 ? 'it was changed elsewhere' : reason(answer.problem)
     return settle(edit, state.tasks[id], { why, lost: 'the deletion' })
   }
@@ -87,9 +87,9 @@ const push = async (copy: Copy, api: Api) => {
 }
 
 /**
- * The rule where a task was changed here and elsewhere, member by member: what only we changed is
- * sent; what both changed stays as the service has it, and ours is told as lost. What is already
- * as we want it, such as by a request of ours whose answer never came, needs nothing.
+ * Resolves a conflict, member by member. A member that was changed only here is sent. A member that was changed on both
+ * sides keeps the value of the service, and the value of this copy is reported as lost. A member that already has the
+ * wanted value, e.g. after a lost response, is not sent.
  */
 const merged = ({ before, after }: Of<'change'>, current: Task) => {
   const rest: Partial<Content> = {}
@@ -112,7 +112,7 @@ type Changes = {
   has_more: boolean
 }
 
-/** All changes since the last time. The copy takes them over together with how far they go. */
+/** Reads all changes since the last sync. The changes and the new position are stored in one write. */
 const pull = async ({ state, save }: Copy, api: Api) => {
   let { since } = state
   let tasks = { ...state.tasks }
@@ -121,7 +121,7 @@ const pull = async ({ state, save }: Copy, api: Api) => {
     const query = new URLSearchParams({ limit: '200', ...(since !== undefined && { since }) })
     const answer: Answer<Changes> = await api.send('GET', `/api/tasks/changes?${query}`)
     if (!answer.ok) {
-      // 410: away for longer than deletions are remembered. 400: not a token of this account or secret.
+      // 410: the token is older than the tombstones. 400: the token is of another account or secret.
       const isStale = answer.problem.status === 410 || answer.problem.status === 400
       if (!isFirst || since === undefined || !isStale) throw new Error(reason(answer.problem))
       since = undefined

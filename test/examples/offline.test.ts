@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, expectTypeOf, test } 
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { apiOf, Later, Offline, SignedOut } from '../../examples/offline/api.ts'
+import { createApi, Offline, RetryLater, SignedOut } from '../../examples/offline/api.ts'
 import { openCopy, type Task } from '../../examples/offline/copy.ts'
 import { sync } from '../../examples/offline/sync.ts'
 import type { Task as Served } from '../../src/tasks/task/schema.ts'
@@ -36,7 +36,7 @@ const deviceOf = async (person: Person, url = here.origin) => {
     const sleep = async (seconds: number) => void waited.push(seconds)
     const { session } = copy.state
     try {
-      await sync(copy, apiOf({ url: through, ...person, session, sleep }))
+      await sync(copy, createApi({ url: through, ...person, session, sleep }))
     } finally {
       await copy.save()
     }
@@ -135,7 +135,7 @@ test('an edit whose response was lost is not repeated', async () => {
 
   // Each time the first edit of the outbox is applied but not confirmed.
   for (let time = 0; time < 2; time++)
-    expect(await device.sync(bad.url).catch((error: unknown) => error)).toBeInstanceOf(Later)
+    expect(await device.sync(bad.url).catch((error: unknown) => error)).toBeInstanceOf(RetryLater)
   const { state } = await device.sync()
 
   expect(lost.count).toBeGreaterThan(6)
@@ -323,8 +323,8 @@ test('a short Retry-After is waited for, a long one is reported, and no edit is 
   await other.sync(here.origin)
 
   expect([device.waited, other.waited]).toEqual([[3, 3], []])
-  expect(limited).toBeInstanceOf(Later)
-  expect((limited as Later).seconds).toBeGreaterThan(3000)
+  expect(limited).toBeInstanceOf(RetryLater)
+  expect((limited as RetryLater).seconds).toBeGreaterThan(3000)
   expect(outbox.map(({ title }) => title)).toEqual(['3', '4'])
   expect(titles(await everything(ada))).toEqual(['0', '1', '2', '3', '4', 'Buy milk'])
 })
