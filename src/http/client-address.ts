@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import addresses from 'ipaddr.js'
 
 /** Which proxy is trusted to report the client's address: none, a platform's edge, or a number of own proxies. */
 type TrustProxy = 'none' | 'fly' | 'railway' | number
@@ -29,16 +30,14 @@ const forwardedAddress = (trustProxy: TrustProxy, headers: Headers) => {
 }
 
 const toAddressKey = (text: string | null | undefined) => {
-  if (!text) return undefined
-  const address = bare(text)
-  if (isIP(address) === 4) return address
-  if (isIP(address) !== 6) return undefined
-
-  const groups = groupsOf(address)
-  const [a, b, c, d, e, f, high = 0, low = 0] = groups
-  if (!(a || b || c || d || e) && f === 0xffff)
-    return [high >> 8, high & 255, low >> 8, low & 255].join('.')
-  return `${groups.slice(0, 4).map(hex).join(':')}::/64`
+  const address = bare(text ?? '')
+  // The library also reads octal and shortened IPv4 addresses, which no proxy writes.
+  if (!isIP(address)) return undefined
+  // An IPv4-mapped IPv6 address is the IPv4 address.
+  const parsed = addresses.process(address)
+  if (!('parts' in parsed)) return parsed.toString()
+  const network = parsed.parts.slice(0, 4).map((group) => group.toString(16))
+  return `${network.join(':')}::/64`
 }
 
 /** Removes a zone, and the port that some proxies add (`192.0.2.1:4711`, `[2001:db8::1]:4711`). */
@@ -48,19 +47,3 @@ const bare = (text: string) =>
     .replace(/^([\d.]+):\d+$/, '$1')
     .replace(/^\[([^\]]*)\](:\d+)?$/, '$1')
     .replace(/%.*$/, '')
-
-/** The eight numbers of an IPv6 address. */
-const groupsOf = (address: string) => {
-  const [left = [], right = []] = address.split('::').map(numbersIn)
-  return [...left, ...Array<number>(8 - left.length - right.length).fill(0), ...right]
-}
-
-const numbersIn = (side: string) =>
-  side.split(':').flatMap((group) => {
-    if (group === '') return []
-    if (!group.includes('.')) return [Number.parseInt(group, 16)]
-    const [a = 0, b = 0, c = 0, d = 0] = group.split('.').map(Number)
-    return [a * 256 + b, c * 256 + d]
-  })
-
-const hex = (group: number) => group.toString(16)

@@ -70,7 +70,10 @@ const address = (name: string, env: Env): Wrong[] => [
       /is (not|neither) postgres:\/\/user:password@host\/name/,
     ],
   ),
-  [{ ...env, [name]: 'postgres://canary@db/x?sslmode=canary' }, /has an unknown sslmode; use one of/],
+  [
+    { ...env, [name]: 'postgres://canary@db/x?sslmode=canary' },
+    /has an unknown sslmode; use one of/,
+  ],
   [
     { ...env, [name]: `postgres://canary@db/x?sslrootcert=${root}/canary.pem` },
     /has an sslrootcert that cannot be read \(ENOENT\); give the path of a CA in PEM$/,

@@ -50,7 +50,7 @@ export const byHand = [
   ]),
   ...inFile('src/http/client-address.ts', [
     ['.at(-trustProxy)', '.at(0)'],
-    ['groups.slice(0, 4)', 'groups.slice(0, 8)'],
+    ['parts.slice(0, 4)', 'parts.slice(0, 8)'],
   ]),
   ...inFile('src/auth/login-throttle.ts', [
     ['take(fromThisAddress, settings.attempts)', 'take(fromThisAddress, settings.attempts + 1)'],

@@ -127,6 +127,9 @@ describe('an export', () => {
     ['application/json;q=0.5, text/csv', 'csv'],
     ['text/csv;q=0, text/calendar;q=0.1', 'ics'],
     ['TEXT/CSV; charset=utf-8', 'csv'],
+    ['text/calendar;charset="utf-8";q=1, */*;q=0.5', 'ics'],
+    ['*/*, application/json;q=0', 'ndjson'],
+    ['text/*, text/csv;q=0.1', 'ics'],
     ['image/png', 'json'],
     ['application/x-ndjson, application/json', 'ndjson'],
   ] as const)('for Accept %p is %s', async (accept, format) => {
