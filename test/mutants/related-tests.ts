@@ -1,4 +1,5 @@
-const auth = 'auth/accounts auth/access-tokens auth/personal-tokens auth/login-throttle'
+const auth =
+  'auth/accounts auth/access-tokens auth/personal-tokens auth/login-throttle auth/changed-accounts'
 const tasks = 'tasks/task tasks/batch tasks/transfer tasks/listing tasks/trash tasks/changes'
 const http = 'http/route-guard http/error-handler http/rate-limit http/body-parser'
 
@@ -8,14 +9,20 @@ const http = 'http/route-guard http/error-handler http/rate-limit http/body-pars
  */
 const related: [file: RegExp, tests: string][] = [
   [/^src\/config\//, 'config/config docs/readme'],
-  [/auth\/(issuers|authenticator)/, `auth/trusted-issuers cli/commands ${auth}`],
+  [
+    /auth\/(issuers|authenticator)/,
+    `auth/trusted-issuers auth/changed-accounts cli/commands ${auth}`,
+  ],
   [/auth\/.*schema/, `http/limits-of-input ${auth} http/body-parser`],
   [/auth\/access-tokens/, `auth/access-tokens auth/personal-tokens http/rate-limit ${auth}`],
   [/auth\/login-throttle/, `auth/login-throttle http/rate-limit ${auth}`],
   [/auth\/passwords/, `auth/accounts auth/login-throttle`],
   [/auth\/personal-tokens/, `auth/personal-tokens isolation cli/commands ${auth}`],
-  [/auth\/sessions/, `isolation races cli/commands ${auth}`],
-  [/auth\//, `isolation app races cli/commands ${auth} http/rate-limit http/body-parser`],
+  [/auth\/sessions/, `auth/changed-accounts isolation races cli/commands ${auth}`],
+  [
+    /auth\//,
+    `auth/changed-accounts isolation app races cli/commands ${auth} http/rate-limit http/body-parser`,
+  ],
   [/src\/metrics\//, 'metrics/metrics docs/monitoring'],
   [/src\/maintenance\//, 'maintenance/scheduler tasks/trash isolation'],
   [/src\/cli\//, 'cli/commands'],

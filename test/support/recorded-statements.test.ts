@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import { unusedLocksIn } from './recorded-statements/locks.ts'
 import { mentionsIn } from './recorded-statements/mentions.ts'
 
 /** The parameters that the owners of all mentions equal, in order; null where there is none. */
@@ -171,4 +172,13 @@ test.each([
   'select * from tasks join sessions using (user_id)',
 ])('%s is not waved through', (statement) => {
   expect(() => mentionsIn(statement)).toThrow(/^not (understood|a table of the schema)/)
+})
+
+test('a locking CTE that nothing refers to is reported', () => {
+  const lock = 'with l as (select from user_changes where user_id = $1 for update)'
+  const remove = 'delete from sessions where user_id = $1'
+
+  expect(unusedLocksIn(`${lock} ${remove}`)).toEqual(['l'])
+  expect(unusedLocksIn(`${lock} ${remove} and exists (select from l)`)).toEqual([])
+  expect(unusedLocksIn(`with l as (select from sessions) ${remove}`)).toEqual([])
 })

@@ -87,18 +87,20 @@ const signIn = async (
   const attempt = await loginThrottle.signIn(email, address)
   const account = await signIns.credentials(normalizeEmail(email))
   const isVerified = await passwords.verify(password, account?.password_hash)
-  if (account === undefined || account.disabled_at !== null || !isVerified) {
-    log.warn('sign-in failed', { request_id, user_id: account?.id })
-    return undefined
+  if (account?.disabled_at === null && isVerified) {
+    const { id, password_hash } = account
+    const newHash = passwords.needsRehash(password_hash)
+      ? await passwords.hash(password)
+      : undefined
+    const started = await signIns.signIn(id, password_hash, newHash)
+    if (started !== undefined) {
+      await attempt.succeeded()
+      log.info('signed in', { request_id, user_id: id })
+      return started
+    }
   }
-
-  const { id, password_hash } = account
-  const newHash = passwords.needsRehash(password_hash) ? await passwords.hash(password) : undefined
-  const started = await signIns.signIn(id, password_hash, newHash)
-  if (started === undefined) return undefined
-  await attempt.succeeded()
-  log.info('signed in', { request_id, user_id: id })
-  return started
+  log.warn('sign-in failed', { request_id, user_id: account?.id })
+  return undefined
 }
 
 /** The members of the form, or the error of RFC 6749 §5.2. A parameter must not be repeated (§3.2). */

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { unusedLocksIn } from './locks.ts'
 import { type Mention, mentionsIn } from './mentions.ts'
 
 /**
@@ -102,6 +103,9 @@ const seenFirst = (statement: string): Seen => {
   try {
     first.mentions = mentionsIn(statement)
     first.touches = touchesOf(first.mentions)
+    const unused = unusedLocksIn(statement)
+    if (unused.length > 0)
+      first.fault = `${unused} locks nothing, because nothing refers to it:\n${statement}`
   } catch (error) {
     // Thrown here it would be a 500, which some test may expect.
     first.fault = `${error}`
