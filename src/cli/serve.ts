@@ -7,7 +7,7 @@ import { DatabaseUnavailable } from '../db/errors.ts'
 import { createServer } from '../http/server.ts'
 import { createLog, formatForTerminal, type Log } from '../log.ts'
 import { purgeExpired } from '../maintenance/purge.ts'
-import { schedule } from '../maintenance/scheduler.ts'
+import { createScheduler } from '../maintenance/scheduler.ts'
 import { watchEventLoopLag } from '../metrics/event-loop-lag.ts'
 import { loadMetrics } from '../metrics/load-metrics.ts'
 import { openRateLimitStore } from '../rate-limit/open-store.ts'
@@ -61,7 +61,7 @@ export const serve: Command = async (args, context) => {
     migrated = true
     log.info('ready')
     await checkStores()
-    schedule(() => purgeExpired(database.db, config.trashDays), log)
+    createScheduler(log).start(() => purgeExpired(database.db, config.trashDays))
   }
   await Promise.race([becomeReady(), stopped])
   await stopped

@@ -6,19 +6,17 @@ import type { Log } from '../log.ts'
  */
 export const hourlySchedule = { firstMaxMs: 60_000, everyMs: 3_600_000 }
 
-/** Runs `work` repeatedly while the process lives. A failure is logged and does not stop the schedule. */
-export const schedule = (
-  work: () => Promise<object>,
-  log: Log,
-  { firstMaxMs, everyMs } = hourlySchedule,
-): void => {
-  const run = async () => {
-    try {
-      log.info('maintenance', { ...(await work()) })
-    } catch (error) {
-      log.warn('maintenance failed', { error })
+/** Runs jobs repeatedly while the process lives. A failure is logged and does not stop the schedule. */
+export const createScheduler = (log: Log, { firstMaxMs, everyMs } = hourlySchedule) => ({
+  start(job: () => Promise<object>): void {
+    const run = async () => {
+      try {
+        log.info('maintenance', { ...(await job()) })
+      } catch (error) {
+        log.warn('maintenance failed', { error })
+      }
+      setTimeout(run, everyMs).unref()
     }
-    setTimeout(run, everyMs).unref()
-  }
-  setTimeout(run, Math.random() * firstMaxMs).unref()
-}
+    setTimeout(run, Math.random() * firstMaxMs).unref()
+  },
+})

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { createLog } from '../../src/log.ts'
-import { hourlySchedule, schedule } from '../../src/maintenance/scheduler.ts'
+import { createScheduler, hourlySchedule } from '../../src/maintenance/scheduler.ts'
 
 const immediately = { firstMaxMs: 1, everyMs: 1 }
 
@@ -13,7 +13,7 @@ const logLines = (work: () => Promise<object>, count: number) => {
     if (lines.length === count) resolve(lines)
   }
   const limited = () => (lines.length < count ? work() : new Promise<never>(() => {}))
-  schedule(limited, createLog(write, 'info'), immediately)
+  createScheduler(createLog(write, 'info'), immediately).start(limited)
   return promise
 }
 
