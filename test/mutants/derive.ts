@@ -1,56 +1,56 @@
 import { Glob } from 'bun'
 import { parseSync } from 'oxc-parser'
 
-/** One change to one file that takes a protection away, or weakens it. */
+/** One change of one source file that removes or weakens a protection. */
 export type Mutant = {
   kind: Kind
   file: string
   line: number
   start: number
   end: number
-  /** What stands there, and what will. */
+  /** The original text and its replacement. */
   before: string
   after: string
-  /** What has to stand at the top of the file for it. */
+  /** An import that the replacement needs. */
   importing?: string
 }
 
-type Kind = keyof typeof kinds | 'by hand'
+type Kind = keyof typeof mutators | 'hand-written'
 
-// biome-ignore lint/suspicious/noExplicitAny: a tree as the parser gives it
+// biome-ignore lint/suspicious/noExplicitAny: a syntax tree of the parser
 type Node = any
-/** A node's mutants: the node that goes, and what comes in its place. */
+/** The node to replace, and its replacement. */
 type Change = { at: Node; after: string; importing?: string }
-type Look = (node: Node, context: { file: string; text: (node: Node) => string }) => Change[]
+type Mutate = (node: Node, context: { file: string; text: (node: Node) => string }) => Change[]
 
-/** Statements, but for the indexes of the schema, which change what a statement costs. */
-const querying = /^src\/(auth|tasks|db)\/(?!schema)/
-/** All sources that decide about a request: not those that describe, start, connect, measure or log. */
-const judging =
+/** Files with SQL. The indexes of the schema change only the cost of a statement. */
+const sqlFiles = /^src\/(auth|tasks|db)\/(?!schema)/
+/** Files that decide about a request, and not those that document, start, connect, measure or log. */
+const requestFiles =
   /^src\/(?!main|build|asset|lazy|log|config\/|db\/|cli\/|http\/(openapi\/|pages\/|access-log|server|validation-errors|problem-catalogue)|tasks\/(transfer\/formats|examples|transfer\/export)|health|rate-limit\/keyed-queue)/
-/** The same, but for what looks at rows and puts answers together. */
-const deciding = new RegExp(`${judging.source}(?!.*(repository|routes|changes).ts$)`)
-const schemas = /(schema|types|jwt)\.ts$/
+/** The same without the files that read rows and build responses. */
+const decisionFiles = new RegExp(`${requestFiles.source}(?!.*(repository|routes|changes).ts$)`)
+const schemaFiles = /(schema|types|jwt)\.ts$/
 
-/** The ways of weakening: which files each is for, and what it makes of a node. */
-const kinds = {
-  /** A part of a WHERE: ownership, session, version, place in a list. */
+/** The mutators by kind: the files that each is for, and the changes that it makes of a node. */
+const mutators = {
+  /** Removes a part of a WHERE: ownership, session, version, position in a list. */
   condition: {
-    files: querying,
-    look: (node) => {
+    files: sqlFiles,
+    mutate: (node) => {
       const name = calleeOf(node)
       if (name === 'and')
-        return node.arguments.filter(isThere).map((at: Node) => ({ at, after: 'undefined' }))
+        return node.arguments.filter(isPresent).map((at: Node) => ({ at, after: 'undefined' }))
       if (name !== 'where') return []
       return node.arguments
-        .filter((at: Node) => isThere(at) && calleeOf(at) !== 'and')
+        .filter((at: Node) => isPresent(at) && calleeOf(at) !== 'and')
         .map((at: Node) => ({ at, after: 'undefined' }))
     },
   },
-  /** What a join holds together. */
+  /** Removes the condition of a join. */
   join: {
-    files: querying,
-    look: (node) =>
+    files: sqlFiles,
+    mutate: (node) =>
       /Join(Lateral)?$/.test(calleeOf(node) ?? '') && calleeOf(node.arguments[1]) === 'eq'
         ? [
             {
@@ -61,32 +61,32 @@ const kinds = {
           ]
         : [],
   },
-  /** Whether there is a session, an expired key, an earlier answer: `exists` in SQL of our own. */
+  /** Replaces `exists` in SQL templates by true: a session, an expired key, an earlier response. */
   exists: {
-    files: querying,
-    look: (node) => {
+    files: sqlFiles,
+    mutate: (node) => {
       if (node.type !== 'TaggedTemplateExpression' || node.tag.name !== 'sql') return []
       return node.quasi.quasis.flatMap((quasi: Node, at: number) => {
         const [found] = /(not )?exists \(select from $/.exec(quasi.value.raw) ?? []
         const of = node.quasi.expressions[at]
         if (found === undefined || of === undefined) return []
-        // With `${` before what it is of, and `})` behind.
+        // The `${` before the expression and the `})` after it are replaced too.
         return [{ at: { start: of.start - 2 - found.length, end: of.end + 2 }, after: 'true' }]
       })
     },
   },
-  /** A refusal, or a way out, that is never taken. */
+  /** Disables a refusal or an early return. */
   refusal: {
-    files: judging,
-    look: (node) =>
-      node.type === 'IfStatement' && node.alternate === null && leaves(node.consequent)
+    files: requestFiles,
+    mutate: (node) =>
+      node.type === 'IfStatement' && node.alternate === null && endsInRefusal(node.consequent)
         ? [{ at: node.test, after: 'false' }]
         : [],
   },
-  /** One of several reasons. */
+  /** Removes one operand of `&&` or `||`. */
   reason: {
-    files: deciding,
-    look: (node) => {
+    files: decisionFiles,
+    mutate: (node) => {
       if (node.type !== 'LogicalExpression' || node.operator === '??') return []
       const after = String(node.operator === '&&')
       const parts = [node.left, node.right]
@@ -95,10 +95,10 @@ const kinds = {
         .map((at: Node) => ({ at, after }))
     },
   },
-  /** What is passed on as it is, though it may be nothing. */
+  /** Passes an absent value on instead of refusing it. */
   unchecked: {
-    files: judging,
-    look: (node, { text }) => {
+    files: requestFiles,
+    mutate: (node, { text }) => {
       if (['requireSession', 'requireTask'].includes(calleeOf(node) ?? ''))
         return [{ at: node, after: `(${text(node.arguments[0])})` }]
       const isCheck = node.type === 'LogicalExpression' && node.operator === '??'
@@ -107,10 +107,10 @@ const kinds = {
         : []
     },
   },
-  /** Something that is done: a count taken or given back, a check, a header. */
+  /** Removes a call or an assignment: a count, a check, a header. */
   done: {
-    files: judging,
-    look: (node) => {
+    files: requestFiles,
+    mutate: (node) => {
       if (node.type !== 'ExpressionStatement') return []
       const { expression } = node
       const called = expression.type === 'AwaitExpression' ? expression.argument : expression
@@ -127,10 +127,10 @@ const kinds = {
       return isSet && !isOwn ? [{ at: node, after: ';' }] : []
     },
   },
-  /** A limit of a shape, by one. */
+  /** Moves a limit of a schema by one. */
   bound: {
-    files: schemas,
-    look: (node) => {
+    files: schemaFiles,
+    mutate: (node) => {
       if (node.type !== 'Property') return []
       const name = node.key.name
       const value = node.value?.value
@@ -145,10 +145,10 @@ const kinds = {
       return name === 'pattern' ? [{ at: node.value, after: "''" }] : []
     },
   },
-  /** An object that takes members it does not know. */
+  /** Lets an object have unknown members. */
   closed: {
-    files: schemas,
-    look: (node) => {
+    files: schemaFiles,
+    mutate: (node) => {
       if (node.type === 'SpreadElement' && node.argument.name === 'closed')
         return [{ at: node, after: 'additionalProperties: true' }]
       return calleeOf(node) === 'Object' && node.arguments[1]?.name === 'closed'
@@ -156,27 +156,27 @@ const kinds = {
         : []
     },
   },
-  /** A number with a name, by one. */
+  /** Moves a named limit by one. */
   limit: {
-    files: judging,
-    look: (node) => {
+    files: requestFiles,
+    mutate: (node) => {
       const value = node.type === 'VariableDeclarator' ? node.init?.value : undefined
       if (typeof value !== 'number' || !/(Max|Min|Bytes|Seconds)$/.test(node.id.name)) return []
       return [{ at: node.init, after: String(/Min$/.test(node.id.name) ? value - 1 : value + 1) }]
     },
   },
-  /** A header of every answer, or of those that another origin may read. */
+  /** Removes a header of all responses, or of CORS responses. */
   header: {
     files: /^src\/http\/(security-headers|cors)\.ts$/,
-    look: (node) =>
+    mutate: (node) =>
       node.type === 'Property' && /-/.test(node.key.value ?? '')
         ? [{ at: node, after: '...{}' }]
         : [],
   },
-  /** A pattern that holds of a part of the text, or of one character more. */
+  /** Loosens a pattern: without an anchor, or with one more character. */
   pattern: {
-    files: judging,
-    look: (node, { text }) => {
+    files: requestFiles,
+    mutate: (node, { text }) => {
       if (node.type !== 'Literal' || node.regex === undefined) return []
       const source = text(node)
       const looser = [
@@ -192,10 +192,10 @@ const kinds = {
         .map((after) => ({ at: node, after }))
     },
   },
-  /** A setting's default, and the range it is refused outside of, by one. */
+  /** Moves the default or a limit of a setting by one. */
   setting: {
     files: /^src\/config\/config\.ts$/,
-    look: (node) => {
+    mutate: (node) => {
       if (calleeOf(node) !== 'integer') return []
       const [, preset, range] = node.arguments
       const [from, to] = range?.elements ?? []
@@ -210,10 +210,10 @@ const kinds = {
       ]
     },
   },
-} satisfies Record<string, { files: RegExp; look: Look }>
+} satisfies Record<string, { files: RegExp; mutate: Mutate }>
 
-/** Every mutant of the sources under `root`, in the order of files and places. */
-export const derived = async (root: string): Promise<Mutant[]> => {
+/** Every mutant of the sources under `root`, sorted by file and position. */
+export const deriveMutants = async (root: string): Promise<Mutant[]> => {
   const files = [...new Glob('src/**/*.ts').scanSync(root)].filter(
     (file) => !file.endsWith('.d.ts'),
   )
@@ -221,10 +221,10 @@ export const derived = async (root: string): Promise<Mutant[]> => {
   for (const file of files.sort()) {
     const source = await Bun.file(`${root}/${file}`).text()
     const text = ({ start, end }: Node) => source.slice(start, end)
-    const looks = Object.entries(kinds).filter(([, { files }]) => files.test(file))
-    each(parseSync(file, source).program, (node) => {
-      for (const [kind, { look }] of looks as [keyof typeof kinds, { look: Look }][])
-        for (const { at, after, importing } of look(node, { file, text })) {
+    const fitting = Object.entries(mutators).filter(([, { files }]) => files.test(file))
+    visit(parseSync(file, source).program, (node) => {
+      for (const [kind, { mutate }] of fitting as [keyof typeof mutators, { mutate: Mutate }][])
+        for (const { at, after, importing } of mutate(node, { file, text })) {
           const { start, end } = at as { start: number; end: number }
           const line = source.slice(0, start).split('\n').length
           const mutant = { kind, file, line, start, end, before: source.slice(start, end), after }
@@ -238,10 +238,10 @@ export const derived = async (root: string): Promise<Mutant[]> => {
 const calleeOf = (node: Node): string | undefined =>
   node?.type === 'CallExpression' ? (node.callee.property?.name ?? node.callee.name) : undefined
 
-const isThere = (node: Node): boolean => node.name !== 'undefined'
+const isPresent = (node: Node): boolean => node.name !== 'undefined'
 
-/** Whether a branch ends what is going on: by a refusal, an error, or an answer that is no. */
-const leaves = (branch: Node): boolean => {
+/** Whether a branch ends the function with a problem, an error, or a negative result. */
+const endsInRefusal = (branch: Node): boolean => {
   const last = branch.type === 'BlockStatement' ? branch.body.at(-1) : branch
   if (last?.type === 'ThrowStatement') return true
   const ended = last?.type === 'ReturnStatement' ? last.argument : last?.expression
@@ -256,12 +256,12 @@ const leaves = (branch: Node): boolean => {
   return isNo || ended?.type === 'TemplateLiteral' || typeof ended?.value === 'string'
 }
 
-const each = (node: Node, does: (node: Node) => void): void => {
-  if (Array.isArray(node)) for (const one of node) each(one, does)
+const visit = (node: Node, handle: (node: Node) => void): void => {
+  if (Array.isArray(node)) for (const one of node) visit(one, handle)
   else if (node !== null && typeof node === 'object') {
-    // Types change nothing that runs.
+    // Types have no effect at run time.
     if (/^TS(?!As|NonNull|Satisfies)/.test(node.type ?? '')) return
-    if (typeof node.type === 'string') does(node)
-    for (const child of Object.values(node)) each(child, does)
+    if (typeof node.type === 'string') handle(node)
+    for (const child of Object.values(node)) visit(child, handle)
   }
 }

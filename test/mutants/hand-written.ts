@@ -1,14 +1,14 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: they are looked for in sources, not filled in
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are texts of source files, not templates
 
-/** `text` stands in the file exactly once. */
-type ByHand = { file: string; text: string; after: string }
+/** `text` occurs in the file exactly once. */
+type HandWritten = { file: string; text: string; after: string }
 
-const inFile = (file: string, changes: [text: string, after: string][]): ByHand[] =>
+const inFile = (file: string, changes: [text: string, after: string][]): HandWritten[] =>
   changes.map(([text, after]) => ({ file, text, after }))
 
-/** Mutants that no rule derives. */
-export const byHand = [
-  // What a token has to be.
+/** Mutants that no mutator derives. */
+export const handWritten = [
+  // The claims of a token.
   ...inFile('src/auth/access-tokens/jwt.ts', [
     ['    issuer,\n    audience,\n    typ,', '    audience,\n    typ,'],
     ['    audience,\n    typ,', '    typ,'],
@@ -32,7 +32,7 @@ export const byHand = [
       '${expiresAt}::timestamptz + (${limit} - ${limit})',
     ],
   ]),
-  // What a scope allows.
+  // Scopes.
   ...inFile('src/http/route-guard.ts', [
     ["isRead ? 'tasks:read' : 'tasks:write'", "'tasks:read'"],
     ['detail?.security?.length === 0', 'true'],
@@ -41,7 +41,7 @@ export const byHand = [
     ["{ 'tasks:read': 'tasks:read',", "{ 'tasks:read': 'tasks:read tasks:write',"],
   ]),
   ...inFile('src/auth/personal-tokens/routes.ts', [[', grantedScope(scope))', ')']]),
-  // What is counted, and against whom.
+  // Rate limits and their keys.
   ...inFile('src/http/rate-limit.ts', [
     ['revocationsMax : settings.limit', 'revocationsMax : settings.limit + 1'],
     ['`user:${principal.userId}`', '`user:${principal.sessionId}`'],
@@ -62,9 +62,9 @@ export const byHand = [
   ...inFile('src/auth/passwords/hasher.ts', [
     ["verify(password.normalize('NFC'), hash ?? dummyHash)", 'verify(password, hash ?? dummyHash)'],
   ]),
-  // Whose pages may read.
+  // Origins.
   ...inFile('src/http/cors.ts', [['!origins.includes(origin)', 'false']]),
-  // Whose a cursor is, and of which list.
+  // The user and the query of a cursor.
   ...inFile('src/tasks/listing/routes.ts', [
     ['            principal.userId,\n', ''],
     ['            Object.entries(filters).sort(),\n', ''],
@@ -72,7 +72,7 @@ export const byHand = [
   ]),
   ...inFile('src/tasks/trash/routes.ts', [["[principal.userId, 'trash']", "['trash']"]]),
   ...inFile('src/tasks/changes/routes.ts', [["[principal.userId, 'changes']", "['changes']"]]),
-  // What a body may be.
+  // Bodies.
   ...inFile('src/http/body-parser.ts', [['fatal: true', 'fatal: false']]),
   ...inFile('src/http/idempotency.ts', [
     ['[search, condition, body]', '[search, condition]'],
@@ -81,7 +81,7 @@ export const byHand = [
   ]),
 ]
 
-/** `after` where only one of several mutants of the place is meant. */
+/** `after` selects one of several mutants of the same text. */
 type Equivalent = { file: string; kind: string; before: string; after?: string; why: string }
 
 const same = (file: string, mutants: Omit<Equivalent, 'file'>[]): Equivalent[] =>
@@ -89,86 +89,83 @@ const same = (file: string, mutants: Omit<Equivalent, 'file'>[]): Equivalent[] =
 
 const compactPattern = String.raw`/^[\w-]{2,200}\.[\w-]{2,2000}\.[\w-]{42}[AEIMQUYcgkosw048]$/`
 
-/**
- * Mutants that change nothing that a request could show, each with its reason. One that no longer
- * fits a mutant fails the run.
- */
+/** Mutants that no request can tell from the original, each with its reason. An entry without a mutant fails the run. */
 export const equivalent = [
   ...same('src/auth/issuers/repository.ts', [
     {
       kind: 'limit',
       before: '5',
-      why: 'how often to look again is a matter of patience: the rounds that races need are fewer',
+      why: 'the number of attempts is a safety limit: races in the tests need fewer',
     },
   ]),
   ...same('src/auth/accounts/operator-repository.ts', [
     {
       kind: 'limit',
       before: '1000',
-      why: 'how many rows a page has is a matter of memory: joined, the pages are the same',
+      why: 'the page size affects memory only: the joined pages are the same',
     },
   ]),
   ...same('src/rate-limit/postgres.ts', [
     {
       kind: 'limit',
       before: '1000',
-      why: 'how many rows a statement clears is a matter of its time: it is sent until none is left',
+      why: 'the batch size affects the duration of a statement only: it is repeated until no row is left',
     },
   ]),
   ...same('src/tasks/task/responses.ts', [
     {
       kind: 'refusal',
       before: "!('task' in found)",
-      why: 'a statement without a key finds no kept answer: the check is for its type',
+      why: 'a statement without a key finds no stored response: the check is for the type',
     },
   ]),
   ...same('src/tasks/batch/routes.ts', [
     {
       kind: 'refusal',
       before: "!('refused' in result)",
-      why: 'a statement without a key finds no kept answer: the check is for its type',
+      why: 'a statement without a key finds no stored response: the check is for the type',
     },
   ]),
   ...same('src/tasks/transfer/routes.ts', [
     {
       kind: 'refusal',
       before: 'key === undefined',
-      why: 'a statement without a key finds no kept answer: the check is for its type',
+      why: 'a statement without a key finds no stored response: the check is for the type',
     },
   ]),
   ...same('src/tasks/trash/repository.ts', [
     {
       kind: 'limit',
       before: '5000',
-      why: 'how many rows a statement erases is a matter of its time: it is sent until fewer are left',
+      why: 'the batch size affects the duration of a statement only: it is repeated until fewer rows are left',
     },
     {
       kind: 'condition',
       before: 'isNotNull(tasks.deleted_at)',
-      why: 'what is not deleted is not before an instant either: it is in words that the index knows',
+      why: 'null is not before any time: the condition is needed for the partial index only',
     },
   ]),
   ...same('src/auth/access-tokens/jwt.ts', [
     {
-      kind: 'by hand',
+      kind: 'hand-written',
       before: " algorithms: ['HS256'], ",
-      why: 'the header is held to HS256 before the library sees it',
+      why: 'the header is checked for HS256 before the library is called',
     },
     {
-      kind: 'by hand',
+      kind: 'hand-written',
       before: ' typ, required',
-      why: 'the header is held to at+jwt before the library sees it',
+      why: 'the header is checked for at+jwt before the library is called',
     },
     {
-      kind: 'by hand',
+      kind: 'hand-written',
       before: " requiredClaims: ['iss', 'aud', 'sub', 'sid', 'jti', 'iat', 'exp'], ",
-      why: 'the shape of the claims asks for all of them too',
+      why: 'the schema of the claims requires all of them too',
     },
     {
       kind: 'pattern',
       before: compactPattern,
       after: compactPattern.replace('^', ''),
-      why: 'the library takes three parts of base64url and nothing around them',
+      why: 'the library accepts exactly three parts of base64url',
     },
     {
       kind: 'pattern',
@@ -186,73 +183,73 @@ export const equivalent = [
       kind: 'pattern',
       before: compactPattern,
       after: compactPattern.replace('42}', '42,43}'),
-      why: 'a longer signature is not that of any text',
+      why: 'the comparison of signatures refuses a longer one',
     },
     {
       kind: 'reason',
       before: "members.alg === 'HS256'",
-      why: 'the library is held to HS256 too: two locks where most is tried',
+      why: 'the library accepts HS256 only too: this check is deliberately doubled',
     },
     {
       kind: 'bound',
       before: '0',
-      why: 'exp is held against the clock, and iat to no more than a life before it',
+      why: 'exp is compared with the clock, and iat must be at most one lifetime before exp',
     },
   ]),
   ...same('src/auth/sign-in/repository.ts', [
     {
       kind: 'condition',
       before: 'exists(db.select().from(account))',
-      why: 'what it sweeps has ended anyway; it makes the sweep wait for the lock, lest two deadlock',
+      why: 'it deletes only ended sessions; the condition makes it wait for the lock, which avoids deadlocks',
     },
   ]),
   ...same('src/auth/issuers/verifier.ts', [
     {
       kind: 'reason',
       before: 'verifiers.size === 0',
-      why: 'of no issuers none is found: it spares reading who a token says it is of',
+      why: 'without issuers no verifier is found: the check saves decoding the token',
     },
   ]),
   ...same('src/http/authenticated.ts', [
     {
       kind: 'unchecked',
       before: "principal ?? throwProblem('unauthenticated', { headers: bearerChallenge(false) })",
-      why: 'the route guard admits no request without a principal: two locks, the second for its type',
+      why: 'the route guard admits no request without a principal: the check is for the type',
     },
   ]),
   ...same('src/auth/passwords/hasher.ts', [
     {
       kind: 'reason',
       before: 'hash !== undefined',
-      why: 'what is verified then is the hash of a password that nobody knows',
+      why: 'without an account, the dummy hash of a random password is verified',
     },
   ]),
   ...same('src/http/rate-limit.ts', [
     {
       kind: 'refusal',
       before: 'hook === undefined',
-      why: 'the plugin has its hook: the check is for its type, and for a version without one',
+      why: 'the plugin has the hook: the check is for the type, and for a later version without one',
     },
   ]),
   ...same('src/http/route-guard.ts', [
     {
       kind: 'reason',
       before: 'token',
-      why: 'nothing is no token of anybody: the check is for its type',
+      why: 'an empty token is never valid: the check is for the type',
     },
   ]),
   ...same('src/http/error-handler.ts', [
     {
       kind: 'reason',
       before: 'error instanceof Error',
-      why: 'nothing else is thrown: the check is for its type',
+      why: 'only errors are thrown: the check is for the type',
     },
   ]),
   ...same('src/http/request-context.ts', [
     {
       kind: 'refusal',
       before: 'context === undefined',
-      why: 'no request passes the route guard without one: the check is for its type',
+      why: 'the route guard creates one for every request: the check is for the type',
     },
   ]),
   ...same('src/http/client-address.ts', [

@@ -1,12 +1,12 @@
 import type { Mutant } from './derive.ts'
 
 /**
- * What the README promises: whose a row is, whether a session lives, what a scope reaches, what a
- * token has to be, what is counted and given back, how much may be sent, and what headers say. The
- * kinds that are broader than that (settings, reasons, patterns, …) count where the promise is.
+ * The required mutants: those that break a promise of the README. These are the owner of a row, live sessions, scopes,
+ * tokens, counts, size limits and headers. Broader kinds (settings, reasons, patterns, …) are required only in the files
+ * that keep such a promise.
  */
 const required: Record<Mutant['kind'], RegExp> = {
-  'by hand': /./,
+  'hand-written': /./,
   condition: /./,
   join: /./,
   exists: /./,

@@ -2,27 +2,31 @@ import { cp, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import postgres from 'postgres'
-import { derived, type Mutant } from './derive.ts'
-import { byHand, equivalent } from './hand-written.ts'
+import { deriveMutants, type Mutant } from './derive.ts'
+import { equivalent, handWritten } from './hand-written.ts'
 import { relatedTests } from './related-tests.ts'
 import { isRequired } from './required.ts'
 
 /*
- * `bun run test:mutants`: takes one protection away at a time, in a copy, and has the tests
- * notice: those of the promise (promised.ts), or with MUTANTS=all every one that can be derived.
- * MUTANTS=6 tries so many of all, drawn by SEED (printed); ONLY=… those whose name matches;
- * SKIP=file leaves out what that log of an earlier run has killed, and KNOWN=file first asks the
- * test that killed it there; QUICK=2 asks no more than the two likeliest test files, and leaves
- * survivors for a longer run.
+ * `bun run test:mutants`: removes one protection at a time in a copy of the project, and expects a test to fail. It runs
+ * the required mutants (required.ts).
  *
- * A mutant is killed by a test that fails by name. One that breaks sign-up (a 5xx), or keeps a
- * file from loading, proves nothing about the tests: it is told apart, and fails the run too.
+ * MUTANTS=all     all mutants
+ * MUTANTS=6       6 random mutants of all, selected by SEED (printed)
+ * ONLY=pattern    mutants whose name matches
+ * SKIP=file       leaves out the mutants that this log of an earlier run has as killed
+ * KNOWN=file      runs first the test that killed the mutant in this log
+ * QUICK=2         runs only the two likeliest test files; survivors need a longer run
+ * WORKERS=2       mutants at once
+ *
+ * A mutant is killed if a test with a name fails. A mutant that breaks sign-up (5xx), or that prevents a file from
+ * loading, proves nothing about the tests. It is reported as stillborn, and fails the run like a survivor.
  */
 
 const root = join(import.meta.dir, '../..')
 const { MUTANTS, SEED, ONLY, SKIP, KNOWN, QUICK, TEST_DATABASE_URL } = process.env
 const { WORKERS = '2' } = process.env
-/** How long all tests, and those of one file, may take: what never ends is noticed, too. */
+/** Time limits of the whole suite and of one test file: a mutant that never ends is detected too. */
 const suiteMsMax = 900_000
 const fileMsMax = 180_000
 
@@ -37,22 +41,22 @@ const nameOf = ({ file, line, kind, before, after }: Mutant) => {
   return `${file}:${line} ${kind}: ${short(before)} → ${short(after)}`
 }
 
-const handMade = async (): Promise<Mutant[]> =>
+const locateHandWritten = async (): Promise<Mutant[]> =>
   Promise.all(
-    byHand.map(async ({ file, text, after }) => {
+    handWritten.map(async ({ file, text, after }) => {
       const source = await Bun.file(join(root, file)).text()
       const parts = source.split(text)
       const [head = ''] = parts
-      if (parts.length !== 2) throw new Error(`${file} has ${parts.length - 1} times: ${text}`)
+      if (parts.length !== 2) throw new Error(`${file} contains ${parts.length - 1} times: ${text}`)
       const line = head.split('\n').length
       const [start, end] = [head.length, head.length + text.length]
-      return { kind: 'by hand' as const, file, line, start, end, before: text, after }
+      return { kind: 'hand-written' as const, file, line, start, end, before: text, after }
     }),
   )
 
-/** Every mutant that somebody could tell from the original. */
-const telling = async (): Promise<Mutant[]> => {
-  const all = [...(await derived(root)), ...(await handMade())]
+/** All mutants without the equivalent ones. */
+const findMutants = async (): Promise<Mutant[]> => {
+  const all = [...(await deriveMutants(root)), ...(await locateHandWritten())]
   const isSame = (mutant: Mutant, one: (typeof equivalent)[number]) =>
     mutant.file === one.file &&
     mutant.kind === one.kind &&
@@ -60,12 +64,12 @@ const telling = async (): Promise<Mutant[]> => {
     (one.after === undefined || mutant.after === one.after)
   const unused = equivalent.filter((one) => !all.some((mutant) => isSame(mutant, one)))
   if (unused.length > 0)
-    throw new Error(`no longer mutants: ${unused.map(({ file, before }) => `${file}: ${before}`)}`)
+    throw new Error(`fit no mutant: ${unused.map(({ file, before }) => `${file}: ${before}`)}`)
   return all.filter((mutant) => !equivalent.some((one) => isSame(mutant, one)))
 }
 
-/** So many of them, in an order that a seed decides (mulberry32, Fisher-Yates). */
-const drawn = (mutants: Mutant[], count: number, seed: number): Mutant[] => {
+/** A random sample, reproducible by its seed (mulberry32, Fisher-Yates). */
+const sample = (mutants: Mutant[], count: number, seed: number): Mutant[] => {
   let state = seed >>> 0
   const below = (limit: number) => {
     state = (state + 0x6d2b79f5) >>> 0
@@ -79,8 +83,8 @@ const drawn = (mutants: Mutant[], count: number, seed: number): Mutant[] => {
   ).flat()
 }
 
-/** A copy of what git knows or would add, with the same packages (and so the same PGlite template). */
-const copied = async (): Promise<string> => {
+/** Copies the files that git tracks or would add. The packages, and so the PGlite template, are shared. */
+const copyProject = async (): Promise<string> => {
   const copy = await mkdtemp(join(tmpdir(), 'taskwarden-mutants-'))
   const list = Bun.spawnSync(['git', 'ls-files', '-co', '--exclude-standard'], { cwd: root })
   for (const file of list.stdout.toString().trim().split('\n')) {
@@ -96,10 +100,10 @@ const running = new Set<{ kill: (signal: 'SIGKILL') => void }>()
 let isStopping = false
 
 /**
- * A database of its own for each run on PostgreSQL, since a statement that forgot its user reaches
- * the rows of other runs too. Without a server it is PGlite, in memory.
+ * Creates a database for one run on PostgreSQL: a statement without its user condition would change the rows of other
+ * runs. Without a server, the run uses PGlite in memory.
  */
-const ownDatabase = async () => {
+const createDatabase = async () => {
   if (!TEST_DATABASE_URL) return { env: {}, drop: async () => {} }
   const admin = postgres(TEST_DATABASE_URL, { max: 1, onnotice: () => {} })
   const name = `mutant_${Bun.randomUUIDv7().replaceAll('-', '')}`
@@ -113,30 +117,33 @@ const ownDatabase = async () => {
   return { env: { TEST_DATABASE_URL: url.href }, drop }
 }
 
-/** The one test that has every statement sent, for mutants of statements. */
-const witnessing = ['-t', 'what each route sends', 'test/isolation.test.ts']
-/** The one that holds every shape against the contract, for mutants of shapes. */
-const describing = [
+/** The test that sends every statement, for mutants of statements. */
+const statementTest = ['-t', 'what each route sends', 'test/isolation.test.ts']
+/** The test that compares every schema with the contract, for mutants of schemas. */
+const schemaTest = [
   '-t',
   'every member of requests and responses has the bounds of the contract',
   'test/http/limits-of-input.test.ts',
 ]
-/** Whether a statement may lose its user by it. */
-const isWitnessed = ({ kind, before }: Mutant) =>
+/** Whether the mutant may remove the user condition of a statement. */
+const affectsUserScope = ({ kind, before }: Mutant) =>
   kind === 'join' || (kind === 'condition' && /user_id|^me$|^mine|where|isOld/i.test(before))
-/** The field's test runs the linter: a mutant that it finds ugly would pass for one that tests have noticed. */
+/**
+ * As `bun run test`, without the test that runs the linter: it would fail because of the style of a mutant. Suites that
+ * `bun run test` excludes need a build or a service.
+ */
 const wholeSuite = [
   'test/binary/**',
   'test/attack/**',
   'test/image/**',
   'test/browser/**',
   'test/docs/add-a-field.test.ts',
-].flatMap((left) => ['--path-ignore-patterns', left])
+].flatMap((pattern) => ['--path-ignore-patterns', pattern])
 
 /** Runs tests until one fails. */
-const tested = async (copy: string, which: string[]): Promise<Verdict> => {
+const runTests = async (copy: string, which: string[]): Promise<Verdict> => {
   const msMax = which === wholeSuite ? suiteMsMax : fileMsMax
-  const { env, drop } = await ownDatabase()
+  const { env, drop } = await createDatabase()
   const started = performance.now()
   const run = Bun.spawn(['bun', 'test', '--bail', '--timeout', '60000', ...which], {
     cwd: copy,
@@ -155,21 +162,21 @@ const tested = async (copy: string, which: string[]): Promise<Verdict> => {
   running.delete(run)
   await drop()
   const seconds = (performance.now() - started) / 1000
-  // A test that an earlier run knew may be gone, or stand in a file that is not asked.
+  // The test that an earlier run recorded may be gone, or in another file.
   if (status === 0 || /^error: regex .* matched 0 tests/m.test(output))
     return { fate: 'survived', by: '', seconds }
   if (isLate) return { fate: 'killed', by: `no end in ${msMax / 1000} s`, seconds }
   const [, by] = /^\(fail\) (.*?)(?: \[[\d.]+ms\])?$/m.exec(output) ?? []
-  const isBarren = by === undefined || by === '(unnamed)' || /could not sign up: 5/.test(output)
+  const isUnjudged = by === undefined || by === '(unnamed)' || /could not sign up: 5/.test(output)
   const isSlow = /timed out after \d+ms/.test(output)
   return {
-    fate: isBarren ? 'stillborn' : 'killed',
+    fate: isUnjudged ? 'stillborn' : 'killed',
     by: by === undefined ? output.slice(-300) : `${by}${isSlow ? ' (timed out)' : ''}`,
     seconds,
   }
 }
 
-/** Which test killed a mutant in an earlier run, by the mutant's name without its line. */
+/** The test that killed a mutant in an earlier run, by the name of the mutant without its line. */
 const killers = new Map(
   [...(KNOWN ? await Bun.file(KNOWN).text() : '').matchAll(/^killed \S+ s {2}(.*)\n {4}by (.*)$/gm)]
     .filter(([, , by = '']) => !by.endsWith(' (timed out)'))
@@ -179,7 +186,7 @@ const killers = new Map(
     ]),
 )
 
-const judged = async (copy: string, mutant: Mutant): Promise<Verdict> => {
+const judge = async (copy: string, mutant: Mutant): Promise<Verdict> => {
   const path = join(copy, mutant.file)
   const source = await Bun.file(join(root, mutant.file)).text()
   const { start, end, after, importing } = mutant
@@ -190,15 +197,15 @@ const judged = async (copy: string, mutant: Mutant): Promise<Verdict> => {
   const killer = killers.get(nameOf(mutant).replace(/:\d+ /, ' '))
   const stages = [
     ...(killer === undefined ? [] : [['-t', killer, ...likeliest]]),
-    ...(isWitnessed(mutant) ? [witnessing] : []),
-    ...(/^(bound|closed)$/.test(mutant.kind) ? [describing] : []),
+    ...(affectsUserScope(mutant) ? [statementTest] : []),
+    ...(/^(bound|closed)$/.test(mutant.kind) ? [schemaTest] : []),
     ...files.map((file) => [file]),
     ...(QUICK ? [] : [wholeSuite]),
   ]
   try {
     let seconds = 0
     for (const files of stages) {
-      const verdict = await tested(copy, files)
+      const verdict = await runTests(copy, files)
       seconds += verdict.seconds
       if (verdict.fate !== 'survived' || isStopping) return { ...verdict, seconds }
     }
@@ -209,30 +216,30 @@ const judged = async (copy: string, mutant: Mutant): Promise<Verdict> => {
 }
 
 const main = async (): Promise<number> => {
-  const all = await telling()
+  const all = await findMutants()
   const seed = Number(SEED ?? Math.floor(Math.random() * 1_000_000))
-  const isDrawn = Boolean(MUTANTS) && MUTANTS !== 'all'
-  const few = isDrawn
-    ? drawn(all, Number(MUTANTS), seed)
+  const isSample = Boolean(MUTANTS) && MUTANTS !== 'all'
+  const selected = isSample
+    ? sample(all, Number(MUTANTS), seed)
     : all.filter((mutant) => MUTANTS === 'all' || isRequired(mutant))
   const log = SKIP ? await Bun.file(SKIP).text() : ''
   const known = new Set([...log.matchAll(/^killed [\d.]+ s {2}(.*)$/gm)].map(([, name]) => name))
-  const wanted = few.filter((mutant) => {
+  const wanted = selected.filter((mutant) => {
     const name = nameOf(mutant)
     return new RegExp(ONLY ?? '').test(name) && !known.has(name)
   })
   console.log(
-    `${wanted.length} of ${all.length} mutants (${equivalent.length} more are the same as the original)${isDrawn ? `, SEED=${seed}` : ''}`,
+    `${wanted.length} of ${all.length} mutants (${equivalent.length} more are equivalent to the original)${isSample ? `, SEED=${seed}` : ''}`,
   )
 
   const fates: Record<Fate, string[]> = { killed: [], survived: [], stillborn: [] }
   const waiting = [...wanted]
   const started = performance.now()
   const work = async () => {
-    const copy = await copied()
+    const copy = await copyProject()
     try {
       for (let mutant = waiting.shift(); mutant; mutant = waiting.shift()) {
-        const { fate, by, seconds } = await judged(copy, mutant)
+        const { fate, by, seconds } = await judge(copy, mutant)
         if (isStopping) return
         fates[fate].push(nameOf(mutant))
         console.log(`${fate} ${seconds.toFixed(1)} s  ${nameOf(mutant)}${by && `\n    by ${by}`}`)
@@ -252,7 +259,7 @@ const main = async (): Promise<number> => {
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => {
-    // What runs is cut short, and clears up behind itself.
+    // Kills the running tests; the workers then remove their copies.
     isStopping = true
     for (const run of running) run.kill('SIGKILL')
   })
