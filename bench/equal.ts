@@ -131,8 +131,8 @@ const requestsOf = (tokens: string[], tasksPerUser: number): Record<string, Requ
 }
 
 /** What differs from one run to the next: ids, times and versions are told by their form. */
-const faceless = (value: unknown): unknown => {
-  if (Array.isArray(value)) return value.map(faceless)
+const comparable = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(comparable)
   if (typeof value !== 'object' || value === null) return value
   const members = Object.entries(value).map(([name, member]) => {
     // The seconds that are left, which a second may have passed of.
@@ -145,7 +145,7 @@ const faceless = (value: unknown): unknown => {
       Date.parse(member) > Date.parse('2026-01-02')
     )
       return [name, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(member)]
-    return [name, faceless(member)]
+    return [name, comparable(member)]
   })
   return Object.fromEntries(members.sort(([a], [b]) => String(a).localeCompare(String(b))))
 }
@@ -171,7 +171,7 @@ const converse = async (
     const text = await response.text()
     const own = name === 'create' || name === 'create, title only' || name === 'create, 500 emoji'
     // Every system says in its own words what was wrong; the status is what is compared.
-    const shown = response.ok && text ? faceless(JSON.parse(text)) : undefined
+    const shown = response.ok && text ? comparable(JSON.parse(text)) : undefined
     if (own && shown) (shown as { id: unknown }).id = 'its own'
     const told = headersOfInterest.map((header): [string, string | null] => {
       const said = response.headers.get(header)

@@ -3,13 +3,13 @@ import { claimsOf, signed } from './support/forge.ts'
 import {
   onBehalfOf,
   recordStatement,
+  takeFaults,
   touchesOf,
-  whatWasWrong,
 } from './support/recorded-statements/log.ts'
 import { mentionsIn } from './support/recorded-statements/mentions.ts'
-import { bodies, closedRoutes } from './support/requests.ts'
+import { bodies, protectedRoutes } from './support/requests.ts'
 import {
-  faceless,
+  comparable,
   filled,
   pass,
   realTime,
@@ -73,13 +73,13 @@ test("every route with an id gives the same 404, byte for byte, for another user
   const here = await service()
   const bob = await owner(here)
   const before = await rowsOf(bob.id)
-  const routes = closedRoutes(here.app).filter(({ path }) => parametersOf(path).length > 0)
+  const routes = protectedRoutes(here.app).filter(({ path }) => parametersOf(path).length > 0)
   expect(routes.map(({ name }) => name).sort()).toEqual(Object.keys(idOf).sort())
 
   for (const { name, method, path, body } of routes) {
     // Somebody new each time: ending sessions has a small budget.
     const ada = await here.someone()
-    const asked = async (id: string) => faceless(await ada.call(method, filled(path, id), body))
+    const asked = async (id: string) => comparable(await ada.call(method, filled(path, id), body))
     const theirs = idOf[name]?.(bob) ?? ''
     const absent = await asked(Bun.randomUUIDv7())
     expect([name, absent.status]).toEqual([name, 404])
@@ -110,10 +110,10 @@ test('a user’s own deleted task and ended session give the same 404', async ()
   await call('POST', '/api/auth/logout', { token: login.body.access_token })
   const { tasks, sessions } = await rowsOf(ada.id)
 
-  for (const { name, method, path, body } of closedRoutes(app)) {
+  for (const { name, method, path, body } of protectedRoutes(app)) {
     // In the trash, and to be taken out of it, is what a deleted task is.
     if (parametersOf(path).length === 0 || /trash|restore/.test(path)) continue
-    const asked = async (id: string) => faceless(await ada.call(method, filled(path, id), body))
+    const asked = async (id: string) => comparable(await ada.call(method, filled(path, id), body))
     const gone = path.includes('sessions') ? ended : task.id
     expect([name, await asked(gone)]).toEqual([name, await asked(Bun.randomUUIDv7())])
   }
@@ -125,7 +125,7 @@ test('no request of one user changes a row of another, on any route', async () =
   const bob = await owner(here)
   const before = await rowsOf(bob.id)
 
-  for (const { method, path, body } of closedRoutes(here.app)) {
+  for (const { method, path, body } of protectedRoutes(here.app)) {
     const ada = await here.someone()
     await ada.call(method, filled(path, bob.task), body)
     await ada.call(method, filled(path, bob.deleted), body)
@@ -142,7 +142,7 @@ test('a user_id in the body or the query is refused by name, and one in a header
   const ada = await owner(here)
   const before = [await rowsOf(ada.id), await rowsOf(bob.id)]
 
-  for (const { name, method, path, body } of closedRoutes(here.app)) {
+  for (const { name, method, path, body } of protectedRoutes(here.app)) {
     const own = ownPath(path, ada)
     const inQuery = await ada.call(method, `${own}?user_id=${bob.id}`, body)
     expect([name, inQuery.status, inQuery.body.errors?.[0]]).toEqual([
@@ -244,7 +244,7 @@ test('what each route sends is bound to the user of the token, and is what docs/
     for (const touches of touchedBy(sent)) rows.push([what, touches])
   }
 
-  for (const { name, method, path, body } of closedRoutes(here.app))
+  for (const { name, method, path, body } of protectedRoutes(here.app))
     for (const key of [undefined, 'once']) {
       const ada = await owner(here)
       const headers = key === undefined ? {} : { 'idempotency-key': key }
@@ -303,26 +303,26 @@ test('a statement that is not bound to the user of the token fails the test that
     })
   const noticed = (statement: string, params: unknown[], user = 'ada') => {
     onBehalfOf(request(user), () => recordStatement(statement, params))
-    return whatWasWrong().map((why) => why.split('\n')[0])
+    return takeFaults().map((why) => why.split('\n')[0])
   }
   const mine = 'select title from tasks where user_id = $1'
 
   expect(noticed(mine, ['ada'])).toEqual([])
   expect(noticed(mine, ['bob'])).toEqual(['GET /api/tasks: read tasks: for another user:'])
   expect(noticed('select title from tasks where id = $1', ['ada'])).toEqual([
-    'GET /api/tasks: read tasks by id: for nobody:',
+    'GET /api/tasks: read tasks by id: not bound:',
   ])
   expect(noticed(`${mine} union all select name from sessions where user_id = $2`, ['ada', 'bob']))
     // biome-ignore format: one line is one refusal
     .toEqual(['GET /api/tasks: read tasks, read sessions: for several users at once:'])
   expect(noticed('delete from sessions where expires_at <= $1', ['2026'])).toEqual([
-    'GET /api/tasks: delete from sessions by expires_at: for nobody:',
+    'GET /api/tasks: delete from sessions by expires_at: not bound:',
   ])
   expect(noticed('select 1 from secrets', [])).toEqual([
     'Error: not a table of the schema: secrets',
   ])
   recordStatement(mine, ['ada'])
-  expect(whatWasWrong()).toEqual([`read tasks: sent outside of any request:\n${mine}`])
+  expect(takeFaults()).toEqual([`read tasks: sent outside of any request:\n${mine}`])
 })
 
 test('the table of bodies has no entry for a removed route', async () => {
@@ -360,7 +360,7 @@ test.each(deaths)('a session that %s changes nothing, on any route', async (_, d
   const token = await die(here, login.body.access_token)
   const before = await rowsOf(ada.id)
 
-  for (const { name, method, path, body } of closedRoutes(here.app)) {
+  for (const { name, method, path, body } of protectedRoutes(here.app)) {
     const { status } = await here.call(method, ownPath(path, ada), { token, body })
     expect([name, status]).toEqual([name, 401])
     expect([name, await rowsOf(ada.id)]).toEqual([name, before])

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { type Answer, faceless, service } from '../support/service.ts'
+import { type Answer, comparable, service } from '../support/service.ts'
 import { budget, eachCase, isLarge } from './budget.ts'
 import { leaksIn, wrongsOf } from './oracle.ts'
 import { notes, totals } from './totals.ts'
@@ -122,7 +122,7 @@ test('whoever guesses gets one answer, whatever is wrong, and no e-mail tells mo
     count.allWrong(leaksIn(here.log, sent), what, at)
     if (answer.status !== (isRight ? 200 : 401)) count.wrong(`${answer.status}: ${what}`, at)
     if (isRight) signedIn++
-    else faces.add(JSON.stringify(faceless(answer)))
+    else faces.add(JSON.stringify(comparable(answer)))
   })
 
   count.matches()

@@ -2,8 +2,8 @@ import { expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
 import { idempotencyKeys, taskTombstones } from '../../src/db/schema.ts'
 import { statements } from '../support/recorded-statements/log.ts'
-import { closedRoutes } from '../support/requests.ts'
-import { type Answer, database, faceless, rowsOf, service } from '../support/service.ts'
+import { protectedRoutes } from '../support/requests.ts'
+import { type Answer, comparable, database, rowsOf, service } from '../support/service.ts'
 import type { Random } from '../support/walk-pages.ts'
 import { budget, eachCase } from './budget.ts'
 import { type Operation, readDocument } from './document.ts'
@@ -150,14 +150,14 @@ const filledBy = (
 
 const idWithin = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g
 const withoutIds = (answer: Answer) => {
-  const { status, headers, text } = faceless(answer)
+  const { status, headers, text } = comparable(answer)
   return JSON.stringify({ status, headers, text }).replace(idWithin, '(id)')
 }
 
 test('nothing that is somebody else’s is reached by any route, verb or place of a request', async () => {
   const bob = await victim()
   const before = await everythingOf(bob.id)
-  const routes = closedRoutes(here.app)
+  const routes = protectedRoutes(here.app)
   const count = totals('isolation', 'isolation: A’s token × what is B’s')
   const operationOf = new Map<string, Operation>(
     document.operations.map((one) => [`${one.method} ${one.path}`, one]),

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { statements } from '../support/recorded-statements/log.ts'
-import { closedRoutes } from '../support/requests.ts'
-import { faceless, filled, rowsOf, service } from '../support/service.ts'
+import { protectedRoutes } from '../support/requests.ts'
+import { comparable, filled, rowsOf, service } from '../support/service.ts'
 import type { Random } from '../support/walk-pages.ts'
 import { budget, eachCase } from './budget.ts'
 import { leaksIn, wrongsOf } from './oracle.ts'
@@ -128,7 +128,7 @@ test('what is deleted is what never was, under any route and body, until it is r
   await ada.call('POST', '/api/tasks', { title: 'here', tags: ['t'] })
   await ada.call('DELETE', `/api/tasks/${gone.id}`)
   const before = (await rowsOf(ada.id)).tasks.find(({ id }) => id === gone.id)
-  const routes = closedRoutes(here.app).filter(
+  const routes = protectedRoutes(here.app).filter(
     ({ path }) => /^\/api\/tasks/.test(path) && !/trash|restore/.test(path),
   )
   const batches = (id: string) => [
@@ -157,7 +157,8 @@ test('what is deleted is what never was, under any route and body, until it is r
     const isById = path.includes(':') || path.endsWith('/batch')
     if (
       isById &&
-      JSON.stringify(faceless(answer)) !== JSON.stringify(faceless(await ask(Bun.randomUUIDv7())))
+      JSON.stringify(comparable(answer)) !==
+        JSON.stringify(comparable(await ask(Bun.randomUUIDv7())))
     )
       count.wrong(`differs from one that never was (${answer.status}): ${what}`, at)
     // The changes tell of its end, and nothing of what it held.

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { claimsOf, head, signed } from '../support/forge.ts'
 import { statements } from '../support/recorded-statements/log.ts'
-import { closedRoutes } from '../support/requests.ts'
+import { protectedRoutes } from '../support/requests.ts'
 import { filled, service } from '../support/service.ts'
 import type { Random } from '../support/walk-pages.ts'
 import { budget, eachCase } from './budget.ts'
@@ -103,8 +103,8 @@ const isOurs = (header: object, claims: Record<string, unknown>): boolean => {
 }
 
 /** The paths of a run: every route that needs a token, each with the body it takes. */
-const targets = (app: Parameters<typeof closedRoutes>[0]) =>
-  closedRoutes(app).map(({ method, path, body }) => ({ method, path: filled(path), body }))
+const targets = (app: Parameters<typeof protectedRoutes>[0]) =>
+  protectedRoutes(app).map(({ method, path, body }) => ({ method, path: filled(path), body }))
 
 test('no bent token is taken on any route, nor costs a statement', async () => {
   const { app, call, someone, log } = await service({ RATE_LIMIT: '1000000' })

@@ -3,7 +3,7 @@ import { createJwt } from '../../src/auth/access-tokens/jwt.ts'
 import { createTokenCache } from '../../src/auth/access-tokens/token-cache.ts'
 import { createCursorCodec } from '../../src/http/cursor-codec.ts'
 import { claimsOf, forgeriesOf, head, secret, signed } from '../support/forge.ts'
-import { closedRoutes } from '../support/requests.ts'
+import { protectedRoutes } from '../support/requests.ts'
 import {
   at,
   filled,
@@ -128,7 +128,7 @@ describe('a forged token', () => {
     const forgeries = forgeriesOf(token).filter(([name]) => sample.has(name))
     expect(forgeries.length).toBe(sample.size)
 
-    for (const { name, method, path, body } of closedRoutes(app))
+    for (const { name, method, path, body } of protectedRoutes(app))
       for (const [forgery, authorization] of forgeries) {
         const { status } = await call(method, filled(path), { body, headers: { authorization } })
         expect([name, forgery, status]).toEqual([name, forgery, 401])
@@ -254,7 +254,7 @@ describe('an ended session', () => {
       expect(await end(ada)).toMatchObject({ status: 204, text: '' })
 
       for (const instance of [here, there])
-        for (const { name, method, path, body } of closedRoutes(instance.app)) {
+        for (const { name, method, path, body } of protectedRoutes(instance.app)) {
           const answer = await instance.call(method, filled(path), { body, token: ada.token })
           expect([name, answer.status, answer.body.code]).toEqual([name, 401, 'unauthenticated'])
           expect(answer.headers.get('www-authenticate')).toBe(

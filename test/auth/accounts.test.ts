@@ -4,11 +4,11 @@ import { eq } from 'drizzle-orm'
 import { createAccountRepository } from '../../src/auth/accounts/repository.ts'
 import { users } from '../../src/db/schema.ts'
 import { claimsOf } from '../support/forge.ts'
-import { heldHashing } from '../support/hashing.ts'
+import { holdPasswordHashing } from '../support/hashing.ts'
 import {
   type Answer,
+  comparable,
   database,
-  faceless,
   pass,
   realTime,
   rowsOf,
@@ -302,7 +302,7 @@ describe('sign-in', () => {
     const [ada, deleted] = [await someone(), await someone()]
     await deleted.call('DELETE', '/api/auth/me', { current_password: password })
     const signIn = async (email: string, text: string) =>
-      faceless(await call('POST', '/api/auth/login', { body: { email, password: text } }))
+      comparable(await call('POST', '/api/auth/login', { body: { email, password: text } }))
 
     const wrong = await signIn(ada.email, 'not the password')
     expect(wrong.status).toBe(401)
@@ -332,7 +332,7 @@ describe('sign-in', () => {
   })
 
   test('is 503 if the bcrypt queue is full, and task requests still work', async () => {
-    using hashing = heldHashing()
+    using hashing = holdPasswordHashing()
     const { call, someone } = await service({ BCRYPT_QUEUE_MAX: '2' })
     const ada = await someone()
     // All cores but one hash at a time, and two more attempts wait.
@@ -350,7 +350,7 @@ describe('sign-in', () => {
     )
     const listed = await ada.call('GET', '/api/tasks')
     await allRefused.promise
-    hashing.letGo()
+    hashing.release()
     const statuses = await waiting
 
     expect(listed.status).toBe(200)

@@ -1,7 +1,14 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { availableParallelism } from 'node:os'
-import { heldHashing } from '../support/hashing.ts'
-import { type Answer, faceless, pass, realTime, type Service, service } from '../support/service.ts'
+import { holdPasswordHashing } from '../support/hashing.ts'
+import {
+  type Answer,
+  comparable,
+  pass,
+  realTime,
+  type Service,
+  service,
+} from '../support/service.ts'
 
 afterEach(realTime)
 
@@ -44,7 +51,7 @@ describe('from one address, for an account', () => {
     const run = async (account: string) => {
       const answers = []
       for (let time = 0; time < 12; time++)
-        answers.push(faceless(await signIn(here, account, 'wrong')))
+        answers.push(comparable(await signIn(here, account, 'wrong')))
       return answers.map(({ status, text }) => [status, text])
     }
 
@@ -310,7 +317,7 @@ describe('from one address', () => {
 
 describe('a reserved attempt', () => {
   test('is not returned if hashing was refused', async () => {
-    using hashing = heldHashing()
+    using hashing = holdPasswordHashing()
     // All cores but one hash at a time, and one more attempt waits.
     const attempts = Math.max(1, availableParallelism() - 1) + 1 + 8
     const settings = { BCRYPT_QUEUE_MAX: '1', LOGIN_ATTEMPTS: String(attempts) }
@@ -320,7 +327,7 @@ describe('a reserved attempt', () => {
     let refusedCount = 0
     const answers = Array.from({ length: attempts }, async () => {
       const { status } = await signIn(here, email, 'wrong')
-      if (status === 503 && ++refusedCount === 8) hashing.letGo()
+      if (status === 503 && ++refusedCount === 8) hashing.release()
       return status
     })
 

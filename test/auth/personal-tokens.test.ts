@@ -1,5 +1,5 @@
 import { afterEach, expect, setSystemTime, test } from 'bun:test'
-import { closedRoutes } from '../support/requests.ts'
+import { protectedRoutes } from '../support/requests.ts'
 import { filled, type Service, service } from '../support/service.ts'
 
 afterEach(() => {
@@ -71,7 +71,7 @@ test('a token with the scope tasks:read is 403 on every write', async () => {
   const here = await service()
   const { call } = await createToken(here, 'tasks:read')
 
-  for (const { name, method, path, body } of closedRoutes(here.app)) {
+  for (const { name, method, path, body } of protectedRoutes(here.app)) {
     const target = filled(path, Bun.randomUUIDv7())
     const { status, body: problem, headers } = await call(method, target, body)
     const reads = method === 'GET' && (path.startsWith('/api/tasks') || path === '/api/auth/me')
@@ -91,7 +91,7 @@ test('a token with the scope tasks:write reads and writes tasks, and cannot mana
   const here = await service()
   const { call, ada } = await createToken(here, 'tasks:write')
 
-  for (const { name, method, path, body } of closedRoutes(here.app)) {
+  for (const { name, method, path, body } of protectedRoutes(here.app)) {
     const { status } = await call(method, filled(path, Bun.randomUUIDv7()), body)
     const isAllowed = path.startsWith('/api/tasks') || name === 'GET /api/auth/me'
     expect([name, status === 403]).toEqual([name, !isAllowed])

@@ -14,7 +14,7 @@ import { run } from '../../src/cli/run.ts'
 import { openDatabase } from '../../src/db/client.ts'
 import { sessions } from '../../src/db/schema.ts'
 import { locks } from '../support/locks.ts'
-import { database, dbThat, faceless, rowsOf, service } from '../support/service.ts'
+import { comparable, createStubDb, database, rowsOf, service } from '../support/service.ts'
 
 /* The operator commands in this process. test/binary/commands.test.ts runs them with the binary. */
 
@@ -280,17 +280,17 @@ describe('a disabled account', () => {
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
     })
 
-    const right = faceless(await call('POST', '/api/auth/login', login(ada)))
-    const wrong = faceless(
+    const right = comparable(await call('POST', '/api/auth/login', login(ada)))
+    const wrong = comparable(
       await call('POST', '/api/auth/login', login({ ...bob, password: 'wrong' })),
     )
     expect(right).toEqual(wrong)
     expect(right.status).toBe(401)
-    const rightForm = faceless(
+    const rightForm = comparable(
       await call('POST', '/api/oauth/token', form(ada.email, ada.password)),
     )
     expect(rightForm).toEqual(
-      faceless(await call('POST', '/api/oauth/token', form(bob.email, 'x'))),
+      comparable(await call('POST', '/api/oauth/token', form(bob.email, 'x'))),
     )
     expect(JSON.parse(rightForm.text).error).toBe('invalid_grant')
     expect((await rowsOf(ada.id)).sessions).toEqual([])
@@ -575,7 +575,7 @@ describe('operator commands', () => {
     let rounds = 0
     const oneMore = async () => ({ rows: [[Bun.randomUUIDv7()]], sent: rounds++ })
 
-    const ending = createOperatedAccount(dbThat(oneMore), Bun.randomUUIDv7()).disable()
+    const ending = createOperatedAccount(createStubDb(oneMore), Bun.randomUUIDv7()).disable()
 
     await expect(ending).rejects.toThrow('sessions are started faster than they end')
     // The first statement disables the account.

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { closedRoutes } from '../support/requests.ts'
+import { protectedRoutes } from '../support/requests.ts'
 import { type Answer, filled, rowsOf, type Someone, service } from '../support/service.ts'
 
 const json = { 'content-type': 'application/json' }
@@ -358,7 +358,7 @@ describe('a body', () => {
       'POST /api/auth/refresh',
     ]
 
-    for (const { name, method, path } of closedRoutes(app)) {
+    for (const { name, method, path } of protectedRoutes(app)) {
       if (!takesNone.includes(name)) continue
       for (const body of [[], 'null', { x: 1 }, '1'])
         await refuses('422 invalid-request', () => ask(method, filled(path), body, json))
@@ -634,7 +634,7 @@ describe('a query', () => {
   test('is 422 by name on every route without query parameters', async () => {
     const { app, call, token, refuses } = await ada()
 
-    for (const { name, method, path, body } of closedRoutes(app)) {
+    for (const { name, method, path, body } of protectedRoutes(app)) {
       const answer = await refuses('422 invalid-request', () =>
         call(method, `${filled(path)}?surprise=1`, body),
       )

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { problemCatalogue } from '../../src/http/problem-catalogue.ts'
-import { closedRoutes } from '../support/requests.ts'
+import { protectedRoutes } from '../support/requests.ts'
 import { type Answer, filled, type Service, service } from '../support/service.ts'
 
 const json = { 'content-type': 'application/json' }
@@ -193,7 +193,7 @@ describe('a database error', () => {
       const marked = { title: canary, description: canary }
 
       const answers: Answer[] = []
-      for (const { method, path, body } of closedRoutes(here.app))
+      for (const { method, path, body } of protectedRoutes(here.app))
         answers.push(await here.call(method, filled(path), { token, body }))
       answers.push(await here.call('POST', '/api/tasks', { token, body: marked }))
       answers.push(await here.call('POST', '/api/tasks', { token, body: '{', headers: json }))

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { closedRoutes, isOpen, open } from '../support/requests.ts'
+import { isPublic, protectedRoutes, publicRoutes } from '../support/requests.ts'
 import { type Answer, filled, sentBy, service } from '../support/service.ts'
 
 const problemOf = ({ status, body }: Answer) => `${status} ${body?.code}`
@@ -7,17 +7,17 @@ const problemOf = ({ status, body }: Answer) => `${status} ${body?.code}`
 describe('unauthenticated requests', () => {
   test('exactly the listed routes are public', async () => {
     const { app } = await service({ METRICS_TOKEN: 'with-every-route' })
-    const publicRoutes = app.routes
+    const open = app.routes
       .filter(({ hooks }) => hooks.detail?.security?.length === 0)
       .map(({ method, path }) => `${method} ${path}`)
 
-    expect(publicRoutes.filter((name) => !isOpen(name))).toEqual([])
-    expect([...open].filter((name) => !publicRoutes.includes(name))).toEqual([])
+    expect(open.filter((name) => !isPublic(name))).toEqual([])
+    expect([...publicRoutes].filter((name) => !open.includes(name))).toEqual([])
   })
 
   test('every other route is 401 without a token, with any body, and sends no statement', async () => {
     const { app, call } = await service()
-    const routes = closedRoutes(app)
+    const routes = protectedRoutes(app)
     expect(routes.length).toBeGreaterThan(10)
 
     for (const { name, method, path } of routes) {
@@ -329,7 +329,7 @@ describe('the order of checks', () => {
       { body: [] },
     ]
 
-    for (const { name, method, path, body } of closedRoutes(app)) {
+    for (const { name, method, path, body } of protectedRoutes(app)) {
       const sent = [{ body }, ...(method === 'GET' ? [] : wrong)]
       for (const one of sent) {
         const answer = await call(method, filled(path), { ...one, token: ada.token })

@@ -7,9 +7,9 @@ import { createLog } from '../../src/log.ts'
 import { watchEventLoopLag } from '../../src/metrics/event-loop-lag.ts'
 import { createMemoryStore } from '../../src/rate-limit/memory.ts'
 import { RateLimitStoreUnavailable } from '../../src/rate-limit/store.ts'
-import { heldHashing } from '../support/hashing.ts'
-import { parsed, scrape, token, withMetrics } from '../support/scrape.ts'
-import { database, faceless, filled, service } from '../support/service.ts'
+import { holdPasswordHashing } from '../support/hashing.ts'
+import { parseMetrics, scrape, token, withMetrics } from '../support/scrape.ts'
+import { comparable, database, filled, service } from '../support/service.ts'
 
 const password = 'correct horse battery'
 
@@ -24,7 +24,7 @@ describe('access', () => {
     ]
     const nowhere = await call('GET', '/nowhere')
 
-    for (const answer of answers) expect(faceless(answer)).toEqual(faceless(nowhere))
+    for (const answer of answers) expect(comparable(answer)).toEqual(comparable(nowhere))
     expect(answers[0]?.headers.get('ratelimit')).toBeString()
   })
 
@@ -73,7 +73,7 @@ describe('access', () => {
 
     const { headers, text } = await here.call('GET', '/metrics', { token })
     expect(headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8')
-    expect(parsed(text).samples.length).toBeGreaterThan(50)
+    expect(parseMetrics(text).samples.length).toBeGreaterThan(50)
     const document = await here.call('GET', '/docs/json')
     expect(Object.keys(document.body.paths)).not.toContain('/metrics')
   })
@@ -367,7 +367,7 @@ describe('dependencies', () => {
   )
 
   test('the bcrypt queue has metrics for running, waiting and refused hashes', async () => {
-    using hashing = heldHashing()
+    using hashing = holdPasswordHashing()
     const settings = { BCRYPT_QUEUE_MAX: '2', LOGIN_ATTEMPTS: '10000' }
     const here = await service({ ...withMetrics, ...settings, LOGIN_ATTEMPTS_PER_ACCOUNT: '10000' })
     const body = { email: `${Bun.randomUUIDv7()}@example.test`, password }
@@ -378,7 +378,7 @@ describe('dependencies', () => {
     const first = await Promise.race(attempts.map(async (attempt) => (await attempt).status))
 
     const during = await scrape(here)
-    hashing.letGo()
+    hashing.release()
     const statuses = (await Promise.all(attempts)).map(({ status }) => status)
     const after = await scrape(here)
 

@@ -9,12 +9,12 @@ import { loadTemplate } from '../../src/db/embedded/template.ts'
 import { DatabaseUnavailable, runWrite } from '../../src/db/errors.ts'
 import { users } from '../../src/db/schema.ts'
 
-// Made here once, so that no test waits for the seconds that it takes.
+// Created once, because it takes seconds.
 await loadTemplate()
 
 /**
- * A superuser's URL to a server that may be thrown away; without it only PGlite is tested. Here it is past
- * the pooler that `TEST_DATABASE_URL` may name: what is held to here is connections.
+ * The URL of a superuser on a disposable server; without it only PGlite is tested. It is a direct connection, because
+ * these tests are about connections: `TEST_DATABASE_URL` may name a pooler.
  */
 export const serverUrl = process.env.TEST_DIRECT_DATABASE_URL ?? process.env.TEST_DATABASE_URL
 
@@ -22,14 +22,14 @@ type Options = {
   poolMax?: number
   timeoutMs?: number
   observe?: StatementObserver
-  /** The port of a proxy to go through; migrations go past it. */
+  /** The port of a proxy to use. Migrations use a direct connection. */
   via?: number
 }
 
 /** The port that the test server listens on. */
 export const serverPort = () => Number(new URL(serverUrl!).port || 5432)
 
-/** A database of one's own on the test server, dropped in the end. */
+/** Creates a database on the test server, and drops it at the end. */
 export const onPostgres = async (options: Options = {}) => {
   const admin = postgres(serverUrl!, { max: 1, onnotice: () => {} })
   const name = `test_${Bun.randomUUIDv7().replaceAll('-', '')}`
@@ -81,12 +81,12 @@ export const directory = () => {
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) }
 }
 
-/** Asks until it is so; a test that waits for a server's state has nothing else to wait for. */
-export const until = async (so: () => Promise<boolean>) => {
-  while (!(await so())) await Bun.sleep(5)
+/** Polls until the condition is true, for states of a server that no event reports. */
+export const until = async (condition: () => Promise<boolean>) => {
+  while (!(await condition())) await Bun.sleep(5)
 }
 
-/** As many writers at once, until they are stopped; ids that they were told are kept, and of no error but a refusal. */
+/** Concurrent writers that run until `lost` is called. They collect acknowledged ids, and accept no error but a 503. */
 export const writers = (db: Db, count: number) => {
   const acknowledged: string[] = []
   let over = false
@@ -102,7 +102,7 @@ export const writers = (db: Db, count: number) => {
   const load = Promise.all(Array.from({ length: count }, write))
   return {
     acknowledged,
-    /** Which of those are not there, once all are done. */
+    /** Stops the writers, and returns the acknowledged ids that are not stored. */
     async lost() {
       over = true
       await load
@@ -112,7 +112,7 @@ export const writers = (db: Db, count: number) => {
   }
 }
 
-/** A row of `users` like no other. */
+/** A unique row of `users`. */
 export const person = () => ({
   id: Bun.randomUUIDv7(),
   email: `${Bun.randomUUIDv7()}@example.test`,

@@ -9,7 +9,7 @@ const hash = { HS256: 'sha256', HS384: 'sha384', HS512: 'sha512' } as Record<str
 
 type Parts = { header?: unknown; claims?: unknown; secret?: string; alg?: string }
 
-/** A token with these parts, truly signed. */
+/** Signs a token with these parts. */
 export const signed = ({ header = head, claims, secret: key = secret, alg = 'HS256' }: Parts) => {
   const text = `${part(header)}.${part(claims)}`
   const signature = createHmac(hash[alg] ?? 'sha256', key)
@@ -20,11 +20,11 @@ export const signed = ({ header = head, claims, secret: key = secret, alg = 'HS2
 
 export const head = { alg: 'HS256', typ: 'at+jwt' }
 
-// biome-ignore lint/suspicious/noExplicitAny: the claims are to be bent
+// biome-ignore lint/suspicious/noExplicitAny: tests change the claims
 export const claimsOf = (token: string): any =>
   JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
 
-/** A good token turned into what a forger would send: each by its name. */
+/** Invalid `Authorization` headers made from a valid token, each with a name. */
 export const forgeriesOf = (token: string): [name: string, authorization: string][] => {
   const claims = claimsOf(token)
   const [header = '', payload = '', signature = ''] = token.split('.')
@@ -41,7 +41,7 @@ export const forgeriesOf = (token: string): [name: string, authorization: string
     ]),
     ['empty signature', `${header}.${payload}.`],
     ...['HS384', 'HS512'].flatMap((alg): [string, string][] => [
-      [`${alg} and signed so`, signed({ header: { ...head, alg }, claims, alg })],
+      [`${alg}, signed as ${alg}`, signed({ header: { ...head, alg }, claims, alg })],
       [`${alg}, signed as HS256`, signed({ header: { ...head, alg }, claims })],
     ]),
     ...['RS256', 'ES256', 'EdDSA', 'PS256', 'hs256', 'HS256 '].map((alg): [string, string] => [
@@ -84,8 +84,11 @@ export const forgeriesOf = (token: string): [name: string, authorization: string
     ['exp -1', signed({ claims: { ...claims, exp: -1 } })],
     ['exp now', signed({ claims: { ...claims, exp: now } })],
     ['exp 1e400', signed({ claims: JSON.stringify(claims).replace(/"exp":\d+/, '"exp":1e400') })],
-    ['life of 24 h and a second', signed({ claims: { ...claims, exp: claims.iat + 86_401 } })],
-    ['life of a year without a scope', signed({ claims: { ...claims, exp: now + 31_536_000 } })],
+    ['lifetime of 24 h and a second', signed({ claims: { ...claims, exp: claims.iat + 86_401 } })],
+    [
+      'lifetime of a year without a scope',
+      signed({ claims: { ...claims, exp: now + 31_536_000 } }),
+    ],
     ['iat in 10 s', signed({ claims: { ...claims, iat: now + 10, exp: now + 100 } })],
     ['nbf in 10 s', signed({ claims: { ...claims, nbf: now + 10 } })],
     ['nbf a string', signed({ claims: { ...claims, nbf: 'x' } })],
@@ -114,8 +117,8 @@ export const forgeriesOf = (token: string): [name: string, authorization: string
     ['JWE', `${part({ alg: 'dir', enc: 'A256GCM' })}..AAAA.AAAA.AAAA`],
     ['two parts', `${header}.${payload}`],
     ['four parts', `${token}.AAAA`],
-    ['one dot more', `${token}.`],
-    ['last character of the same bytes', `${token.slice(0, -1)}${sibling(token.at(-1))}`],
+    ['a dot at the end', `${token}.`],
+    ['another last character for the same bytes', `${token.slice(0, -1)}${sibling(token.at(-1))}`],
     ['padded', `${token}=`],
     ['standard base64', token.replace(/[-_]/g, '+')],
     ['space inside', `${header}. ${payload}.${signature}`],
@@ -141,7 +144,7 @@ export const forgeriesOf = (token: string): [name: string, authorization: string
   ]
 }
 
-/** The last character carries two unused bits: this one differs in them alone. */
+/** The last character of base64url has two unused bits: the result differs only in them. */
 const sibling = (character = 'A') => {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
   return alphabet[alphabet.indexOf(character) + 1] ?? 'B'

@@ -1,18 +1,18 @@
 import { spyOn } from 'bun:test'
 
 /**
- * Holds every verification of a password until it is let go, so that how long a queue gets is no
- * matter of how fast the machine hashes, and how fast it asks.
+ * Delays every password verification until `release` is called, so that the length of the queue does not depend on the
+ * speed of the machine.
  */
-export const heldHashing = () => {
+export const holdPasswordHashing = () => {
   const { verify } = Bun.password
   const gate = Promise.withResolvers<void>()
-  const spy = spyOn(Bun.password, 'verify').mockImplementation(async (...asked) => {
+  const spy = spyOn(Bun.password, 'verify').mockImplementation(async (...args) => {
     await gate.promise
-    return verify(...asked)
+    return verify(...args)
   })
   return {
-    letGo: gate.resolve,
+    release: gate.resolve,
     [Symbol.dispose]: () => {
       gate.resolve()
       spy.mockRestore()

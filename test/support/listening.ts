@@ -2,7 +2,7 @@ import { createServer } from '../../src/http/server.ts'
 import { createLog } from '../../src/log.ts'
 import { service } from './service.ts'
 
-/** A service of its own on the loopback, on a free port, for what speaks HTTP by itself. */
+/** A service that listens on a free port of loopback, for clients that speak HTTP. */
 export const listening = async (env: Record<string, string> = {}) => {
   const here = await service(env)
   const log = createLog(() => {}, 'silent')

@@ -1,9 +1,9 @@
 import postgres from 'postgres'
 
-/** Past a pooler, which knows nothing of the statements that these transactions prepare. */
+/** A direct connection: a pooler does not know the statements that these transactions prepare. */
 export const serverUrl = process.env.TEST_DIRECT_DATABASE_URL ?? process.env.TEST_DATABASE_URL
 
-/** Transactions of a test, on PostgreSQL: what overlaps is made to, by statements that wait for a lock. */
+/** Transactions on PostgreSQL that hold locks, so that statements of the service overlap in a defined order. */
 export const locks = () => {
   const connections: postgres.Sql[] = []
   const connection = () => {
@@ -19,12 +19,12 @@ export const locks = () => {
       await sql.unsafe('begin')
       return sql
     },
-    /** Waits for the user's lock, and holds it until the transaction ends. */
+    /** Takes the user's lock, and holds it until the transaction ends. */
     lock: (sql: postgres.Sql, userId: string) =>
       sql`select from user_changes where user_id = ${userId} for update`.execute(),
     /**
-     * Until so many wait for a lock, or `work` is done without. Asks from outside of any transaction:
-     * inside, the server's view of its sessions stands still.
+     * Resolves when `count` statements wait for a lock, or when `work` settles. It asks outside of a transaction, because
+     * inside one the view of the sessions does not change.
      */
     waiting: async (count: number, work: Promise<unknown>) => {
       const sql = connection()

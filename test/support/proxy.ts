@@ -1,17 +1,17 @@
 import { connect, createServer, type Socket } from 'node:net'
 
-type Way = {
-  /** How long a new connection waits before it is passed on. */
+type Behaviour = {
+  /** The delay before a new connection is forwarded. */
   delayMs?: number
-  /** New connections are taken and nothing is passed on. */
+  /** New connections are accepted and never forwarded. */
   silent?: boolean
-  /** New connections are taken and closed. */
+  /** New connections are accepted and closed. */
   closing?: boolean
 }
 
-/** A TCP proxy on loopback, whose manners a test changes while connections run through it. */
+/** A TCP proxy on loopback. A test changes its behaviour while connections are open. */
 export const proxyTo = async (port: number) => {
-  const way: Way = {}
+  const behaviour: Behaviour = {}
   const open = new Set<Socket>()
   let calls = 0
   let delayed = 0
@@ -42,9 +42,9 @@ export const proxyTo = async (port: number) => {
   const listener = createServer((client) => {
     calls++
     client.on('error', () => {})
-    if (way.closing) client.destroy()
-    else if (way.silent) open.add(client)
-    else if (way.delayMs) void passLater(client, way.delayMs)
+    if (behaviour.closing) client.destroy()
+    else if (behaviour.silent) open.add(client)
+    else if (behaviour.delayMs) void passLater(client, behaviour.delayMs)
     else pass(client)
   })
   const listen = (at: number) =>
@@ -55,21 +55,21 @@ export const proxyTo = async (port: number) => {
 
   return {
     port: own,
-    way,
+    behaviour,
     calls: () => calls,
-    /** How many connections still wait to be passed on. */
+    /** The number of connections that are not forwarded yet. */
     delayed: () => delayed,
-    /** Half-open: what is sent from here on, either way, is lost. */
+    /** From here on, data in both directions is dropped, and connections stay open. */
     freeze: () => {
       frozen = true
     },
     thaw: () => {
       frozen = false
     },
-    /** New connections are refused, until it listens again. */
+    /** Refuses new connections until `listen` is called. */
     refuse: () => void listener.close(),
     listen: () => listen(own),
-    /** Every connection is reset. */
+    /** Resets all connections. */
     cut: () => {
       for (const socket of open) socket.resetAndDestroy()
     },

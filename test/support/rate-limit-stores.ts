@@ -10,30 +10,30 @@ import { createPostgresStore } from '../../src/rate-limit/postgres.ts'
 import type { RateLimitStore } from '../../src/rate-limit/store.ts'
 import { hasRedis, redisServer } from './redis.ts'
 
-/** Counters that are nobody else's. */
+/** A rate-limit store that no other test uses. */
 export type Store = {
-  /** What one instance of the service has of it. */
+  /** Opens it for one instance of the service. */
   open: () => RateLimitStore
-  /** Moves the store's clock on (or back). */
+  /** Moves the clock of the store forward (or back). */
   pass: (ms: number) => Promise<void>
-  /** Every key that it holds, those of expired windows too. */
+  /** All stored keys, also those of expired windows. */
   keys: () => Promise<string[]>
 }
 
-/** What is tested here are counts: a machine that has other things to do must not turn them into refusals. */
-const patienceMs = 20_000
+/** Long, because the tests are about counts: a busy machine must not cause refusals. */
+const timeoutMs = 20_000
 
 const serverUrl = process.env.TEST_DATABASE_URL
 
-/** By its name, how each kind of store is had; one that this machine cannot have is left out. */
+/** Creates each kind of store that this machine has, by name. */
 export const stores: Record<string, () => Promise<Store>> = {
   memory: async () => {
     const store = createMemoryStore()
     return { open: () => store, pass: passHere, keys: async () => [] }
   },
-  'postgres, embedded': () => ofPrefix(pglite()),
-  ...(serverUrl && { postgres: () => ofPrefix(server()) }),
-  ...(hasRedis && { redis: () => ofPrefix(redis()) }),
+  'postgres, embedded': () => withPrefix(pglite()),
+  ...(serverUrl && { postgres: () => withPrefix(server()) }),
+  ...(hasRedis && { redis: () => withPrefix(redis()) }),
 }
 
 type Shared = {
@@ -42,8 +42,8 @@ type Shared = {
   keys: () => Promise<string[]>
 }
 
-/** What all tests share is kept apart by a prefix. */
-const ofPrefix = async (shared: Promise<Shared>): Promise<Store> => {
+/** Separates the keys of the tests that share a store by a prefix. */
+const withPrefix = async (shared: Promise<Shared>): Promise<Store> => {
   const { open, pass, keys } = await shared
   const prefix = `${Bun.randomUUIDv7()}/`
   return {
@@ -63,30 +63,29 @@ const ofPrefix = async (shared: Promise<Shared>): Promise<Store> => {
 }
 
 /**
- * Counters of one service, of the kind that `TEST_RATE_LIMIT_STORE` says: `memory`, `postgres` (embedded, without a
+ * A rate-limit store for one service, of the kind in `TEST_RATE_LIMIT_STORE`: `memory`, `postgres` (embedded without a
  * server) or `redis`.
  *
- * A test moves time by this process's clock, of which a store that has its own knows nothing. There windows
- * are turned by hand: at their end by this clock the key is forgotten. What the store's own clock does
- * is what stores.test.ts is about.
+ * Tests move the clock of this process, which a store with a clock of its own does not notice. For such a store, the key
+ * is reset when its window ends by the clock of this process. stores.test.ts tests the clocks of the stores.
  */
-export const ownCounters = async (): Promise<RateLimitStore> => {
+export const createOwnStore = async (): Promise<RateLimitStore> => {
   const kind = process.env.TEST_RATE_LIMIT_STORE || 'memory'
   const open = stores[kind] ?? stores[`${kind}, embedded`]
   if (open === undefined) throw new Error(`TEST_RATE_LIMIT_STORE: there is no ${kind} here`)
   const store = await open()
   const rateLimitStore = store.open()
-  return store.pass === passHere ? rateLimitStore : turnedByHand(rateLimitStore)
+  return store.pass === passHere ? rateLimitStore : withLocalWindows(rateLimitStore)
 }
 
-const turnedByHand = (rateLimitStore: RateLimitStore): RateLimitStore => {
-  const windows = new Map<string, { resetsAt: number; begun: void | Promise<void> }>()
+const withLocalWindows = (rateLimitStore: RateLimitStore): RateLimitStore => {
+  const windows = new Map<string, { resetsAt: number; started: void | Promise<void> }>()
   const openWindow = (key: string) => {
     const known = windows.get(key)
     return known && Date.now() < known.resetsAt ? known : undefined
   }
-  const begin = (key: string, windowMs: number) => {
-    const window = { resetsAt: Date.now() + windowMs, begun: rateLimitStore.reset(key) }
+  const startWindow = (key: string, windowMs: number) => {
+    const window = { resetsAt: Date.now() + windowMs, started: rateLimitStore.reset(key) }
     windows.set(key, window)
     return window
   }
@@ -94,8 +93,8 @@ const turnedByHand = (rateLimitStore: RateLimitStore): RateLimitStore => {
   return {
     ...rateLimitStore,
     add: async (key, windowMs, limit) => {
-      const { resetsAt, begun } = openWindow(key) ?? begin(key, windowMs)
-      await begun
+      const { resetsAt, started } = openWindow(key) ?? startWindow(key, windowMs)
+      await started
       const { count } = await rateLimitStore.add(key, windowMs, limit)
       return { count, resetsAt }
     },
@@ -119,7 +118,7 @@ const once = <Value>(make: () => Promise<Value>) => {
   }
 }
 
-/** Its clock is this process's: what `setSystemTime` says goes for it too. */
+/** Uses the clock of this process, so `setSystemTime` applies to it. */
 const pglite = once(async (): Promise<Shared> => {
   const pglite = await openPGlite({ loadDataDir: await loadTemplate() })
   const run = async (text: string, params: (string | number)[] = []) =>
@@ -132,7 +131,7 @@ const pglite = once(async (): Promise<Shared> => {
   }
 })
 
-/** Its clock cannot be moved: its windows are, the other way. */
+/** The clock of the server cannot be moved, so `pass` moves the windows back. */
 const server = once(async (): Promise<Shared> => {
   const { rateLimitStore, database } = readConfig({
     DATABASE_URL: serverUrl,
@@ -141,13 +140,13 @@ const server = once(async (): Promise<Shared> => {
   })
   const connected = await openDatabase(database)
   await connected.migrate()
-  // Past a pooler: its own parameters of the URL are nobody else's.
+  // A direct connection: the test URL may have parameters for a pooler.
   const sql = postgres(process.env.TEST_DIRECT_DATABASE_URL ?? serverUrl ?? '', {
     max: 1,
     onnotice: () => {},
   })
   return {
-    open: () => openRateLimitStore(rateLimitStore, patienceMs),
+    open: () => openRateLimitStore(rateLimitStore, timeoutMs),
     pass: async (ms, prefix) => {
       await sql`update counters set resets_at = resets_at - ${ms}::float8 * interval '1 ms' where starts_with(key, ${prefix})`
     },
@@ -163,7 +162,7 @@ const redis = once(async (): Promise<Shared> => {
       redis.call('PEXPIREAT', key, redis.call('PEXPIRETIME', key) - tonumber(ARGV[2]))
     end`
   return {
-    open: () => openRateLimitStore({ kind: 'redis', url }, patienceMs),
+    open: () => openRateLimitStore({ kind: 'redis', url }, timeoutMs),
     pass: async (ms, prefix) => {
       await admin.send('EVAL', [move, '0', prefix, String(ms)])
     },

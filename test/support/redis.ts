@@ -3,7 +3,7 @@ import { RedisClient } from 'bun'
 
 export const hasRedis = Bun.which('redis-server') !== null
 
-/** A port that is free now. Who takes it at once gets it. */
+/** A port that is free at this moment. Another process may take it before the caller. */
 export const freePort = () => {
   const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: () => {} } })
   const { port } = listener
@@ -11,10 +11,10 @@ export const freePort = () => {
   return port
 }
 
-/** Ends a child with its parent, however that ends: `bun test` leaves no other moment for it. */
+/** Ends the child when its parent ends in any way: `bun test` has no hook for that. */
 const endedWithParent = Bun.which('setpriv') ? ['setpriv', '--pdeathsig', 'KILL'] : []
 
-/** A Redis of one's own, which keeps nothing; it can be stopped, frozen, and started anew on its port. */
+/** A Redis server without persistence. It can be stopped, frozen, and restarted on the same port. */
 export const redisServer = async (...options: string[]) => {
   const port = freePort()
   const url = `redis://127.0.0.1:${port}`
@@ -41,14 +41,14 @@ export const redisServer = async (...options: string[]) => {
     start,
     stop,
     signal: (signal: NodeJS.Signals) => child.kill(signal),
-    /** A client for what a test has to see or do beside the service. */
+    /** A client for a test, independent of the service. */
     client: (login = '') =>
       new RedisClient(url.replace('//', `//${login}`), { autoReconnect: false }),
     [Symbol.asyncDispose]: () => stop(),
   }
 }
 
-/** Any reply will do, `NOAUTH` too; `LOADING` will not. */
+/** Whether the server replies. `NOAUTH` counts as a reply, `LOADING` does not. */
 const answers = async (port: number): Promise<boolean> => {
   const { promise, resolve } = Promise.withResolvers<boolean>()
   const socket = await Bun.connect({

@@ -1,7 +1,4 @@
-/**
- * For each route that needs a token, a body that it takes. The tests that walk the app's
- * own routes fail where a new one is not listed here.
- */
+/** A valid body for each route that needs a token. Tests that iterate over the routes fail if a route is missing here. */
 export const bodies: Record<string, unknown> = {
   'POST /api/auth/refresh': undefined,
   'GET /api/auth/me': undefined,
@@ -35,8 +32,8 @@ export const bodies: Record<string, unknown> = {
   'DELETE /api/tasks/:id': undefined,
 }
 
-/** The routes that let strangers in: a route that is newly opened is missing here. */
-export const open = new Set([
+/** The public routes. A test fails if another route is public. */
+export const publicRoutes = new Set([
   'GET /',
   'GET /health',
   'GET /ready',
@@ -49,16 +46,17 @@ export const open = new Set([
   'POST /api/oauth/token',
 ])
 
-/** The pages of the docs are one entry: their names carry a version. */
-export const isOpen = (name: string) => open.has(name.replace(/^GET \/docs\/.*/, 'GET /docs'))
+/** The files of /docs are one entry, because their names contain a version. */
+export const isPublic = (name: string) =>
+  publicRoutes.has(name.replace(/^GET \/docs\/.*/, 'GET /docs'))
 
 type App = { routes: readonly { method: string; path: string }[] }
 
-/** Every route that needs a token, with a body it takes. */
-export const closedRoutes = ({ routes }: App) =>
+/** The routes that need a token, with a valid body. */
+export const protectedRoutes = ({ routes }: App) =>
   routes
     .map(({ method, path }) => ({ name: `${method} ${path}`, method, path }))
-    .filter(({ name }) => !isOpen(name))
+    .filter(({ name }) => !isPublic(name))
     .map((route) => {
       if (!(route.name in bodies))
         throw new Error(`${route.name} is not in test/support/requests.ts`)

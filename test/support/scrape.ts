@@ -1,7 +1,7 @@
 type Sample = { name: string; labels: Record<string, string>; value: number }
 
-/** The samples of the Prometheus text format, and each metric's type; throws at a line that is neither. */
-export const parsed = (text: string) => {
+/** Parses the Prometheus text format into samples and types of metrics; throws for any other line. */
+export const parseMetrics = (text: string) => {
   const samples: Sample[] = []
   const types = new Map<string, string>()
   for (const line of text.split('\n')) {
@@ -33,13 +33,13 @@ type Call = (
   sent: { token: string },
 ) => Promise<{ status: number; text: string }>
 
-/** What a service says of itself now: a metric's value, zero where no series has these labels. */
+/** Reads the metrics of a service. `value` is the sum of the series with these labels, zero without one. */
 export const scrape = async ({ call }: { call: Call }) => {
-  // What a request counts, it counts after its answer.
+  // A request is counted after its response.
   await new Promise(setImmediate)
   const { status, text } = await call('GET', '/metrics', { token })
   if (status !== 200) throw new Error(`no metrics: ${status} ${text}`)
-  const { samples, types } = parsed(text)
+  const { samples, types } = parseMetrics(text)
   const value = (name: string, wanted: Record<string, string> = {}) =>
     samples
       .filter(

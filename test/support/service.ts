@@ -13,20 +13,25 @@ import { createLog, type LogFields } from '../../src/log.ts'
 import { purgeExpired } from '../../src/maintenance/purge.ts'
 import { loadMetrics } from '../../src/metrics/load-metrics.ts'
 import type { RateLimitCounters } from '../../src/rate-limit/store.ts'
-import { ownCounters } from './rate-limit-stores.ts'
-import { byItself, onBehalfOf, recordStatement, statements } from './recorded-statements/log.ts'
+import { createOwnStore } from './rate-limit-stores.ts'
+import {
+  onBehalfOf,
+  onBehalfOfJob,
+  recordStatement,
+  statements,
+} from './recorded-statements/log.ts'
 
 const environment = {
   DATABASE_URL: process.env.TEST_DATABASE_URL ?? 'pglite:memory',
   JWT_SECRET: 'a secret that is long enough for the tests',
   BCRYPT_COST: '4',
-  // The most there is: a machine that has other things to do, or a slow disk, is no outage here.
+  // The maximum, so that a busy machine or a slow disk does not cause a 503.
   DB_TIMEOUT_MS: '25000',
   RATE_LIMIT: '100000',
   LOGIN_ATTEMPTS_PER_ADDRESS: '100000',
 }
 
-/** One for the whole process: PGlite takes a second to open, and tests keep apart by making their own users. */
+/** One database for the whole process: PGlite takes a second to open, and each test creates its own users. */
 const opened = globalThis as typeof globalThis & { database?: Promise<Database> }
 export const database = (): Promise<Database> => {
   opened.database ??= (async () => {
@@ -37,15 +42,12 @@ export const database = (): Promise<Database> => {
   return opened.database
 }
 
-/**
- * The database as services have it: the same, with a witness to what is handed to the driver. What
- * a test asks by itself, of `database()`, is not a service's.
- */
+/** The database that services use: it records the statements. Statements of a test on `database()` are not recorded. */
 const recordedDatabase = async (): Promise<Db> => {
   const { db, kind } = await database()
   const { $client: driver } = db as unknown as { $client: PGlite & Sql & StatementSender }
   type Send = (text: string, params?: unknown[], ...rest: unknown[]) => unknown
-  const saw =
+  const recording =
     (send: Send): Send =>
     (text, params = [], ...rest) => {
       recordStatement(text, params)
@@ -54,7 +56,7 @@ const recordedDatabase = async (): Promise<Db> => {
   const client = new Proxy(driver, {
     get: (from, name) => {
       const found = Reflect.get(from, name, from)
-      return name === 'query' || name === 'unsafe' || name === 'arrays' ? saw(found) : found
+      return name === 'query' || name === 'unsafe' || name === 'arrays' ? recording(found) : found
     },
   })
   const drizzled =
@@ -64,19 +66,19 @@ const recordedDatabase = async (): Promise<Db> => {
   return drizzled as unknown as Db
 }
 
-/** What is sent to the database while `work` runs. */
+/** The statements that are sent while `work` runs. */
 export const sentBy = async (work: () => Promise<unknown>) => {
   const from = statements.length
   await work()
   return statements.slice(from)
 }
 
-/** Moves time on, for libraries too. A file that uses it or `at` ends each test by `afterEach(realTime)`. */
+/** Moves the clock forward, for libraries too. A file that uses it or `at` needs `afterEach(realTime)`. */
 export const pass = (ms: number) => void setSystemTime(Date.now() + ms)
 export const at = (instant: string | number) => void setSystemTime(new Date(instant))
 export const realTime = () => void setSystemTime()
 
-/** All that the database holds of a user, to be compared before and after. */
+/** All rows of a user, to compare before and after. */
 export const rowsOf = async (id: string) => {
   const { db } = await database()
   return {
@@ -87,14 +89,14 @@ export const rowsOf = async (id: string) => {
   }
 }
 
-/** An answer without what differs from one to the next: the request's id and the count. */
-export const faceless = ({ status, headers, text }: Answer) => {
+/** A response without the parts that differ each time: the request id and the rate-limit headers. */
+export const comparable = ({ status, headers, text }: Answer) => {
   const id = headers.get('x-request-id') ?? ''
   const kept = [...headers].filter(([name]) => !/^(x-request-id|ratelimit.*)$/.test(name))
   return { status, headers: Object.fromEntries(kept), text: text.replace(id, '(id)') }
 }
 
-/** A path with its parameters filled in. */
+/** A path with an id for each parameter. */
 export const filled = (path: string, id = Bun.randomUUIDv7()) => path.replace(/:\w+/g, id)
 
 type Call = { body?: unknown; token?: string | undefined; headers?: Record<string, string> }
@@ -106,28 +108,28 @@ export type Answer = {
   body: any
 }
 
-type Failing = {
-  /** Whether the schema is there. */
+type Overrides = {
+  /** Whether the migrations are applied. */
   isUp?: () => boolean
-  /** What happens in place of each statement. */
+  /** Replaces each statement. */
   db?: () => unknown
   rateLimitStore?: RateLimitCounters
   isReady?: () => Promise<boolean>
 }
 
-/** A service of its own: own settings, own counters, own log; the database is everybody's. */
-export const service = async (env: Record<string, string> = {}, failing: Failing = {}) => {
+/** A service with its own settings, rate-limit store and log. All services share the database. */
+export const service = async (env: Record<string, string> = {}, overrides: Overrides = {}) => {
   const config: Config = readConfig({ ...environment, ...env })
-  const db = failing.db ? dbThat(failing.db) : await recordedDatabase()
+  const db = overrides.db ? createStubDb(overrides.db) : await recordedDatabase()
   const log: LogFields[] = []
   const peer = { address: '203.0.113.1' as string | undefined }
   const app = createApp({
     config,
     db,
-    rateLimitStore: failing.rateLimitStore ?? (await ownCounters()),
+    rateLimitStore: overrides.rateLimitStore ?? (await createOwnStore()),
     log: createLog((line) => log.push(JSON.parse(line)), 'debug'),
-    isUp: failing.isUp ?? (() => true),
-    isReady: failing.isReady ?? (async () => true),
+    isUp: overrides.isUp ?? (() => true),
+    isReady: overrides.isReady ?? (async () => true),
     peerOf: () => peer.address,
     createMetrics: await loadMetrics(config.metrics.token),
     processState: { inFlight: () => 0, pool: (await database()).pool, watchEventLoopLag: () => {} },
@@ -151,12 +153,12 @@ export const service = async (env: Record<string, string> = {}, failing: Failing
       headers: sent,
       ...(body !== undefined && { body: payload as Bun.BodyInit }),
     })
-    // What is streamed is asked for while it is read.
+    // A streamed response sends statements while it is read.
     return onBehalfOf(request, async () => read(await app.fetch(request)))
   }
 
   const password = 'correct horse battery'
-  /** Somebody new, signed in. */
+  /** Creates a user who is signed in. */
   const someone = async () => {
     const email = `${Bun.randomUUIDv7()}@example.test`
     const { body, status } = await call('POST', '/api/auth/register', { body: { email, password } })
@@ -172,14 +174,14 @@ export const service = async (env: Record<string, string> = {}, failing: Failing
     }
   }
 
-  const purge = (days: number) => byItself('purge', () => purgeExpired(db, days))
+  const purge = (days: number) => onBehalfOfJob('purge', () => purgeExpired(db, days))
 
   return { app, config, call, someone, log, peer, purge }
 }
 
-/** A database of which every statement does what is said: throw, never answer, or answer this. */
-export const dbThat = (does: () => unknown): Db => {
-  const query = async () => does()
+/** A database that calls `respond` for every statement: it may throw, return rows, or never settle. */
+export const createStubDb = (respond: () => unknown): Db => {
+  const query = async () => respond()
   const client = Object.assign(Object.create(PGlite.prototype), { query, arrays: query })
   return drizzle(client, { casing: 'snake_case' }) as unknown as Db
 }

@@ -14,12 +14,12 @@ const programs = (() => {
   }
 })()
 
-/** Whether this machine can start a PostgreSQL that speaks TLS. */
+/** Whether this machine can start PostgreSQL with TLS. */
 export const hasTlsServer =
   programs !== undefined && Bun.which('openssl') !== null && Bun.which('setpriv') !== null
 
 const isRoot = userInfo().uid === 0
-/** PostgreSQL refuses to run as root; and it ends with who started it, however that ends. */
+/** PostgreSQL refuses to run as root. The server ends when the process that started it ends in any way. */
 const asPostgres = [
   ...['setpriv', '--pdeathsig', 'INT'],
   ...(isRoot ? ['--reuid=postgres', '--regid=postgres', '--init-groups'] : []),
@@ -31,7 +31,7 @@ const done = async (command: string[], cwd: string) => {
     throw new Error(`${command[0]} failed: ${await child.stderr.text()}`)
 }
 
-/** A CA made with openssl, in a folder; `sign` gives the files of a certificate for these names. */
+/** Creates a CA with openssl in a folder. `sign` writes the files of a certificate for these names. */
 const authority = async (folder: string, name: string) => {
   const path = (file: string) => join(folder, `${name}-${file}`)
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
@@ -61,12 +61,12 @@ const authority = async (folder: string, name: string) => {
 }
 
 /**
- * A PostgreSQL that takes TLS only, with a certificate for these names (as openssl writes them: `DNS:localhost`) by a
- * CA of its own. `ca` is the file of that CA, `otherCa` of one that has signed nothing.
+ * A PostgreSQL server that accepts TLS only. `names` are the names of its certificate in the notation of openssl
+ * (`DNS:localhost`). `ca` is the file of the CA that signed it, `otherCa` the file of another CA.
  */
 export const tlsServer = async (names: string) => {
   const folder = mkdtempSync(join(tmpdir(), 'taskwarden-tls-'))
-  // The server's user reads here what this one has written.
+  // The user of the server must read these files.
   chmodSync(folder, 0o755)
   const [ours, other] = [await authority(folder, 'ours'), await authority(folder, 'other')]
   await ours.sign(names)
@@ -96,7 +96,7 @@ export const tlsServer = async (names: string) => {
     ],
     { cwd: folder, stdin: 'ignore', stdout: 'ignore', stderr: Bun.file(join(folder, 'log')) },
   )
-  /** Past TLS, for what a test has to see beside the service. */
+  /** A connection without TLS for a test, independent of the service. */
   const admin = postgres({ host: data, port, user: 'postgres', max: 1, onnotice: () => {} })
   const answers = () =>
     admin`select 1`.then(

@@ -17,7 +17,7 @@ export const sorts: readonly Sort[] = (
   ['created_at', 'updated_at', 'due_at', 'priority', 'title'] as const
 ).flatMap((sort) => [sort, `-${sort}` as const])
 
-/** A query string; a list is a parameter that is repeated. */
+/** A query string; a list becomes a repeated parameter. */
 export const search = (query: Record<string, unknown>): string =>
   `${new URLSearchParams(
     Object.entries(query).flatMap(([name, values]) =>
@@ -25,7 +25,7 @@ export const search = (query: Record<string, unknown>): string =>
     ),
   )}`
 
-/** All pages of a list, by `next_cursor`; `meanwhile` runs at once with the reading of each. */
+/** Reads all pages of a list by `next_cursor`. `meanwhile` runs concurrently with each request. */
 export const walk = async (
   { call }: Pick<Someone, 'call'>,
   path: string,
@@ -37,7 +37,7 @@ export const walk = async (
     const next: string = cursor === null ? '' : `&cursor=${cursor}`
     const [{ status, body }] = await Promise.all([call('GET', `${path}${next}`), meanwhile()])
     expect([path, status]).toEqual([path, 200])
-    // A list that stands still would have no end.
+    // A list that repeats a page would never end.
     if (body.tasks.length > 0) expect(body.tasks).not.toEqual(pages.at(-1))
     pages.push(body.tasks)
     cursor = body.next_cursor
@@ -45,7 +45,7 @@ export const walk = async (
   return pages
 }
 
-/** Makes many tasks at once. What was sent to the database for it is forgotten: it is as long. */
+/** Imports many tasks. The recorded statement is removed, because it is as long as the import. */
 export const importAll = async ({ call }: Pick<Someone, 'call'>, tasks: readonly Draft[]) => {
   const from = statements.length
   const answer = await call('POST', '/api/tasks/import', { tasks })
@@ -56,7 +56,7 @@ export const importAll = async ({ call }: Pick<Someone, 'call'>, tasks: readonly
 const ranks = { low: 0, normal: 1, high: 2, urgent: 3 }
 const byCodePoint = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b))
 
-/** What the contract says of a sort. */
+/** The order that the contract defines for a sort. */
 export const compare = (sort: Sort) => {
   const direction = sort.startsWith('-') ? -1 : 1
   const key = sort.replace('-', '') as 'created_at' | 'updated_at' | 'due_at' | 'priority' | 'title'
@@ -69,8 +69,8 @@ export const compare = (sort: Sort) => {
   }
 }
 
-/** What the contract says of the filters. */
-const isInBatch = (task: Task, query: Query): boolean => {
+/** The filters as the contract defines them. */
+const matchesFilters = (task: Task, query: Query): boolean => {
   const { completed, priority, tag, q, due_before, due_after, updated_after } = query
   const text = q?.toLowerCase()
   const texts = [task.title, task.description ?? ''].map((one) => one.toLowerCase())
@@ -87,11 +87,13 @@ const isInBatch = (task: Task, query: Query): boolean => {
   )
 }
 
-/** What a list is to be, all its pages as one. */
+/** The expected tasks of a list, over all pages. */
 export const listed = (tasks: Iterable<Task>, query: Query): Task[] =>
-  [...tasks].filter((task) => isInBatch(task, query)).sort(compare(query.sort ?? '-created_at'))
+  [...tasks]
+    .filter((task) => matchesFilters(task, query))
+    .sort(compare(query.sort ?? '-created_at'))
 
-/** Numbers that look random and are the same for a seed (mulberry32). */
+/** Pseudo-random numbers, reproducible by their seed (mulberry32). */
 export const randomOf = (seed: number) => {
   let state = seed >>> 0
   const next = () => {
@@ -103,7 +105,7 @@ export const randomOf = (seed: number) => {
   const below = (count: number) => Math.floor(next() * count)
   return {
     below,
-    /** How often out of 100. */
+    /** True in `percent` of 100 cases. */
     chance: (percent: number) => below(100) < percent,
     of: <One>(items: readonly One[]): One => {
       if (items.length === 0) throw new Error('nothing to choose from')

@@ -186,7 +186,7 @@ describe.skipIf(!(serverUrl && isRequested))('on a server', () => {
 
   test('postgres.js loses the slot of a statement that was cancelled during connecting', async () => {
     await using proxy = await proxyTo(serverPort())
-    proxy.way.delayMs = 300
+    proxy.behaviour.delayMs = 300
     await using one = await opened(postgresJs, { port: proxy.port })
 
     const cancelled = one.query('select 1')

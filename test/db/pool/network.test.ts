@@ -45,8 +45,8 @@ describe.skipIf(!serverUrl)('the network between pool and server', () => {
     await until(() => answers(database, 2))
 
     const manners = [
-      [() => (proxy.way.silent = true), () => (proxy.way.silent = false)],
-      [() => (proxy.way.closing = true), () => (proxy.way.closing = false)],
+      [() => (proxy.behaviour.silent = true), () => (proxy.behaviour.silent = false)],
+      [() => (proxy.behaviour.closing = true), () => (proxy.behaviour.closing = false)],
       [proxy.refuse, proxy.listen],
     ] as const
     for (const [begin, end] of manners) {
@@ -108,7 +108,7 @@ describe.skipIf(!serverUrl)('the network between pool and server', () => {
   test('a slow server is waited for within the deadline', async () => {
     await using proxy = await proxyTo(serverPort())
     await using one = await onPostgres({ timeoutMs: 8_000, via: proxy.port })
-    proxy.way.delayMs = 1_000
+    proxy.behaviour.delayMs = 1_000
 
     const before = performance.now()
     await one.database.ping()
@@ -121,14 +121,14 @@ describe.skipIf(!serverUrl)('the network between pool and server', () => {
     await using one = await onPostgres({ poolMax: 2, timeoutMs, via: proxy.port })
     const { database } = one
     await one.database.migrate()
-    proxy.way.delayMs = 5_000
+    proxy.behaviour.delayMs = 5_000
     const asleep = [person(), person(), person(), person()]
 
     const outcomes = await Promise.all(
       asleep.map((row) => outcome(runWrite(() => database.db.insert(users).values(row)))),
     )
     expect(new Set(outcomes)).toEqual(new Set(['deadline']))
-    proxy.way.delayMs = 0
+    proxy.behaviour.delayMs = 0
     await until(() => answers(database, 2))
 
     await until(() => answers(database, 2))

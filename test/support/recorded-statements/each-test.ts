@@ -1,13 +1,13 @@
 import { afterAll, afterEach, expect } from 'bun:test'
-import { seenSoFar, whatWasWrong } from './log.ts'
+import { distinctStatements, takeFaults } from './log.ts'
 
-/* Loaded ahead of every test file (bunfig.toml): what a test has sent for the wrong user fails it. */
+/* Preloaded before every test file (bunfig.toml): a test fails if it sends a statement that is not bound to its user. */
 
-afterEach(() => expect(whatWasWrong()).toEqual([]))
+afterEach(() => expect(takeFaults()).toEqual([]))
 
 afterAll(() => {
-  expect(whatWasWrong()).toEqual([])
-  const seen = seenSoFar()
+  expect(takeFaults()).toEqual([])
+  const seen = distinctStatements()
   const executions = seen.reduce((sum, one) => sum + one.executions, 0)
   const kinds = new Set(seen.map(({ touches }) => touches)).size
   if (seen.length > 0)

@@ -3,66 +3,65 @@ import { unusedLocksIn } from './locks.ts'
 import { type Mention, mentionsIn } from './mentions.ts'
 
 /**
- * What a service sends that is not on behalf of the user of the request's token, each with its
- * reason; by what it touches of users' rows. Whatever else is sent for nobody fails the test
- * that has it sent.
+ * Statements on users' rows that are not bound to the user of the request's token: what they access, and the reason.
+ * Every other unbound statement fails the test that sends it.
  */
-const forNobody: Record<string, string> = {
-  'read users by email': 'a sign-in: whose account it is, is what is asked',
+const withoutToken: Record<string, string> = {
+  'read users by email': 'a sign-in: the account is found by its e-mail',
   'insert into users, insert into user_changes, insert into sessions':
-    'a sign-up: the user is new, and is bound by the new id',
+    'a sign-up: the rows are bound to the id of the new user',
   'read user_changes, update users, delete from sessions, insert into sessions':
     'a sign-in: bound to the account that was found by its e-mail',
 }
-/** The same for a token of another issuer: its subject is no user of ours until it is looked up. */
-const forStrangers: Record<string, string> = {
+/** The same for a token of a trusted issuer: its user is found by the subject. */
+const withFederatedToken: Record<string, string> = {
   'read identities by issuer and session_id and subject and user_id, read users by id, read sessions by id and user_id':
-    'whose a token of another issuer is, is what is asked',
+    'the user is found by issuer and subject',
 }
-/** The same of what the service does of its own accord. */
-const purgeExpired: Record<string, string> = {
-  'read tasks by deleted_at':
-    'whose trash has something old in it; what follows is a user at a time',
+/** The same for the purge, which runs without a request. */
+const duringPurge: Record<string, string> = {
+  'read tasks by deleted_at': 'finds the users with old tasks in the trash',
   'read user_changes, read tasks, delete from tasks, insert into task_tombstones':
-    'the old trash of one user',
-  'delete from task_tombstones by erased_at': 'all that had their time, by an instant alone',
-  'delete from idempotency_keys by expires_at': 'the same',
-  'delete from sessions by expires_at': 'the same',
+    'erases the old trash of one user',
+  'delete from task_tombstones by erased_at': 'deletes expired rows of all users',
+  'delete from idempotency_keys by expires_at': 'deletes expired rows of all users',
+  'delete from sessions by expires_at': 'deletes expired rows of all users',
 }
 
-type Asker = {
-  /** What is asked: a method and a path, or the name of what the service does by itself. */
+/** What sends the statements: a request, or a job of the service. */
+type Sender = {
+  /** Method and path of the request, or the name of the job. */
   what: string
-  /** Of the token; nothing for whoever has none. */
+  /** The user of the token; undefined without a token. */
   user: string | undefined
-  /** Whether the token is of another issuer: its user is the one of the first bound statement. */
+  /** The token is of a trusted issuer: its user is the one of the first bound statement. */
   isForeign?: boolean
-  /** What may be sent without, or for another than, that user. */
+  /** The accesses that may be unbound, or bound to another user. */
   exceptions: Record<string, string>
 }
 type Sent = { statement: string; params: unknown[] }
 type Seen = { mentions: Mention[]; touches: string; executions: number; fault: string | undefined }
 type State = {
-  asking: AsyncLocalStorage<Asker>
+  sender: AsyncLocalStorage<Sender>
   statements: Sent[]
   seen: Map<string, Seen>
   wrong: Set<string>
 }
 
-// One for the process: every test file has modules of its own.
+// Global: every test file has its own instances of the modules.
 const kept = globalThis as typeof globalThis & { recordStatement?: State }
 kept.recordStatement ??= {
-  asking: new AsyncLocalStorage(),
+  sender: new AsyncLocalStorage(),
   statements: [],
   seen: new Map(),
   wrong: new Set(),
 }
-const { asking, seen, wrong } = kept.recordStatement
+const { sender, seen, wrong } = kept.recordStatement
 
-/** Everything that was sent to the database by any service of this process. */
+/** All statements that the services of this process have sent. */
 export const { statements } = kept.recordStatement
 
-/** What a statement touches of users' rows, in words: with all that is not bound to one user. */
+/** The accesses to users' rows in words. An access that is not bound to one user names its conditions. */
 export const touchesOf = (mentions: readonly Mention[]): string =>
   mentions
     .map(({ does, table, owner, by }) =>
@@ -70,35 +69,35 @@ export const touchesOf = (mentions: readonly Mention[]): string =>
     )
     .join(', ')
 
-/** Runs what a request asks for, on behalf of the user that its token names. */
+/** Attributes the statements that `run` sends to the request and the user of its token. */
 export const onBehalfOf = <T>(request: Request, run: () => T): T => {
-  // By hand: a hostile Host makes a URL that nobody can parse.
+  // Not `new URL`: a hostile Host header makes the URL invalid.
   const what = `${request.method} ${request.url.replace(/^\w+:\/\/[^/]*|\?.*$/g, '')}`
-  // Reading what is streamed is still the same request.
-  if (asking.getStore()?.what === what) return run()
+  // Reading a streamed body belongs to the same request.
+  if (sender.getStore()?.what === what) return run()
   const { sub, iss } = claimsIn(request.headers.get('authorization'))
   const isForeign = typeof iss === 'string' && iss !== 'taskwarden'
-  const exceptions = isForeign ? { ...forNobody, ...forStrangers } : forNobody
+  const exceptions = isForeign ? { ...withoutToken, ...withFederatedToken } : withoutToken
   const user = isForeign || typeof sub !== 'string' ? undefined : sub
-  return asking.run({ what, user, isForeign, exceptions }, run)
+  return sender.run({ what, user, isForeign, exceptions }, run)
 }
 
-/** Runs what the service does by itself. */
-export const byItself = <T>(what: string, run: () => T): T =>
-  asking.run({ what, user: undefined, exceptions: purgeExpired }, run)
+/** Attributes the statements that `run` sends to a job of the service. */
+export const onBehalfOfJob = <T>(what: string, run: () => T): T =>
+  sender.run({ what, user: undefined, exceptions: duringPurge }, run)
 
-/** Notes what a service hands to the driver, and what is wrong with it. */
+/** Records a statement that a service passes to the driver, and its faults. */
 export const recordStatement = (statement: string, params: unknown[]): void => {
   statements.push({ statement, params })
-  const known = seen.get(statement) ?? seenFirst(statement)
+  const known = seen.get(statement) ?? analyse(statement)
   known.executions += 1
   if (known.fault !== undefined) wrong.add(known.fault)
   if (known.mentions.length === 0) return
-  const why = whyWrong(known, params, asking.getStore())
+  const why = faultOf(known, params, sender.getStore())
   if (why !== undefined) wrong.add(`${why}:\n${statement}`)
 }
 
-const seenFirst = (statement: string): Seen => {
+const analyse = (statement: string): Seen => {
   const first: Seen = { mentions: [], touches: '', executions: 0, fault: undefined }
   try {
     first.mentions = mentionsIn(statement)
@@ -107,27 +106,27 @@ const seenFirst = (statement: string): Seen => {
     if (unused.length > 0)
       first.fault = `${unused} locks nothing, because nothing refers to it:\n${statement}`
   } catch (error) {
-    // Thrown here it would be a 500, which some test may expect.
+    // An error thrown here would become a 500, which a test may expect.
     first.fault = `${error}`
   }
   seen.set(statement, first)
   return first
 }
 
-const whyWrong = ({ mentions, touches }: Seen, params: unknown[], asker: Asker | undefined) => {
-  if (asker === undefined) return `${touches}: sent outside of any request`
-  const { what, user, exceptions } = asker
+const faultOf = ({ mentions, touches }: Seen, params: unknown[], sentBy: Sender | undefined) => {
+  if (sentBy === undefined) return `${touches}: sent outside of any request`
+  const { what, user, exceptions } = sentBy
   const isException = touches in exceptions
   const owners = new Set(
     mentions.flatMap(({ owner }) => [...(owner ?? [])].map((number) => params[number - 1])),
   )
   if (owners.size > 1) return `${what}: ${touches}: for several users at once`
   if (isException) return undefined
-  // Who comes second makes nobody: the id that it would have made stays nobody's.
-  if (asker.isForeign && touches.startsWith('insert into identities')) return undefined
-  if (mentions.some(({ owner }) => owner === undefined)) return `${what}: ${touches}: for nobody`
-  if (asker.isForeign && user === undefined) {
-    asker.user = String([...owners][0])
+  // If another request created the user first, this insert has no effect, and the new id is not used.
+  if (sentBy.isForeign && touches.startsWith('insert into identities')) return undefined
+  if (mentions.some(({ owner }) => owner === undefined)) return `${what}: ${touches}: not bound`
+  if (sentBy.isForeign && user === undefined) {
+    sentBy.user = String([...owners][0])
     return undefined
   }
   return user !== undefined && owners.has(user)
@@ -135,20 +134,24 @@ const whyWrong = ({ mentions, touches }: Seen, params: unknown[], asker: Asker |
     : `${what}: ${touches}: for another user`
 }
 
-/** What has been wrong since it was asked last. */
-export const whatWasWrong = (): string[] => {
+/** Returns the faults since the last call. */
+export const takeFaults = (): string[] => {
   const found = [...wrong]
   wrong.clear()
   return found
 }
 
-/** Every distinct statement that touches users' rows. */
-export const seenSoFar = (): { statement: string; touches: string; executions: number }[] =>
+/** The distinct statements that access users' rows. */
+export const distinctStatements = (): {
+  statement: string
+  touches: string
+  executions: number
+}[] =>
   [...seen].flatMap(([statement, { mentions, touches, executions }]) =>
     mentions.length === 0 ? [] : { statement, touches, executions },
   )
 
-/** What a token says, whether or not its signature holds: where it does not, nothing is sent at all. */
+/** The claims of a token without a check of the signature: with an invalid one, no statement is sent. */
 const claimsIn = (authorization: string | null): { sub?: unknown; iss?: unknown } => {
   const [, claims] = /^Bearer +[\w-]+\.([\w-]+)\./i.exec(authorization ?? '') ?? []
   if (claims === undefined) return {}

@@ -5,38 +5,38 @@ import * as schema from '../../../src/db/schema.ts'
 
 await loadModule()
 
-/** Every table of the schema, with its columns and the one that says whose a row is. */
+/** The tables of the schema with their columns, and the column that has the owner of a row. */
 const tables = new Map<string, { owner: string; columns: string[] }>(
   Object.values(schema)
     .filter((one) => is(one, PgTable))
-    // The counters of limits: no user's data, only counts by key, and sent past the witnessed log.
+    // The rate-limit counters have no user data, and are not sent through the recorded database.
     .filter((table) => getTableName(table) !== 'counters')
     .map((table) => {
       const columns = Object.keys(getTableColumns(table))
       const name = getTableName(table)
       const owner = name === 'users' ? 'id' : 'user_id'
-      // A table that is nobody's has to be told from the others here, with the reason.
-      if (!columns.includes(owner)) throw new Error(`${name} does not say whose a row is`)
+      // A table without an owner must be excluded above, with the reason.
+      if (!columns.includes(owner)) throw new Error(`${name} has no column for the owner`)
       return [name, { owner, columns }]
     }),
 )
 
-/** Numbers of parameters (`$1` is 1) that an expression is equal to. */
+/** The numbers of the parameters (`$1` is 1) that an expression equals. */
 type Parameters = ReadonlySet<number>
 
 /**
- * A table of users' rows where a statement reads or writes it. `owner`: the parameters that the
- * owner of every row in question equals; nothing where the rows of several users are.
+ * An access of a statement to a table with users' rows. `owner`: the parameters that the owner of every accessed row
+ * equals; undefined if the statement may access rows of several users.
  */
 export type Mention = {
   does: 'read' | 'insert into' | 'update' | 'delete from'
   table: string
   owner: Parameters | undefined
-  /** Which columns its own conditions look at. */
+  /** The columns in its conditions. */
   by: string[]
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: a tree as PostgreSQL's parser gives it, of 200 kinds of node
+// biome-ignore lint/suspicious/noExplicitAny: a syntax tree of PostgreSQL's parser with 200 kinds of node
 type Node = any
 type Relation = {
   table: string | undefined
@@ -53,19 +53,18 @@ type Scope = {
 type Walk = { mentions: Mention[]; seen: Set<Node> }
 
 /**
- * What a statement touches of users' rows, by PostgreSQL's own grammar.
+ * The accesses of a statement to users' rows, by PostgreSQL's own grammar.
  *
- * A mention is bound where a condition that every row must meet (joined by `and`; of an outer
- * join only on the side that may be missing) makes its owner equal to a parameter, or to a
- * column of a relation that is itself bound so: a CTE, or the table joined to it. A row that is
- * inserted is bound by its value. What is not understood is an error, not a pass.
+ * An access is bound if a condition that every row must meet compares its owner with a parameter, or with a column of a
+ * relation that is bound itself (a CTE or a joined table). Conditions joined by `and` count; those of an outer join count
+ * only for the nullable side. An inserted row is bound by its value. An unknown construct is an error.
  */
 export const mentionsIn = (statement: string): Mention[] => {
   const walk: Walk = { mentions: [], seen: new Set() }
   const { stmts = [] } = parseSync(statement) as Node
   for (const { stmt } of stmts) {
     queryOf(stmt, undefined, walk)
-    each(stmt, 'RangeVar', (range) => {
+    visitNodes(stmt, 'RangeVar', (range) => {
       if (!walk.seen.has(range)) throw new Error(`not understood: ${range.relname} in ${statement}`)
     })
   }
@@ -111,7 +110,7 @@ const insert = (query: Node, scope: Scope, walk: Walk): Output => {
   const target = relationOf(query.relation, scope, walk)
   const names = (query.cols ?? []).map(({ ResTarget }: Node) => ResTarget.name as string)
   const given = query.selectStmt && queryOf(query.selectStmt, scope, walk)
-  // The columns of what is inserted go by their places, and so do their bindings.
+  // The inserted columns are assigned by position, and so are their bindings.
   const places = [...(given?.columns ?? [])]
   const owned = tables.get(target.table ?? '')
   const columns = names.length > 0 ? names : (owned?.columns ?? [])
@@ -119,7 +118,7 @@ const insert = (query: Node, scope: Scope, walk: Walk): Output => {
     const bound = given?.bound.get(places[at] ?? '')
     if (bound) target.bound.set(name, bound)
   }
-  // The row that was there instead is of the same user only where the user is part of the key.
+  // On conflict, the existing row belongs to the same user only if the user is part of the key.
   const { action, infer, targetList } = query.onConflictClause ?? {}
   const key: string[] = (infer?.indexElems ?? []).map(({ IndexElem }: Node) => IndexElem.name)
   if (action === 'ONCONFLICT_UPDATE' && !key.includes(owned?.owner ?? ''))
@@ -151,7 +150,7 @@ const note = (does: Mention['does'], { table, bound, by }: Relation, { mentions 
   mentions.push({ does, table, owner: bound.get(owned.owner), by: [...by].sort() })
 }
 
-/** Fills the scope with what a FROM names, as far as its joins and the WHERE bind it. */
+/** Adds the relations of a FROM to the scope, with the bindings of its joins and of the WHERE. */
 const from = (items: Node[], where: Node, scope: Scope, walk: Walk) => {
   const conditions: { on: Node; holdsFor: ReadonlySet<Relation> | undefined }[] = [
     { on: where, holdsFor: undefined },
@@ -189,7 +188,7 @@ const from = (items: Node[], where: Node, scope: Scope, walk: Walk) => {
       const relation = relationFor({ columns: new Set(), bound: new Map() })
       scope.relations.set(alias.aliasname, relation)
       const fill = () => Object.assign(relation, queryOf(subquery, scope, walk))
-      // What is lateral sees its neighbours, as bound as they are by then.
+      // A lateral subquery sees the relations before it, with their bindings.
       if (lateral) deferred.push(fill)
       else fill()
       return [relation]
@@ -214,7 +213,7 @@ const from = (items: Node[], where: Node, scope: Scope, walk: Walk) => {
 const sizeOf = (bound: Relation['bound']) =>
   [...bound.values()].reduce((sum, parameters) => sum + parameters.size, 0)
 
-/** What a condition, where it holds for a relation's rows, says that its columns equal. */
+/** Adds the bindings that a condition implies for the rows of its relations. */
 const bind = (on: Node, holdsFor: ReadonlySet<Relation> | undefined, scope: Scope): void => {
   if (on === undefined) return
   if (on.BoolExpr?.boolop === 'AND_EXPR') {
@@ -236,7 +235,7 @@ const bind = (on: Node, holdsFor: ReadonlySet<Relation> | undefined, scope: Scop
 
 const columnsIn = (on: Node, scope: Scope) => {
   const found: [Relation, string][] = []
-  each(on, 'ColumnRef', (reference) => {
+  visitNodes(on, 'ColumnRef', (reference) => {
     const column = ofThisScope(reference, scope)
     if (column) found.push(column)
   })
@@ -254,7 +253,7 @@ const parametersOf = (expression: Node, scope: Scope): Parameters | undefined =>
   return undefined
 }
 
-/** Which relation of this very scope a column is of; unqualified, of the one that has it. */
+/** The relation of this scope that has the column; for an unqualified name, the only one that has it. */
 const ofThisScope = ({ fields }: Node, { relations }: Scope): [Relation, string] | undefined => {
   const names = fields.map((field: Node) => field.String?.sval) as (string | undefined)[]
   const column = names.at(-1)
@@ -283,7 +282,7 @@ const outputOf = (targets: Node[], scope: Scope): Output => {
       }
       continue
     }
-    // Two columns of one name keep their places, for an insert; nobody can refer to either.
+    // Two columns with the same name keep their positions for an insert. Neither can be referred to.
     let name: string = target.name ?? fields.at(-1)?.String?.sval ?? '?'
     while (columns.has(name)) name += '?'
     columns.add(name)
@@ -303,7 +302,7 @@ const valuesOf = (rows: Node[], scope: Scope): Output => {
   return outputs.reduce(eitherOf)
 }
 
-/** What holds of rows that are of the one or of the other. */
+/** The bindings that hold for the rows of both sides of a set operation. */
 const eitherOf = (one: Output, other: Output): Output => {
   const places = [...other.columns]
   const bound = new Map<string, Parameters>()
@@ -336,7 +335,7 @@ const relationOf = (range: Node, scope: Scope, { seen }: Walk): Relation => {
 
 const nameOf = (range: Node): string => range.alias?.aliasname ?? range.relname
 
-/** Queries within expressions, which see the relations around them. */
+/** Analyses the subqueries in expressions; they see the relations of the outer scopes. */
 const sublinks = (node: Node, scope: Scope, walk: Walk): void => {
   if (Array.isArray(node)) for (const one of node) sublinks(one, scope, walk)
   else if (node !== null && typeof node === 'object')
@@ -348,14 +347,14 @@ const sublinks = (node: Node, scope: Scope, walk: Walk): void => {
     }
 }
 
-/** Every node of a kind, at any depth; also where the grammar leaves the kind out, as of a target. */
-const each = (node: Node, kind: string, does: (one: Node) => void): void => {
-  if (Array.isArray(node)) for (const one of node) each(one, kind, does)
+/** Visits every node of a kind, at any depth, and the target relation, for which the grammar omits the kind. */
+const visitNodes = (node: Node, kind: string, handle: (node: Node) => void): void => {
+  if (Array.isArray(node)) for (const one of node) visitNodes(one, kind, handle)
   else if (node !== null && typeof node === 'object')
     for (const [name, child] of Object.entries(node)) {
-      // `for update of` names what the FROM has.
+      // `for update of` names relations of the FROM.
       if (name === 'lockedRels') continue
-      if (name === kind || (kind === 'RangeVar' && name === 'relation')) does(child)
-      each(child, kind, does)
+      if (name === kind || (kind === 'RangeVar' && name === 'relation')) handle(child)
+      visitNodes(child, kind, handle)
     }
 }
