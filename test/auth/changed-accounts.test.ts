@@ -7,6 +7,7 @@ import { createFederatedUserRepository } from '../../src/auth/issuers/repository
 import { createSignInRepository } from '../../src/auth/sign-in/repository.ts'
 import type { Db } from '../../src/db/database.ts'
 import { users } from '../../src/db/schema.ts'
+import { holdPasswordHashing } from '../support/hashing.ts'
 import { unusedLocksIn } from '../support/recorded-statements/locks.ts'
 import { database, rowsOf, sentBy, service } from '../support/service.ts'
 
@@ -33,6 +34,26 @@ test.each(changes)(
 
     expect(await signIns.signIn(ada.id, String(account?.password_hash))).toBeUndefined()
     expect((await rowsOf(ada.id)).sessions).toHaveLength(1)
+  },
+)
+
+test.each(changes)(
+  'a sign-in fails like any other if the account %s while the password is verified',
+  async (_, change) => {
+    const { db } = await database()
+    const { call, someone, log } = await service()
+    const { id, email, password } = await someone()
+    using hashing = holdPasswordHashing()
+
+    const login = call('POST', '/api/auth/login', { body: { email, password } })
+    await hashing.started
+    await db.update(users).set(change).where(eq(users.id, id))
+    hashing.release()
+
+    const { status, body } = await login
+    expect([status, body.code]).toEqual([401, 'invalid-credentials'])
+    expect((await rowsOf(id)).sessions).toHaveLength(1)
+    expect(log).toContainEqual(expect.objectContaining({ event: 'sign-in failed', user_id: id }))
   },
 )
 

@@ -7,11 +7,15 @@ import { spyOn } from 'bun:test'
 export const holdPasswordHashing = () => {
   const { verify } = Bun.password
   const gate = Promise.withResolvers<void>()
+  const first = Promise.withResolvers<void>()
   const spy = spyOn(Bun.password, 'verify').mockImplementation(async (...args) => {
+    first.resolve()
     await gate.promise
     return verify(...args)
   })
   return {
+    /** Resolves when the first verification has started. */
+    started: first.promise,
     release: gate.resolve,
     [Symbol.dispose]: () => {
       gate.resolve()
