@@ -23,7 +23,7 @@ afterEach(realTime)
 
 const parametersOf = (path: string) => path.match(/:\w+/g) ?? []
 
-/** What Bob owns, of which Ada must see nothing: an id for each route that takes one. */
+/** Bob's ids for each route that takes one. Ada must see none of these rows. */
 const idOf: Record<string, (bob: Awaited<ReturnType<typeof owner>>) => string> = {
   'GET /api/tasks/:id': ({ task }) => task,
   'PUT /api/tasks/:id': ({ task }) => task,
@@ -61,7 +61,7 @@ const owner = async ({ someone }: Service) => {
   return { ...bob, task: body.id as string, deleted: trashed.id as string, session, personal }
 }
 
-/** The path of a route with an id of the user's own in it. */
+/** The path of a route with an id of the user's own. */
 const ownPath = (path: string, own: Awaited<ReturnType<typeof owner>>) => {
   const { task, deleted, session, personal } = own
   if (path.includes('tokens')) return filled(path, personal)
@@ -77,7 +77,7 @@ test("every route with an id gives the same 404, byte for byte, for another user
   expect(routes.map(({ name }) => name).sort()).toEqual(Object.keys(idOf).sort())
 
   for (const { name, method, path, body } of routes) {
-    // Somebody new each time: ending sessions has a small budget.
+    // A new user each time, because ending sessions has a small limit.
     const ada = await here.someone()
     const asked = async (id: string) => comparable(await ada.call(method, filled(path, id), body))
     const theirs = idOf[name]?.(bob) ?? ''
@@ -111,7 +111,7 @@ test('a user’s own deleted task and ended session give the same 404', async ()
   const { tasks, sessions } = await rowsOf(ada.id)
 
   for (const { name, method, path, body } of protectedRoutes(app)) {
-    // In the trash, and to be taken out of it, is what a deleted task is.
+    // A deleted task is in the trash, and can be restored.
     if (parametersOf(path).length === 0 || /trash|restore/.test(path)) continue
     const asked = async (id: string) => comparable(await ada.call(method, filled(path, id), body))
     const gone = path.includes('sessions') ? ended : task.id
@@ -178,7 +178,7 @@ test('lists contain the user’s own rows and no others, over all pages', async 
   for (const person of people) {
     const seen: string[] = []
     let path: string | null = '/api/tasks?limit=2'
-    // A list that never ended would be too long, too.
+    // Fails for a list without an end too.
     while (path !== null && seen.length <= 5) {
       const { body } = await person.call('GET', path)
       seen.push(...body.tasks.map(({ user_id }: { user_id: string }) => user_id))
@@ -231,7 +231,7 @@ test('a cursor of another user, a modified one, and one of another secret are re
     expect([text, ...(await asked(bob, text))]).toEqual([text, 400, 'malformed-request'])
 })
 
-/** What a request sends, in words; its statements in the order they are sent, each once. */
+/** The accesses of a request in words: its distinct statements in the order of sending. */
 const touchedBy = (sent: Awaited<ReturnType<typeof sentBy>>) => [
   ...new Set(sent.map(({ statement }) => touchesOf(mentionsIn(statement)))),
 ]
@@ -313,7 +313,7 @@ test('a statement that is not bound to the user of the token fails the test that
     'GET /api/tasks: read tasks by id: not bound:',
   ])
   expect(noticed(`${mine} union all select name from sessions where user_id = $2`, ['ada', 'bob']))
-    // biome-ignore format: one line is one refusal
+    // biome-ignore format: one line per statement
     .toEqual(['GET /api/tasks: read tasks, read sessions: for several users at once:'])
   expect(noticed('delete from sessions where expires_at <= $1', ['2026'])).toEqual([
     'GET /api/tasks: delete from sessions by expires_at: not bound:',
@@ -332,7 +332,7 @@ test('the table of bodies has no entry for a removed route', async () => {
   expect(Object.keys(bodies).filter((name) => !names.includes(name))).toEqual([])
 })
 
-/** Two ways for a session to be dead while its token's signature holds. */
+/** Two ways to end a session whose token still has a valid signature. */
 const deaths: [how: string, token: (here: Service, token: string) => Promise<string>][] = [
   [
     'has been ended',

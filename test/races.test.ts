@@ -52,7 +52,7 @@ test('no other token succeeds after the response to a password change', async ()
     })
     const after: number[] = []
     for (let more = 5; more > 0; ) {
-      // A turn for the rest of the process: on PGlite requests alone would take them all.
+      // Lets the rest of the process run. On PGlite, the requests alone would take all turns.
       await Bun.sleep(0)
       const sentAfter = changed
       const { status } = await call('GET', '/api/tasks', { token: body.access_token })

@@ -16,12 +16,12 @@ const settings = {
   LOGIN_ATTEMPTS_PER_ADDRESS: '1000000',
 }
 const lanes = 6
-/** To answer a body of 64 KiB takes milliseconds. */
+/** A response to a body of 64 KiB takes milliseconds. */
 const costMaxMicroseconds = 3_000_000
-/** After so many, a lane goes on as somebody new: with a short list, and sessions that may be ended. */
+/** After this many cases, a lane continues with a new user, whose list is short and whose sessions may end. */
 const casesAsOne = 150
 
-/** Somebody with something of each kind. */
+/** A user with a row of each kind. */
 const settled = async ({ someone }: Awaited<ReturnType<typeof service>>) => {
   const ada = await someone()
   const { body: task } = await ada.call('POST', '/api/tasks', { title: 'one' })
@@ -37,11 +37,11 @@ const document = readDocument((await here.call('GET', '/docs/json')).body, (name
   if (name === 'id' || name === 'delete') return random.chance(70) ? own : undefined
   return undefined
 })
-/** Stands for an id of whoever asks. */
+/** Stands for an id of the requesting user. */
 const own = '(own id)'
 const withBody = document.operations.filter(({ bodies }) => bodies.length > 0)
 
-/** The same person as long as it makes sense. */
+/** Reuses the user of a lane while possible. */
 const people = () => {
   const current: (Awaited<ReturnType<typeof settled>> & { used: number })[] = []
   return async (lane: number, isSpent = false) => {
@@ -81,7 +81,7 @@ const judge = (
   statements.length = 0
 }
 
-/** What goes beyond the document’s schema: a total, and what goes with what. */
+/** Rules beyond the schemas of the document: totals, and members that depend on each other. */
 const isSpecial = (id: string, value: unknown): boolean => {
   const { create = [], update = [], complete = [], delete: removed = [] } = Object(value)
   if (id === 'batchTasks') {
@@ -103,8 +103,8 @@ const isSpecial = (id: string, value: unknown): boolean => {
 const formOf = (value: Record<string, unknown>) =>
   `${new URLSearchParams(Object.entries(value).map(([name, one]): [string, string] => [name, String(one).toWellFormed()]))}`
 
-test('what fits the document is never refused as not fitting', async () => {
-  const count = totals('bodies', 'bodies: as the document has them')
+test('a body that is valid by the document is never refused as invalid', async () => {
+  const count = totals('bodies', 'bodies: valid by the document')
   const person = people()
 
   await eachCase('fitting', budget(1500, 15_000), lanes, async (random, at, lane) => {
@@ -138,7 +138,7 @@ test('what fits the document is never refused as not fitting', async () => {
   count.matches()
 })
 
-/** What is kept is what was sent, character by character. */
+/** Stored text equals the sent text, character by character. */
 const notVerbatim = ({ status, body }: Answer, value: unknown): string[] => {
   if (status >= 300 || typeof body?.title !== 'string') return []
   const sent = Object(value)
@@ -150,8 +150,8 @@ const notVerbatim = ({ status, body }: Answer, value: unknown): string[] => {
     .map((name) => `kept another ${name}`)
 }
 
-test('no bent body is an error of ours, nor taken where the document forbids it', async () => {
-  const count = totals('bodies', 'bodies: bent')
+test('a mutated body never causes a 500, and is never accepted if the document forbids it', async () => {
+  const count = totals('bodies', 'bodies: mutated')
   const person = people()
   const outsider = await here.someone()
   const before = await rowsOf(outsider.id)
@@ -174,7 +174,7 @@ test('no bent body is an error of ours, nor taken where the document forbids it'
 
     const answer = await here.call(operation.method, path, { token: ada.token, body, headers })
 
-    // Of the processor's time, so that it is the same on a busy machine; the other lanes' is in it.
+    // CPU time, so that it does not depend on a busy machine. It includes the other lanes.
     const { user, system } = process.cpuUsage(spent)
     const what = asked({ ...operation, path }, body, headers)
     judge(count, answer, ada, what, at)
@@ -196,7 +196,7 @@ const isTaken = ({ bodies }: Operation, headers: Record<string, string>) => {
   return bodies.some(({ type }) => type === essence)
 }
 
-/** Whether the validator that is not ours takes what was taken. */
+/** Whether an independent validator accepts the body that the service accepted. */
 const isAllowed = ({ mayBeEmpty }: Operation, schema: unknown, body: string | Uint8Array) => {
   if (typeof body !== 'string') return false
   if (body === '') return mayBeEmpty
@@ -266,8 +266,8 @@ const csvOf = (random: Random): string => {
   return [header.join(','), ...rows].join(random.of(['\n', '\r\n', '\r']))
 }
 
-test('no query or header is an error of ours, nor taken where the document has none', async () => {
-  const count = totals('bodies', 'queries and headers: bent')
+test('a mutated query or header never causes a 500, and an unknown one is never accepted', async () => {
+  const count = totals('bodies', 'queries and headers: mutated')
   const person = people()
 
   await eachCase('queries', budget(2000, 30_000), lanes, async (random, at, lane) => {
@@ -326,7 +326,7 @@ const headersOf = (random: Random, { headers }: Operation): Record<string, strin
   const names = [...headers.map(({ name }) => name), 'X-Request-Id', 'Accept', 'Accept-Encoding']
   for (const name of names) {
     if (random.chance(50)) continue
-    // A header is bytes: what is beyond Latin-1, and line ends, cannot be sent at all.
+    // A header consists of bytes: characters beyond Latin-1 and line ends cannot be sent.
     const text = random.of([...texts, '"1"', '*', 'W/"1"', '"1", "2"', 'x'.repeat(5000)])
     sent[name] = text.replace(/[^\x20-\x7e\x80-\xff]/g, '')
   }

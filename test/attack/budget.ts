@@ -4,28 +4,27 @@ const shared = globalThis as typeof globalThis & { attackSeed?: number }
 const given = process.env.SEED ?? ''
 if (!/^\d{0,10}$/.test(given)) throw new Error('SEED is not a whole number')
 
-/** Of every family of a run; `SEED` repeats one. */
+/** The seed of all families of a run; `SEED` repeats a run. */
 shared.attackSeed ??= given === '' ? Math.floor(Math.random() * 2 ** 32) : Number(given)
 export const seed = shared.attackSeed
 
 export const isLarge = process.env.FUZZ === '1'
 
-/** How many cases: few where every change is checked, many where somebody has the time. */
+/** The number of cases: few in the gate, many with `FUZZ`. */
 export const budget = (few: number, many: number) => (isLarge ? many : few)
 
-/** `CASE` repeats one case of a seed alone. */
+/** `CASE` runs one case of a seed alone. */
 const alone = process.env.CASE === undefined ? undefined : Number(process.env.CASE)
 
 const settings = `SEED=${seed}${isLarge ? ' FUZZ=1' : ''}`
-/** How the whole run is repeated. */
+/** The command that repeats the whole run. */
 export const againAll = `${settings} bun run test:attack`
-/** How one case of one file is seen again, or all of the file. */
+/** The command that repeats one case of a file, or all of the file. */
 export const again = (file: string, at?: number) =>
   `${settings}${at === undefined ? '' : ` CASE=${at}`} bun test --timeout 3600000 test/attack/${file}.test.ts`
 
 /**
- * Runs cases, some at once. Each has numbers of its own, by its place: whatever the others do,
- * and however many there are, case 17 of a seed is the same.
+ * Runs cases, several at once. The random numbers of a case depend on the seed and its index only.
  */
 export const eachCase = async (
   family: string,
@@ -40,7 +39,7 @@ export const eachCase = async (
       const at = next++
       if (alone === undefined || at === alone)
         await run(randomOf((seed ^ own) + Math.imul(at, 0x9e3779b1)), at, lane)
-      // In one process requests are microtasks: timers and sockets are to get their turn as well.
+      // Requests within one process are microtasks: timers and sockets need a turn too.
       if (at % 16 === 0) await Bun.sleep(0)
     }
   }

@@ -1,4 +1,4 @@
-/** Texts that have broken something somewhere: SQL, LIKE, headers, markup, formulas, Unicode. */
+/** Texts that have broken software before: SQL, LIKE, headers, markup, formulas, Unicode. */
 export const texts: readonly string[] = [
   "' or 1=1--",
   "'; drop table tasks; --",

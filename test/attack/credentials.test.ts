@@ -12,7 +12,7 @@ const unlimited = {
   LOGIN_ATTEMPTS_PER_ADDRESS: '1000000',
 }
 
-test('of 1 000 sign-ins at once those that are let in are answered, the rest is 503, and tasks are served', async () => {
+test('of 1 000 concurrent sign-ins, the admitted ones complete, the others are 503, and tasks are served meanwhile', async () => {
   const count = totals('credentials', 'credentials: 1 000 sign-ins at once')
   const here = await service({ ...unlimited, BCRYPT_COST: isLarge ? '12' : '9' })
   const { origin, stop } = listening(here)
@@ -61,14 +61,14 @@ test('of 1 000 sign-ins at once those that are let in are answered, the rest is 
   notes.push(
     `1 000 sign-ins at once: ${admitted.length} let in; ${took.length} lists meanwhile, p99 ${p99.toFixed(0)} ms`,
   )
-  // The queue is 32 long, and as many more are let in as leave it meanwhile.
+  // The queue has 32 places. More are admitted as places become free.
   expect(admitted.length).toBeGreaterThanOrEqual(33)
   expect(admitted.length).toBeLessThan(900)
   expect(took.length).toBeGreaterThan(10)
   count.matches()
 })
 
-test('whoever guesses gets one answer, whatever is wrong, and no e-mail tells more than another', async () => {
+test('every failed sign-in gets the same response, for known and unknown e-mails', async () => {
   const count = totals('credentials', 'credentials: e-mails and passwords of any kind')
   const here = await service(unlimited)
   const people = await Promise.all([1, 2, 3].map(() => here.someone()))
@@ -116,7 +116,7 @@ test('whoever guesses gets one answer, whatever is wrong, and no e-mail tells mo
     count.tried(answer.status >= 400)
     const what = JSON.stringify({ email: email.slice(0, 100), password })
     const sent = [right, ada.email, gone.email]
-    // Whoever is let in is told his own e-mail.
+    // A successful sign-in returns the user's own e-mail.
     const canaries = answer.status === 200 ? [right] : sent
     count.allWrong(wrongsOf(answer, { canaries }), what, at)
     count.allWrong(leaksIn(here.log, sent), what, at)

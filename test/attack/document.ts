@@ -3,24 +3,24 @@ import formats from 'ajv-formats'
 import type { Random } from '../support/walk-pages.ts'
 import { texts } from './corpus.ts'
 
-// biome-ignore lint/suspicious/noExplicitAny: a document is read as its readers read it
+// biome-ignore lint/suspicious/noExplicitAny: a document of any shape
 type Json = any
 export type Operation = {
   id: string
   method: string
-  /** With `:name` for a parameter, as the routes have it. */
+  /** With `:name` for a parameter, as in the routes. */
   path: string
   query: { name: string; schema: Json }[]
   headers: { name: string; schema: Json }[]
-  /** By media type. */
+  /** The schemas by media type. */
   bodies: { type: string; schema: Json }[]
   mayBeEmpty: boolean
 }
 
-/** What a text is to be, where its place alone does not say: an id of somebody's, a password. */
+/** Formats that the position alone does not tell: an id of a user's row, a password. */
 type Say = (name: string, random: Random) => string | undefined
 
-/** The service as its OpenAPI document tells it: its operations, what they take, and what fits them. */
+/** The operations of the OpenAPI document, their inputs, and valid values for them. */
 export const readDocument = (document: Json, say: Say = () => undefined) => {
   const resolved = (schema: Json): Json =>
     schema?.$ref === undefined
@@ -53,7 +53,7 @@ export const readDocument = (document: Json, say: Say = () => undefined) => {
       : values
   }
 
-  /** A value that the schema allows. `name`: of the member that it is for. */
+  /** A value that the schema allows. `name` is the member that it is for. */
   const made = (given: Json, random: Random, name = ''): Json => {
     const schema = resolved(given)
     if ('const' in schema) return schema.const
@@ -114,7 +114,7 @@ const textFor = ({ format, minLength = 0, maxLength = 300 }: Json, random: Rando
   const kept = [...random.of(texts)].filter((one) => one !== '\0' && one.isWellFormed())
   const filler = unit === undefined ? kept : [...unit]
   const characters = Array.from({ length }, (_, at) => filler[at % filler.length] ?? 'x')
-  // What is blank may be no title; the document has no word for that.
+  // A title must not be blank, which the document cannot express.
   if (length > 0) characters[0] = random.of(['a', 'é', '😀', '=', '"'])
   return characters.join('')
 }
@@ -131,10 +131,10 @@ const instant = (random: Random): string => {
 const wholeFor = ({ minimum = -1000, maximum = 1000 }: Json, random: Random): number =>
   random.of([minimum, maximum, minimum + random.below(Math.min(maximum - minimum, 1000))])
 
-/** Whether a body fits a schema, in the eyes of a validator that is not ours. */
+/** Whether an independent validator accepts a body for a schema. */
 const checkerOf = (document: Json) => {
   const ajv = formats.default(new Ajv2020({ strict: false }))
-  // What an e-mail and an id are is ours to say: theirs take less and more.
+  // The formats `email` and `uuid` of the service differ from those of the validator.
   for (const format of ['email', 'uuid']) ajv.addFormat(format, true)
   ajv.addSchema({ $id: 'https://test/', components: document.components })
   const compiled = new Map<Json, ReturnType<typeof ajv.compile>>()

@@ -16,10 +16,10 @@ const here = await service({
 })
 const document = readDocument((await here.call('GET', '/docs/json')).body)
 
-/** Around each text, so that it is found wherever it comes to stand. */
+/** Surrounds each text, so that it is found wherever it appears. */
 const mark = 'zq9'
 const marked = texts.map((text) => mark + text + mark)
-/** All of them, or some that differ from run to run and from place to place. */
+/** All texts, or a sample that differs by run and by position. */
 const some = (place: string) => {
   const random = randomOf(seed ^ Bun.hash.crc32(place))
   return isLarge ? marked : Array.from({ length: 16 }, () => random.of(marked))
@@ -28,7 +28,7 @@ const some = (place: string) => {
 // biome-ignore lint/suspicious/noExplicitAny: schemas and bodies of any route
 type Json = any
 
-/** Bodies of an operation that each have the text in one place, with all else as in its example. */
+/** Bodies of an operation with the text at one position each, and the values of the example elsewhere. */
 const createAdmission = (schema: Json, text: string): Json[] => {
   const { properties, items, type, examples, enum: values, anyOf } = document.resolved(schema)
   if (anyOf) return anyOf.flatMap((one: Json) => createAdmission(one, text))
@@ -65,8 +65,8 @@ const judged = async (
   return answer
 }
 
-test('text of a request is never part of a statement, and is kept as it is or refused', async () => {
-  const count = totals('injection', 'injection: each text in each place of each body')
+test('text in a body is never part of a statement, and is stored unchanged or refused', async () => {
+  const count = totals('injection', 'injection: each text at each position of each body')
   let ada = await here.someone()
   let secrets = await readJwtSecrets(ada)
   const operations = document.operations.filter(({ bodies }) => bodies.length > 0)
@@ -111,7 +111,7 @@ const bodiesOf = ({ bodies: [media] }: Operation, text: string): string[] => {
   return values.map((value) => JSON.stringify(value))
 }
 
-/** What is answered holds the text as it was sent, unless nothing of what was sent is answered. */
+/** The response contains the text as it was sent, unless it contains nothing of the request. */
 const verbatim = (answered: Json, text: string, sent: string): boolean => {
   const tells = JSON.stringify(answered) ?? ''
   const isTask = answered?.title !== undefined || answered?.created !== undefined
@@ -141,7 +141,7 @@ test('text in an id, a query or a header is never part of a statement', async ()
           headers: { [name]: latin },
         })),
       ]
-      // Signing out is not what is tried here, and has a small budget.
+      // Logout is not tested here, and has a small limit.
       if (/sessions|logout|tokens|password/i.test(operation.path) && operation.method !== 'GET')
         continue
       if (operation.id === 'deleteMe') continue
@@ -154,10 +154,10 @@ test('text in an id, a query or a header is never part of a statement', async ()
   count.matches()
 })
 
-test('a search finds its text literally, whatever it means to LIKE or to SQL', async () => {
-  const count = totals('injection', 'injection: each text searched for among all')
+test('a search finds its text literally, without wildcards', async () => {
+  const count = totals('injection', 'injection: a search for each text among all')
   const ada = await here.someone()
-  // Where lower case is not what it seems, a database and JavaScript differ.
+  // PostgreSQL and JavaScript differ in the lower case of some characters.
   const titles = [...new Set(texts)].filter(
     (text) => text.isWellFormed() && !text.includes('\0') && text.trim() !== '' && text !== 'İI',
   )
@@ -182,7 +182,7 @@ test('a search finds its text literally, whatever it means to LIKE or to SQL', a
   count.matches()
 })
 
-test('an ordinary request shows up in the witness: statements are seen at all', async () => {
+test('the statements of a request are recorded', async () => {
   const ada = await here.someone()
 
   const sent = await sentBy(() => ada.call('POST', '/api/tasks', { title: mark }))

@@ -17,7 +17,7 @@ const here = await service({
   LOGIN_ATTEMPTS_PER_ADDRESS: '1000000',
 })
 const lanes = 6
-/** Stands for something of Bob’s in a request; what stands there in the end is his, or made up. */
+/** Stands for a value of Bob's in a request. It is filled with his value or a made-up one. */
 const his = '(his)'
 
 const document = readDocument((await here.call('GET', '/docs/json')).body, (name, random) => {
@@ -26,7 +26,7 @@ const document = readDocument((await here.call('GET', '/docs/json')).body, (name
   return name === 'id' || name === 'delete' || random.chance(3) ? his : undefined
 })
 
-/** Bob, with something in every table, and texts that nobody else has. */
+/** Bob has a row in every table, with unique texts. */
 const victim = async () => {
   const bob = await here.someone()
   const word = () => `canary-${Bun.randomUUIDv7()}`
@@ -69,7 +69,7 @@ const victim = async () => {
   }
 }
 
-/** All of a user's rows, those included that `rowsOf` leaves out. */
+/** All rows of a user, including the tables that `rowsOf` leaves out. */
 const everythingOf = async (id: string) => {
   const { db } = await database()
   return {
@@ -84,7 +84,7 @@ type Asked = { method: string; path: string; body: string | undefined; headers: 
 
 const verbs = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND']
 
-/** A request with places for what is Bob's: in the path, the query, the body and the headers. */
+/** A request with positions for Bob's values: in the path, the query, the body and the headers. */
 const requestOf = (
   route: { method: string; path: string; body: unknown },
   operation: Operation | undefined,
@@ -122,13 +122,13 @@ const requestOf = (
   return {
     method: random.chance(85) ? route.method : random.of(verbs),
     path: `${route.path.replace(/:\w+/g, spelled)}${query.length > 0 ? `?${query.join('&')}` : ''}`,
-    // Bob's own request, word for word, is the one that his key was used for.
+    // Exactly the request that Bob used his key for.
     body: headers['idempotency-key'] && random.chance(50) ? bob.draft : value,
     headers,
   }
 }
 
-/** The same request with each place filled: by what is his, or by what nobody has. */
+/** The request with each position filled: with Bob's values, or with made-up ones. */
 const filledBy = (
   request: ReturnType<typeof requestOf>,
   fill: (kind: string, at: number) => string,
@@ -154,15 +154,15 @@ const withoutIds = (answer: Answer) => {
   return JSON.stringify({ status, headers, text }).replace(idWithin, '(id)')
 }
 
-test('nothing that is somebody else’s is reached by any route, verb or place of a request', async () => {
+test('no route, method or position of a request reaches another user’s rows', async () => {
   const bob = await victim()
   const before = await everythingOf(bob.id)
   const routes = protectedRoutes(here.app)
-  const count = totals('isolation', 'isolation: A’s token × what is B’s')
+  const count = totals('isolation', 'isolation: A’s token with B’s ids')
   const operationOf = new Map<string, Operation>(
     document.operations.map((one) => [`${one.method} ${one.path}`, one]),
   )
-  // A route without an operation would be tried without its parameters.
+  // Without an operation in the document, the parameters of a route would not be tested.
   for (const { name } of routes) expect([name, operationOf.has(name)]).toEqual([name, true])
 
   const people: { id: string; token: string; used: number; sent: string; keyed: boolean }[] = []
@@ -197,7 +197,7 @@ test('nothing that is somebody else’s is reached by any route, verb or place o
 
     const { answer, what, written } = await ask(real)
 
-    // What she has written into a task of hers is hers to read again.
+    // Ada may read the text that she has written into her own task.
     ada.sent += written
     const unsent = [...bob.canaries, ...bob.ids].filter((one) => !(ada.sent + what).includes(one))
     count.allWrong(wrongsOf(answer, { canaries: unsent }), what, at)
@@ -205,13 +205,13 @@ test('nothing that is somebody else’s is reached by any route, verb or place o
     const owners = [...answer.text.matchAll(/"user_id":"([^"]*)"/g)].map(([, owner]) => owner)
     if (owners.some((owner) => owner !== ada.id)) count.wrong(`tells of another: ${what}`, at)
     const isReplay = answer.headers.has('idempotency-replayed') && !owners.includes(ada.id)
-    // What she has done with this key herself may be told again.
+    // A response to Ada's own use of this key may be replayed.
     if (isReplay && !ada.keyed) count.wrong(`replays another’s answer: ${what}`, at)
     if (answer.status < 400 && /^(GET|PUT|PATCH|DELETE|POST)$/.test(request.method))
       if (request.path.split('?')[0]?.includes(his))
         count.wrong(`reaches what is not hers (${answer.status}): ${what}`, at)
 
-    // What is his is to her what nobody has: the same request with made-up values tells no more.
+    // For Ada, Bob's values and made-up values get the same response.
     const isSpent = answer.status === 401 || answer.status === 429
     const isMismatch = answer.text.includes('idempotency-mismatch')
     if (isMismatch && !ada.keyed) count.wrong(`another’s key is in her way: ${what}`, at)

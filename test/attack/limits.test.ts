@@ -11,7 +11,7 @@ afterEach(realTime)
 const windowSeconds = 60
 const windowMs = windowSeconds * 1000
 
-/** What the contract says of a fixed window, written a second time. */
+/** An independent implementation of the fixed window of the contract. */
 const windows = (limit: number) => {
   const open = new Map<string, { count: number; endsAt: number }>()
   const of = (key: string) => {
@@ -22,7 +22,7 @@ const windows = (limit: number) => {
     return fresh
   }
   return {
-    /** What is left after one more; below zero it is one too many. */
+    /** The rest after one more request. Below zero, the request is over the limit. */
     take: (key: string) => limit - ++of(key).count,
     decrement: (key: string) => void of(key).count--,
     forget: (key: string) => void open.delete(key),
@@ -35,7 +35,7 @@ const group = (number: number, random: Random) => {
   return random.chance(30) ? text.toUpperCase() : text
 }
 
-/** An address as a socket, or somebody who wants to be many, may write it; `key`: who it is. */
+/** An address in a notation that a socket or an attacker may use. `key`: the client that it stands for. */
 const spelled = (key: string, random: Random): string => {
   if (key.includes('.'))
     return random.of([key, `::ffff:${key}`, `::FFFF:${key}`, `0:0:0:0:0:ffff:${key}`])
@@ -77,7 +77,7 @@ const spoofed = (random: Random): Record<string, string> => {
   )
 }
 
-/** What is asked, and whether its answer is counted against the user, the address, or nobody. */
+/** The requests, and whether their responses count for the user, for the address, or not at all. */
 const kinds: [method: string, path: string, body: unknown, counted: boolean][] = [
   ['GET', '/api/tasks', undefined, true],
   ['GET', '/api/auth/me', undefined, true],
@@ -99,7 +99,7 @@ const kinds: [method: string, path: string, body: unknown, counted: boolean][] =
 
 const openToAll = /nothing|health|problems/
 
-test('each answer is counted once, against whom it is due, as a model of the contract counts', async () => {
+test('each response is counted once, for the right user or address, as in a model of the contract', async () => {
   const limit = 20
   const settings = { RATE_LIMIT: String(limit), RATE_WINDOW_SECONDS: String(windowSeconds) }
   const here = await service(settings)
@@ -131,7 +131,7 @@ test('each answer is counted once, against whom it is due, as a model of the con
     here.peer.address = spelled(address, random)
     const headers = spoofed(random)
     if (typeof body === 'string') headers['content-type'] = 'application/json'
-    // As any client says it: the body is not to be read to be refused.
+    // With `Content-Length`: the body is refused without being read.
     if (typeof body === 'string' && body.length > 65_536) headers['content-length'] = '70000'
 
     const answer = await here.call(method, path, { token, body, headers })
@@ -161,13 +161,13 @@ const expectedOf = (
 ): number => {
   if (user === undefined) return model.take(`address:${address}`)
   const left = model.take(`user:${user}`)
-  // Over the limit nobody looks whether the session still lives.
+  // Over the limit, the session is not checked.
   if (!isDead || left < 0) return left
   model.decrement(`user:${user}`)
   return model.take(`address:${address}`)
 }
 
-test('guesses of passwords have budgets, as a model of the contract counts them', async () => {
+test('password guesses are limited as in a model of the contract', async () => {
   const [attempts, perAccount, perAddress] = [4, 12, 9]
   const { call, peer, log } = await service({
     LOGIN_ATTEMPTS: String(attempts),
@@ -178,7 +178,7 @@ test('guesses of passwords have budgets, as a model of the contract counts them'
     JWT_TTL_SECONDS: '2592000',
   })
   const { someone } = await service()
-  const count = totals('limits', 'limits: guesses of passwords, any accounts and addresses')
+  const count = totals('limits', 'limits: password guesses, any accounts and addresses')
   const [address, anywhere, here] = [perAddress, perAccount, attempts].map(windows)
   if (!address || !anywhere || !here) throw new Error('three windows')
   setTime(Date.now())
@@ -226,7 +226,7 @@ test('guesses of passwords have budgets, as a model of the contract counts them'
   })
 
   count.matches()
-  // Wrong, unknown and no e-mail at all look the same.
+  // A wrong password, an unknown e-mail and an invalid one get the same response.
   expect(faces.size).toBe(1)
   expect(signedIn).toBeGreaterThan(20)
 })
@@ -238,9 +238,9 @@ const faceOf = ({ status, headers, text }: Answer) =>
     text.replace(headers.get('x-request-id') ?? '', ''),
   ])
 
-test('whoever is over the limit stays there, however many others come by', async () => {
+test('a client over its limit stays over it, also after a flood of other clients', async () => {
   const here = await service({ RATE_LIMIT: '3' })
-  const count = totals('limits', 'limits: a flood of addresses against who is over the limit')
+  const count = totals('limits', 'limits: a flood of addresses while a client is over its limit')
   setTime(Date.now())
   const ask = async (peer: string) => {
     here.peer.address = peer

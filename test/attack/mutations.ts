@@ -1,10 +1,10 @@
 import type { Random } from '../support/walk-pages.ts'
 import { texts } from './corpus.ts'
 
-// biome-ignore lint/suspicious/noExplicitAny: whatever a client may send
+// biome-ignore lint/suspicious/noExplicitAny: any value that a client may send
 type Json = any
 
-/** Written as it stands, where JSON.stringify has no way to. */
+/** Written verbatim, because JSON.stringify cannot express it. */
 const raw = (text: string) => `§raw§${text}§`
 const written = (value: Json): string =>
   (JSON.stringify(value) ?? 'null').replace(/"§raw§(.*?)§"/gs, (_, text) => JSON.parse(`"${text}"`))
@@ -72,7 +72,7 @@ const placesIn = (value: Json, found: Place[] = [], depth = 0): Place[] => {
   return found
 }
 
-/** A value with some of it bent, as the text of a body. */
+/** A mutated value, as the text of a body. */
 export const bentJson = (good: Json, random: Random): string => {
   const holder = { root: structuredClone(good) }
   for (let changes = random.below(3); changes >= 0; changes--) {
@@ -105,7 +105,7 @@ export const bentJson = (good: Json, random: Random): string => {
   return random.chance(15) ? bentText(text, random) : text
 }
 
-/** JSON that may not be JSON any more. */
+/** A text that may no longer be JSON. */
 const bentText = (text: string, random: Random): string => {
   const at = random.below(text.length + 1)
   return random.of<() => string>([
@@ -130,7 +130,7 @@ const bentText = (text: string, random: Random): string => {
   ])()
 }
 
-/** Bytes of a text, which may not be UTF-8 any more. */
+/** The bytes of a text, which may no longer be UTF-8. */
 export const bentBytes = (text: string, random: Random): Uint8Array => {
   const bytes = Buffer.from(text)
   const at = random.below(bytes.length + 1)

@@ -3,11 +3,11 @@ import type { LogFields } from '../../src/log.ts'
 import { type Answer, rowsOf, type Someone } from '../support/service.ts'
 
 type Expected = {
-  /** What must be neither in an answer nor in the log. */
+  /** Texts that neither a response nor the log may contain. */
   canaries?: readonly string[]
-  /** The OAuth 2 form refuses in the words of RFC 6749. */
+  /** The OAuth 2 form has the error format of RFC 6749. */
   isForm?: boolean
-  /** Whether 503 is an answer here. */
+  /** Whether 503 is an allowed response. */
   mayBeBusy?: boolean
 }
 
@@ -15,14 +15,14 @@ const codes: Record<string, { status: number; title: string }> = problemCatalogu
 const members = new Set(['type', 'title', 'status', 'code', 'request_id', 'errors'])
 const grantErrors = new Set(['invalid_request', 'invalid_grant', 'unsupported_grant_type'])
 
-/** Twenty places of 200 characters each, with what is wrong there; a small request is not to have a large answer. */
+/** Twenty errors of 200 characters each: a small request must not have a large response. */
 const errorLengthMax = 16_384
 
-/** What gives away how the service is made: statements, frames, drivers, hashes. */
+/** Texts that reveal the implementation: statements, stack frames, drivers, hashes. */
 const insides =
   /\b(select|insert into|update|delete from) "|\bat \S+ \(?\/?\S+:\d+:\d+|node_modules|\/src\/|PostgresError|DrizzleQueryError|PGlite|TypeError|SyntaxError|\$2[aby]\$\d\d\$/i
 
-/** What is wrong with an answer, whatever was asked. */
+/** The faults of a response that are independent of the request. */
 export const wrongsOf = (answer: Answer, expected: Expected = {}): string[] => {
   const { status, headers, text } = answer
   const wrongs: string[] = []
@@ -50,7 +50,7 @@ const problemWrongs = ({ status, headers, text, body }: Answer, { isForm }: Expe
   }
   if (text.length > errorLengthMax) wrongs.push(`an error of ${text.length} characters`)
   if (insides.test(text)) wrongs.push(`shows its insides: ${text.slice(0, 300)}`)
-  // The answer to a HEAD has the headers alone.
+  // The response to HEAD has headers only.
   if (type !== 'application/problem+json') wrongs.push(`an error of the type ${type}`)
   if (text === '') return wrongs
   const known = codes[body?.code]
@@ -66,7 +66,7 @@ const problemWrongs = ({ status, headers, text, body }: Answer, { isForm }: Expe
   return wrongs
 }
 
-/** What the log says that it must not; empties it. */
+/** Returns the forbidden texts in the log, and empties it. */
 export const leaksIn = (log: LogFields[], canaries: readonly string[]): string[] => {
   const lines = log.splice(0).map((line) => JSON.stringify(line))
   return lines.flatMap((line) =>
@@ -76,7 +76,7 @@ export const leaksIn = (log: LogFields[], canaries: readonly string[]): string[]
   )
 }
 
-/** What of a person nobody else is to see, and no log. */
+/** The values of a user that no other user and no log may see. */
 export const readJwtSecrets = async ({ id, password, token }: Someone): Promise<string[]> => {
   const { users } = await rowsOf(id)
   return [password, token, ...users.flatMap(({ password_hash }) => password_hash ?? [])]

@@ -9,7 +9,7 @@ import { totals } from './totals.ts'
 
 type Write = [method: string, path: string, body?: unknown, headers?: Record<string, string>]
 
-/** Writes of one task, some under a condition, some under a key that others have too. */
+/** Writes of one task, some conditional, some with a key that other requests use too. */
 const writeOf = (id: string, random: Random): Write => {
   const path = `/api/tasks/${id}`
   const condition: Record<string, string> = random.chance(30)
@@ -30,12 +30,12 @@ const writeOf = (id: string, random: Random): Write => {
   ])()
 }
 
-test('of writes at once each that is accepted is one version, and no other happens', async () => {
+test('each accepted concurrent write is exactly one version, and a refused one has no effect', async () => {
   const [here, there] = [
     await service({ RATE_LIMIT: '1000000' }),
     await service({ RATE_LIMIT: '1000000' }),
   ]
-  const count = totals('races', 'races: any writes of one task at once')
+  const count = totals('races', 'races: concurrent writes of one task')
 
   await eachCase('writes', budget(80, 3000), 2, async (random, at) => {
     const ada = await here.someone()
@@ -68,12 +68,12 @@ test('of writes at once each that is accepted is one version, and no other happe
   count.matches()
 })
 
-test('nothing succeeds with a session once its end is answered, whoever ended it and how', async () => {
+test('no request succeeds with a session after the response to its end, for every way to end it', async () => {
   const [here, there] = [
     await service({ RATE_LIMIT: '1000000' }),
     await service({ RATE_LIMIT: '1000000' }),
   ]
-  const count = totals('races', 'races: a session that ends in the middle of its use')
+  const count = totals('races', 'races: a session that ends during requests')
 
   await eachCase('endings', budget(40, 1500), 2, async (random, at) => {
     const ada = await here.someone()
@@ -120,9 +120,9 @@ test('nothing succeeds with a session once its end is answered, whoever ended it
   count.matches()
 })
 
-test('what is deleted is what never was, under any route and body, until it is restored', async () => {
+test('a deleted task is like an absent one on every route until it is restored', async () => {
   const here = await service({ RATE_LIMIT: '1000000' })
-  const count = totals('races', 'soft delete: any request of a deleted id')
+  const count = totals('races', 'soft delete: any request with a deleted id')
   const ada = await here.someone()
   const { body: gone } = await ada.call('POST', '/api/tasks', { title: 'gone', tags: ['t'] })
   await ada.call('POST', '/api/tasks', { title: 'here', tags: ['t'] })
@@ -161,7 +161,7 @@ test('what is deleted is what never was, under any route and body, until it is r
         JSON.stringify(comparable(await ask(Bun.randomUUIDv7())))
     )
       count.wrong(`differs from one that never was (${answer.status}): ${what}`, at)
-    // The changes tell of its end, and nothing of what it held.
+    // The changes contain the deletion, without the content of the task.
     const told = path.endsWith('/changes') ? '"title":"gone"' : gone.id
     if (answer.text.includes(told)) count.wrong(`tells of it: ${what}`, at)
     statements.length = 0

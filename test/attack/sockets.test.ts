@@ -14,13 +14,13 @@ const json = 'Content-Type: application/json'
 const lanes = 40
 
 const bearer = (token: string) => `Authorization: Bearer ${token}`
-/** A whole request, which is to be found in no list afterwards. */
+/** A complete request that must have no effect. */
 const hidden = (token: string, title: string) => {
   const body = JSON.stringify({ title })
   return `POST /api/tasks HTTP/1.1\r\nHost: x\r\n${bearer(token)}\r\n${json}\r\nContent-Length: ${body.length}\r\n\r\n${body}`
 }
 
-/** Lines that somebody on the way may take for chunked encoding, and somebody else may not. */
+/** Header lines that some parsers take for chunked encoding and others do not. */
 const encodings = [
   'Transfer-Encoding: chunked',
   'transfer-encoding:chunked',
@@ -61,7 +61,7 @@ const encodings = [
   'Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked',
 ]
 
-/** Lines that say a length in some other way than its digits, once. */
+/** Header lines with a length in another notation than digits, once. */
 const lengths = (right: number): string[] => [
   `Content-Length: ${right}\r\nContent-Length: 0`,
   `Content-Length: 0\r\nContent-Length: ${right}`,
@@ -94,7 +94,7 @@ const lengths = (right: number): string[] => [
   'X: y\nContent-Length: 0',
 ]
 
-/** Chunk sizes that one reader takes for another than the next does. */
+/** Chunk sizes that parsers read differently. */
 const chunks = (inner: string): string[] => {
   const size = inner.length.toString(16)
   return [
@@ -128,7 +128,7 @@ const chunks = (inner: string): string[] => {
 
 type Smuggled = { name: string; text: string }
 
-/** Requests with another within, which one reader sees and the next one does not. */
+/** Requests that contain another request, which some parsers see and others do not. */
 const smuggled = (token: string, titleOf: () => string): Smuggled[] => {
   const start = `POST /api/auth/refresh HTTP/1.1\r\nHost: x\r\n${bearer(token)}\r\n${json}`
   const within = () => hidden(token, titleOf())
@@ -173,7 +173,7 @@ const smuggled = (token: string, titleOf: () => string): Smuggled[] => {
     name: `line end ${JSON.stringify(end)}`,
     text: `${start}${end}Content-Length: 0${end}X: ${end}${end}${within()}`,
   }))
-  // Refused before a byte of the body is read: what was not read is still a body.
+  // The request is refused before its body is read. The unread bytes still are a body.
   const unread = [
     'POST /nothing',
     'POST /api/auth/me',
@@ -200,11 +200,11 @@ const smuggled = (token: string, titleOf: () => string): Smuggled[] => {
   return [...both, ...lengthsOnly, ...chunked, ...lines, ...unread]
 }
 
-/** Whether whoever reads HTTP as it is written takes the line for chunked encoding, or must refuse it. */
+/** Whether a parser that follows the RFC takes the line for chunked encoding or must refuse it. */
 const isEncoding = (line: string) =>
   !/^( |X: |Transfer-Encoding(;| chunked))/.test(line) && !/[\0]/.test(line.split(':')[0] ?? '')
 
-test('no request that is hidden in another is carried out, and each gets one answer at most', async () => {
+test('a request hidden in another one has no effect, and each request gets at most one response', async () => {
   const count = totals('sockets', 'sockets: one request hidden in another')
   const ada = await here.someone()
   let numbered = 0
@@ -223,7 +223,7 @@ test('no request that is hidden in another is carried out, and each gets one ans
     count.tried(first === undefined || first.status >= 400)
     for (const answer of answers)
       if (!isBare(answer)) count.allWrong(wrongsOf(answer, { canaries: [ada.password] }), name, at)
-    // The parser's own refusal may follow, where what is left over makes no sense.
+    // The parser may refuse the remaining bytes afterwards.
     const ours = answers.filter((answer) => !isBare(answer))
     if (ours.length > 1)
       count.wrong(`${ours.length} answers: ${name}: ${JSON.stringify(text.slice(0, 400))}`, at)
@@ -237,7 +237,7 @@ test('no request that is hidden in another is carried out, and each gets one ans
   expect((await fetch(`${origin}/health`)).status).toBe(200)
 })
 
-/** A request that is as it should be; the last one of a connection closes it. */
+/** A valid request; the last one of a connection closes it. */
 const plainRequest = (token: string, random: Random, isLast: boolean) => {
   const title = `p${Bun.randomUUIDv7()}`
   const body = JSON.stringify({ title })
@@ -268,8 +268,8 @@ const plainRequest = (token: string, random: Random, isLast: boolean) => {
   ])()
 }
 
-test('requests of one connection are answered one by one, in order; those in one go so, or cut off', async () => {
-  const count = totals('sockets', 'sockets: many requests of one connection')
+test('requests on one connection get their responses in order, also if they are sent at once', async () => {
+  const count = totals('sockets', 'sockets: many requests on one connection')
   const ada = await here.someone()
   const wanted: string[] = []
   const told: string[] = []
@@ -299,7 +299,7 @@ test('requests of one connection are answered one by one, in order; those in one
     count.tried(false)
     if (isLeftOpen) count.wrong(`never closed: ${what}`, at)
     if (typeof answers === 'string') return count.wrong(`${answers}: ${what}`, at)
-    // Bun hangs up on a client that does not wait for an answer, when that takes a while.
+    // Bun closes the connection of a client that does not wait for a slow response.
     if (answers.length < length) cutOff++
     if (answers.length > length || (isInTurn && answers.length < length))
       count.wrong(`${answers.length} answers to ${length}: ${what}`, at)
@@ -457,7 +457,7 @@ const oddHeaders = (token: string) => [
 ]
 const oddEnds = ['\n\n', '\r\r', '\r\n', '\r\n\r\n\r\n\r\n', '\r\n\0\r\n']
 
-/** A head of which one part or two are odd; the body is empty. */
+/** A head with one or two unusual parts, and an empty body. */
 const oddHead = (token: string, random: Random): string => {
   const oddities = new Set([random.below(6), random.below(6)])
   const part = (at: number, usual: string, odd: readonly string[]) =>
@@ -470,8 +470,8 @@ const oddHead = (token: string, random: Random): string => {
   return `${[...lines, ...auth].join('\r\n')}${part(5, '\r\n\r\n', oddEnds)}`
 }
 
-test('an odd head gets one answer of ours, one of the parser’s, or none; and nothing happens', async () => {
-  const count = totals('sockets', 'sockets: odd methods, targets, hosts and headers')
+test('an unusual request head gets at most one response, and has no effect', async () => {
+  const count = totals('sockets', 'sockets: unusual methods, targets, hosts and headers')
   const ada = await here.someone()
   await ada.call('POST', '/api/tasks', { title: 'one' })
   const before = await rowsOf(ada.id)
@@ -499,7 +499,7 @@ test('an odd head gets one answer of ours, one of the parser’s, or none; and n
   expect((await fetch(`${origin}/health`)).status).toBe(200)
 })
 
-test('a body of 64 KiB and a byte is 413, and of 64 KiB is read, however it is sent', async () => {
+test('a body of 64 KiB is accepted, and one more byte is 413, with and without chunks', async () => {
   const count = totals('sockets', 'sockets: bodies at the limit')
   const ada = await here.someone()
   const bodyOf = (bytes: number) => `{"title":"x"}${' '.repeat(bytes - 13)}`
@@ -536,7 +536,7 @@ test('a body of 64 KiB and a byte is 413, and of 64 KiB is read, however it is s
   count.matches()
 })
 
-test('1 000 slow senders hold nobody else up', async () => {
+test('1 000 slow senders do not delay other clients', async () => {
   const count = totals('sockets', 'sockets: a normal client beside slow ones')
   const ada = await here.someone()
   const starts = [
@@ -570,7 +570,7 @@ test('1 000 slow senders hold nobody else up', async () => {
   const sorted = took.sort((a, b) => a - b)
   const at = (share: number) => sorted[Math.floor(sorted.length * share)]?.toFixed(1)
   notes.push(`beside 1 000 slow senders: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms`)
-  // Whoever waits for the slow ones waits until they are hung up on: for half a minute and more.
+  // Waiting for the slow connections would take until their timeout of 30 s or more.
   if ((sorted.at(-1) ?? 0) > 20_000) count.wrong(`held up for ${sorted.at(-1)} ms`)
   count.matches()
   expect((await rowsOf(ada.id)).tasks).toEqual([])

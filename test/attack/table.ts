@@ -2,7 +2,7 @@ import { afterAll } from 'bun:test'
 import { againAll, seed } from './budget.ts'
 import { notes, rows } from './totals.ts'
 
-/** Loaded ahead of the families: what it says at the end is of all of them. */
+/** Preloaded before the families: prints the totals of all of them at the end. */
 const startedAtMs = performance.now()
 console.log(`attack: seed ${seed}; again: ${againAll}`)
 

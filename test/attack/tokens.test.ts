@@ -10,7 +10,7 @@ import { totals } from './totals.ts'
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ ,"\t%é\u00a0'
 
-/** Any text made of good ones: characters exchanged, lost, added, doubled, turned; parts mixed. */
+/** Texts derived from valid tokens: characters replaced, removed, inserted, repeated or swapped, and parts mixed. */
 const bent = (tokens: readonly string[], random: Random): string => {
   const parts = [0, 1, 2].map((at) => random.of(tokens).split('.')[at] ?? '')
   const characters = [...(random.chance(30) ? parts.join('.') : random.of(tokens))]
@@ -31,7 +31,7 @@ const bent = (tokens: readonly string[], random: Random): string => {
   return characters.join('')
 }
 
-/** A good token, and something around it that a careless reader overlooks. */
+/** A valid token with additions around it that a careless parser ignores. */
 const framed = (token: string, random: Random): string =>
   random.of([
     `${token},`,
@@ -47,7 +47,7 @@ const framed = (token: string, random: Random): string =>
     `\u00a0${token}`,
   ])
 
-/** One bit of one decoded part turned, the part written again as base64url. */
+/** Flips one bit of one decoded part, and encodes the part again as base64url. */
 const turned = (token: string, random: Random): string => {
   const parts = token.split('.')
   const at = random.below(3)
@@ -81,7 +81,7 @@ const names = ['iss', 'aud', 'sub', 'sid', 'jti', 'iat', 'exp', 'nbf', 'scope', 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const isWhole = (value: unknown) => Number.isInteger(value) && Number(value) >= 0
 
-/** What the contract says of claims, written a second time: is a token with these one of ours? */
+/** An independent implementation of the contract's rules for claims. */
 const isOurs = (header: object, claims: Record<string, unknown>): boolean => {
   const now = Date.now() / 1000
   const { iss, aud, sub, sid, jti, iat, exp, nbf, scope } = claims
@@ -102,18 +102,18 @@ const isOurs = (header: object, claims: Record<string, unknown>): boolean => {
   )
 }
 
-/** The paths of a run: every route that needs a token, each with the body it takes. */
+/** The routes of a run: every route that needs a token, with a valid body. */
 const targets = (app: Parameters<typeof protectedRoutes>[0]) =>
   protectedRoutes(app).map(({ method, path, body }) => ({ method, path: filled(path), body }))
 
-test('no bent token is taken on any route, nor costs a statement', async () => {
+test('a mutated token is refused on every route without a statement', async () => {
   const { app, call, someone, log } = await service({ RATE_LIMIT: '1000000' })
   const people = await Promise.all([someone(), someone(), someone()])
   const made = await people[0]?.call('POST', '/api/auth/tokens', { name: 'a', scope: 'tasks:read' })
   const tokens = [...people.map(({ token }) => token), made?.body.access_token as string]
   const known = new Set(tokens)
   const routes = targets(app)
-  const count = totals('tokens', 'tokens: bent texts and bits')
+  const count = totals('tokens', 'tokens: mutated texts and bits')
 
   await eachCase('bent', budget(20_000, 100_000), 1, async (random, at) => {
     const token = random.of([
@@ -155,11 +155,11 @@ test('no bent token is taken on any route, nor costs a statement', async () => {
   count.matches()
 })
 
-test('of tokens signed with the secret, those are taken whose claims are ours, and no other', async () => {
+test('of tokens signed with the secret, exactly those with valid claims are accepted', async () => {
   const { call, someone, log } = await service({ RATE_LIMIT: '1000000' })
   const ada = await someone()
   const claims = claimsOf(ada.token)
-  const count = totals('tokens', 'tokens: truly signed, claims and header bent')
+  const count = totals('tokens', 'tokens: valid signature, mutated claims and header')
   let taken = 0
 
   await eachCase('signed', budget(10_000, 50_000), 1, async (random, at) => {
@@ -170,7 +170,7 @@ test('of tokens signed with the secret, those are taken whose claims are ours, a
     const header = random.chance(80)
       ? head
       : { ...head, [random.of(['alg', 'typ', 'kid', 'jwk', 'crit', 'b64'])]: odd(random, now) }
-    // As it is read: what JSON cannot say is not there.
+    // As a parser reads it: JSON omits undefined values.
     const read = JSON.parse(JSON.stringify({ header, claims: bentClaims }))
     const token = signed({ header, claims: bentClaims })
     const ours = isOurs(read.header, read.claims)
@@ -184,13 +184,13 @@ test('of tokens signed with the secret, those are taken whose claims are ours, a
     if (answer.status === 200) taken++
     const what = JSON.stringify(read).slice(0, 600)
     if (answer.status !== (isLive ? 200 : 401)) count.wrong(`${answer.status}: ${what}`, at)
-    // Only a statement can tell that there is no such session, where all else is right.
+    // If all else is valid, only the statement finds out that the session does not exist.
     if (!ours && statements.length > 0) count.wrong(`a statement: ${what}`, at)
     count.allWrong(wrongsOf(answer, { canaries: [token] }), what, at)
     count.allWrong(leaksIn(log, [token]), what, at)
   })
 
   count.matches()
-  // The oracle says yes as well: else a service that refuses everything would pass.
+  // The oracle accepts some tokens too. Otherwise a service that refuses everything would pass.
   if (count.row.tried > 1000) expect(taken).toBeGreaterThan(10)
 })

@@ -5,14 +5,14 @@ type Row = { family: string; tried: number; refused: number; wrong: number }
 const shared = globalThis as typeof globalThis & { attackRows?: Row[]; attackNotes?: string[] }
 shared.attackRows ??= []
 shared.attackNotes ??= []
-/** What each family came to, over all files. */
+/** The totals of each family over all files. */
 export const rows = shared.attackRows
-/** Figures that are to be read and hold no promise. */
+/** Figures for the reader, without a guarantee. */
 export const notes = shared.attackNotes
 
 const shownMax = 10
 
-/** Counts what a family tries, and keeps what went wrong. `file`: its name without `.test.ts`. */
+/** Counts the cases of a family, and collects the failures. `file` is the name without `.test.ts`. */
 export const totals = (file: string, family: string) => {
   const row: Row = { family, tried: 0, refused: 0, wrong: 0 }
   rows.push(row)
@@ -26,16 +26,16 @@ export const totals = (file: string, family: string) => {
   return {
     row,
     wrong,
-    /** One try, and whether it was refused. */
+    /** Counts one case, and whether it was refused. */
     tried: (refused: boolean) => {
       row.tried += 1
       if (refused) row.refused += 1
     },
-    /** Notes each of these under what was tried. */
+    /** Records these failures of a case. */
     allWrong: (wrongs: readonly string[], what: string, at?: number) => {
       for (const one of wrongs) wrong(`${one}: ${what}`, at)
     },
-    /** Something was tried, and nothing went wrong. */
+    /** Counts one case without a failure. */
     matches: () => {
       expect(shown).toEqual([])
       expect(row.wrong).toBe(0)

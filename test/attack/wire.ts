@@ -3,7 +3,7 @@ import { createServer } from '../../src/http/server.ts'
 import { createLog } from '../../src/log.ts'
 import type { Answer, Service } from '../support/service.ts'
 
-/** A service behind the listener that the process has, on a port of loopback. */
+/** A service behind the HTTP server of the process, on a port of loopback. */
 export const listening = ({ app }: Service) => {
   const silent = createLog(() => {}, 'silent')
   const server = createServer(
@@ -14,7 +14,7 @@ export const listening = ({ app }: Service) => {
   return { port: Number(server.url.port), origin: server.url.origin, stop: server.stop }
 }
 
-/** `onQuiet` is told that it was not the server who ended the connection. */
+/** `onQuiet` is called if the server did not close the connection. */
 type Sending = { quietMs?: number; gapMs?: number; onQuiet?: () => void }
 
 const ended = (socket: Socket, quietMs: number, onQuiet = () => {}) =>
@@ -23,7 +23,7 @@ const ended = (socket: Socket, quietMs: number, onQuiet = () => {}) =>
     socket.destroy()
   })
 
-/** What comes back for these bytes, until the server closes, or says nothing more for `quietMs`. */
+/** Sends bytes, and returns the reply when the server closes or is silent for `quietMs`. */
 export const sendRaw = (
   port: number,
   pieces: string | readonly string[],
@@ -46,7 +46,7 @@ export const sendRaw = (
     socket.on('close', () => resolve(answer))
   })
 
-/** The same for requests that are each sent once the one before is answered. */
+/** The same for several requests, each sent after the response to the one before. */
 export const sendInTurn = (
   port: number,
   requests: readonly { method: string; text: string }[],
@@ -80,13 +80,13 @@ export const held = (port: number): Promise<Socket> =>
     socket.on('data', () => {})
   })
 
-/** What Bun's parser refuses before any code of ours: no head of ours, no body. */
+/** The reply of Bun's parser, which refuses before any code of the service: without our headers and body. */
 export const isBare = ({ status, headers, text }: Answer) =>
   (status === 400 || status === 431 || status === 505) &&
   !headers.has('x-request-id') &&
   text === ''
 
-/** The answers in what came back, or why it is not made of answers. */
+/** Parses the reply into responses; otherwise the reason why it cannot be parsed. */
 export const answersIn = (received: string, methods: readonly string[] = []): Answer[] | string => {
   const answers: Answer[] = []
   let rest = received
@@ -102,7 +102,7 @@ export const answersIn = (received: string, methods: readonly string[] = []): An
       headers.append(name, value)
     }
     rest = rest.slice(end + 4)
-    // Only says that the body may come.
+    // 100 Continue.
     if (status === 100) continue
     const isHead = methods[answers.length] === 'HEAD' || status === 204 || status === 304
     const length = isHead ? 0 : Number(headers.get('content-length') ?? 0)
