@@ -4,7 +4,7 @@ import { cleanUp, folder, onPostgres, start } from './process.ts'
 
 afterAll(cleanUp)
 
-/** The commands as docs/operations.md prints them. */
+/** The commands as printed in docs/operations.md. */
 const block = async (mark: string) => {
   const text = await Bun.file('docs/operations.md').text()
   const [, found] = new RegExp(`^\`\`\`sh ${mark}\\n([\\s\\S]*?)^\`\`\`$`, 'm').exec(text) ?? []
@@ -27,7 +27,7 @@ const shell = async (script: string, env: Record<string, string>) => {
 }
 
 test.skipIf(!process.env.TEST_DATABASE_URL || Bun.which('pg_dump') === null)(
-  'a backup that is restored has every token, session and task as it was',
+  'a restored backup has every token, session and task unchanged',
   async () => {
     const [before, after] = [await onPostgres(), await onPostgres()]
     const BACKUP = join(await folder(), 'backup')
@@ -56,7 +56,7 @@ test.skipIf(!process.env.TEST_DATABASE_URL || Bun.which('pg_dump') === null)(
 
     const second = await start(after)
     const [page, sessions, changes, me] = await read(second, ada.token)
-    // The changes token is sealed anew each time.
+    // The changes token is encrypted with a new nonce each time.
     expect([page, sessions, changes.changes, me]).toEqual([
       known[0],
       known[1],

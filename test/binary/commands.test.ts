@@ -7,7 +7,7 @@ afterAll(cleanUp)
 
 describe.each(kinds)('on %s', (kind, database) => {
   test(
-    'accounts are listed, shut, opened, given a new password and erased',
+    'accounts are listed, disabled, enabled, given a new password and erased',
     async () => {
       const settings = await database()
       const first = await start(settings)
@@ -29,7 +29,7 @@ describe.each(kinds)('on %s', (kind, database) => {
         err: '',
       })
       expect((await user('list')).out.split('\n')[0]).toContain('\tdisabled\t')
-      // As people type it.
+      // With upper-case letters, as users may type it.
       expect((await user(`enable ${ada.email.toUpperCase()}`)).code).toBe(0)
       const made = await user(`reset-password ${ada.email}`)
       const given = await user(`reset-password ${bob.email} --stdin`, 'another horse battery\n')
@@ -64,7 +64,7 @@ describe.each(kinds)('on %s', (kind, database) => {
   )
 
   test(
-    'migrate makes the tables, names what it applied, and does nothing the next time',
+    'migrate creates the tables and names the applied migrations; the second run has no effect',
     async () => {
       const settings = await database()
       const early = await invoke(['purge'], settings)
@@ -84,7 +84,7 @@ describe.each(kinds)('on %s', (kind, database) => {
   )
 
   test(
-    'a migration needs no secret',
+    'migrate needs no JWT_SECRET',
     async () => {
       const { JWT_SECRET: _, ...settings } = { JWT_SECRET: '', ...(await database()) }
 
@@ -96,7 +96,7 @@ describe.each(kinds)('on %s', (kind, database) => {
 })
 
 test(
-  'on the embedded database, a command waits its turn: in a line, while the service runs',
+  'on the embedded database, a command is refused in one line while the service runs',
   async () => {
     const settings = await embedded()
     const service = await start(settings)
@@ -116,7 +116,7 @@ test(
 )
 
 test.skipIf(!process.env.TEST_DATABASE_URL)(
-  'on PostgreSQL, whoever is disabled is out on the next request of the running service',
+  'on PostgreSQL, a disabled user is refused at the next request to the running service',
   async () => {
     const settings = await onPostgres()
     const service = await start(settings)
@@ -136,7 +136,7 @@ test.skipIf(!process.env.TEST_DATABASE_URL)(
 )
 
 test(
-  'a health check is 0 while the service runs, 1 when it is gone, and quick',
+  'healthcheck exits with 0 while the service runs, and with 1 at once when it does not',
   async () => {
     const service = await start(await embedded())
     const settings = { PORT: String(service.port) }
@@ -159,7 +159,7 @@ test(
 )
 
 test(
-  'the document comes whole through a pipe, without a setting',
+  'openapi writes the whole document to a pipe, without any setting',
   async () => {
     const { code, out, err } = await invoke(['openapi'])
 

@@ -12,7 +12,7 @@ const running = new Set<Bun.Subprocess>()
 const folders: string[] = []
 const databases: string[] = []
 
-/** Everything that was started, and only that. */
+/** The processes that this file has started. */
 export const cleanUp = async () => {
   for (const child of running) child.kill('SIGKILL')
   await Promise.all([...running].map(({ exited }) => exited))
@@ -26,7 +26,7 @@ export const folder = async () => {
   return path
 }
 
-/** Settings that name a database of one's own, by the kind's name. */
+/** Settings that name a new database, by kind. */
 export const embedded = async () => ({ DATA_DIR: await folder() })
 export const onPostgres = async () => {
   const name = `binary_${Bun.randomUUIDv7().replaceAll('-', '')}`
@@ -37,13 +37,13 @@ export const onPostgres = async () => {
   return { DATABASE_URL: url.href, JWT_SECRET: 'a secret that is long enough for the tests' }
 }
 
-/** The databases to hold a guarantee on. */
+/** The databases to test on. */
 export const kinds = [
   ['the embedded database', embedded],
   ...(process.env.TEST_DATABASE_URL ? [['PostgreSQL', onPostgres] as const] : []),
 ] as const
 
-/** How long a test may take that starts processes, in milliseconds. */
+/** The timeout of a test that starts processes, in milliseconds. */
 export const patience = 60_000
 
 const administer = async (statement: string) => {
@@ -54,7 +54,7 @@ const administer = async (statement: string) => {
 
 type Line = Record<string, unknown>
 
-/** Runs a command to its end, with these settings and no others. */
+/** Runs a command to its end, with exactly these settings. */
 export const invoke = async (
   args: string[],
   settings: Record<string, string> = {},
@@ -77,7 +77,7 @@ export const invoke = async (
   return { code, out, err }
 }
 
-/** Runs the service with these settings and no others. */
+/** Starts the service with exactly these settings. */
 export const run = (settings: Record<string, string>) => {
   const child = Bun.spawn(command, {
     cwd: root,
@@ -128,7 +128,7 @@ export const run = (settings: Record<string, string>) => {
     lines,
     stderr,
     logged,
-    /** The exit's code, once all it wrote was read. */
+    /** The exit code, when all output was read. */
     ended: async () => {
       const code = await child.exited
       await reading
@@ -137,7 +137,7 @@ export const run = (settings: Record<string, string>) => {
   }
 }
 
-/** A service that is up and migrated. */
+/** A service that is migrated and ready. */
 export const start = async (settings: Record<string, string>) => {
   const process = run(settings)
   const { url } = await process.logged('listening')
@@ -167,7 +167,7 @@ export const start = async (settings: Record<string, string>) => {
     })
     const text = await response.text()
     const { status, headers: answered } = response
-    // biome-ignore lint/suspicious/noExplicitAny: a test reads what a client would read
+    // biome-ignore lint/suspicious/noExplicitAny: a test reads bodies of any shape
     const parsed: any =
       answered.get('content-type')?.includes('json') && text ? JSON.parse(text) : undefined
     return { status, headers: answered, text, body: parsed }
@@ -186,7 +186,7 @@ export const start = async (settings: Record<string, string>) => {
     origin,
     call,
     someone,
-    /** What comes back for these bytes, until the server closes or says no more for `quietMs`. */
+    /** Sends bytes, and returns the reply when the server closes or is silent for `quietMs`. */
     raw: (text: string, quietMs = 300) => raw(Number(port), text, quietMs),
     stop: async (signal: NodeJS.Signals = 'SIGTERM') => {
       process.child.kill(signal)

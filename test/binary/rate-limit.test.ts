@@ -6,13 +6,13 @@ afterAll(cleanUp)
 
 const serverUrl = process.env.TEST_DATABASE_URL
 
-/** Until a request is answered so; a store that went or came is noticed by asking. */
+/** Polls until a request has this status: the service notices a change of the store at the next request. */
 const until = async (ask: () => Promise<{ status: number }>, status: number) => {
   while ((await ask()).status !== status) await Bun.sleep(20)
 }
 
 describe.skipIf(!hasRedis)('over Redis', () => {
-  test('while it is away every counted answer is 503, and the service is not ready; then all is as before', async () => {
+  test('while Redis is down, every counted response is 503 and the service is not ready; afterwards it recovers', async () => {
     await using redis = await redisServer()
     const settings = { ...(await embedded()), RATE_LIMIT_STORE: 'redis', REDIS_URL: redis.url }
     const service = await start(settings)
@@ -40,7 +40,7 @@ describe.skipIf(!hasRedis)('over Redis', () => {
     expect(await service.stop()).toBe(0)
   }, 30_000)
 
-  test('that is away at start the service waits for, not ready', async () => {
+  test('if Redis is down at start, the service runs and is not ready until it is up', async () => {
     await using redis = await redisServer()
     await redis.stop()
     const settings = { ...(await embedded()), RATE_LIMIT_STORE: 'redis', REDIS_URL: redis.url }
@@ -68,7 +68,7 @@ describe.skipIf(!serverUrl)('two processes on PostgreSQL', () => {
   ] as const
 
   test.each(kinds)(
-    'share limits by %s, over a restart too',
+    'share their limits in %s, also across a restart',
     async (store, open) => {
       await using opened = await open()
       const settings = {

@@ -14,7 +14,7 @@ import {
 } from './process.ts'
 
 /*
- * The service as it is shipped, from outside: `TEST_BINARY`, or `bun src/main.ts`.
+ * Black-box tests of the shipped service: `TEST_BINARY`, or `bun src/main.ts`.
  */
 
 afterAll(cleanUp)
@@ -25,7 +25,7 @@ const bodyOf = (answer: string) => answer.slice(answer.indexOf('\r\n\r\n') + 4)
 
 describe.each(kinds)('on %s', (_, database) => {
   test(
-    'the metrics tell of the process, its listener, its pool and its event loop',
+    'the metrics include the process, its listener, its pool and its event loop',
     async () => {
       const settings: Record<string, string> = await database()
       const service = await start({ ...settings, ...withMetrics })
@@ -51,7 +51,7 @@ describe.each(kinds)('on %s', (_, database) => {
   )
 
   test(
-    'one signs up, adds a task, completes it, and finds all of it after a restart',
+    'an account and its completed task are there after a restart',
     async () => {
       const settings = await database()
       const first = await start(settings)
@@ -91,7 +91,7 @@ describe.each(kinds)('on %s', (_, database) => {
   )
 
   test(
-    'what it logs is one JSON object a line, and nothing that is secret',
+    'the log has one JSON object per line and no secrets',
     async () => {
       const service = await start({ ...(await database()), LOG_LEVEL: 'debug' })
       const { email, password, token } = await service.someone()
@@ -125,7 +125,7 @@ describe.each(kinds)('on %s', (_, database) => {
 
 describe('the embedded database', () => {
   test(
-    'is one process’s: the second on the same directory says so and gives up',
+    'belongs to one process: a second one on the same directory exits with a message',
     async () => {
       const settings = await embedded()
       const first = await start(settings)
@@ -143,7 +143,7 @@ describe('the embedded database', () => {
   )
 
   test(
-    'comes back after the process was killed, with everything it had acknowledged',
+    'has everything that was acknowledged after the process is killed',
     async () => {
       const settings = await embedded()
       const first = await start(settings)
@@ -163,7 +163,7 @@ describe('the embedded database', () => {
   )
 
   test(
-    'has its secret in a file for its owner alone, made once',
+    'stores its secret once, in a file that only its owner can read',
     async () => {
       const settings = await embedded()
       const path = join(settings.DATA_DIR, 'jwt-secret')
@@ -185,7 +185,7 @@ describe('the embedded database', () => {
 
 describe('settings', () => {
   test(
-    'production without DATABASE_URL is refused, and says what to do',
+    'production without DATABASE_URL is refused with advice',
     async () => {
       const DATA_DIR = await folder()
       const refused = run({ NODE_ENV: 'production', BCRYPT_COST: '12', DATA_DIR })
@@ -198,7 +198,7 @@ describe('settings', () => {
   )
 
   test(
-    'production takes the embedded database where it is asked for by name',
+    'production accepts the embedded database if DATABASE_URL names it',
     async () => {
       const DATA_DIR = await folder()
       const service = await start({
@@ -215,7 +215,7 @@ describe('settings', () => {
   )
 
   test(
-    'that are wrong are all reported, a line each, without their values',
+    'invalid settings are all reported, one line each, without their values',
     async () => {
       const refused = run({
         PORT: 'canary-port',
@@ -245,7 +245,7 @@ describe('settings', () => {
   )
 
   test(
-    'of a port that is taken are refused in one line',
+    'a port that is in use is reported in one line',
     async () => {
       const first = await start(await embedded())
       const second = run({ ...(await embedded()), PORT: String(first.port) })
@@ -260,7 +260,7 @@ describe('settings', () => {
 
 describe('a signal', () => {
   test(
-    'drains: it is not ready, asks clients to leave, serves them still, and exits with 0',
+    'drains: /ready is 503, responses close their connection, requests are served, and the exit code is 0',
     async () => {
       const service = await start({ ...(await embedded()), DRAIN_MS: '1500' })
       const { token } = await service.someone()
@@ -285,13 +285,13 @@ describe('a signal', () => {
   )
 
   test.each(['SIGTERM', 'SIGINT'] as const)(
-    '%s drops nothing that is in flight',
+    '%s drops no request in flight',
     async (signal) => {
       const service = await start({ ...(await embedded()), BCRYPT_COST: '12' })
       const { email } = await service.someone()
       const body = { email, password: 'correct horse battery' }
 
-      // Each takes a core for ~235 ms, so they are in flight long after the listener has closed.
+      // Each takes a core for about 235 ms, so they are in flight long after the listener has closed.
       const answers = Array.from({ length: 8 }, () =>
         service.call('POST', '/api/auth/login', { body }),
       )
@@ -305,7 +305,7 @@ describe('a signal', () => {
   )
 
   test(
-    'that is repeated ends it at once',
+    'repeated, ends the process at once',
     async () => {
       const service = await start({ ...(await embedded()), DRAIN_MS: '60000' })
       const from = performance.now()
@@ -330,7 +330,7 @@ describe('on the wire', () => {
   }
 
   test(
-    'a body without a length is 413 once it is over the limit',
+    'a body without a length is 413 when it exceeds the limit',
     async () => {
       const { call, origin } = await wire()
       const chunk = new Uint8Array(16_384).fill(32)
@@ -357,7 +357,7 @@ describe('on the wire', () => {
   )
 
   test.each(['65537', '200000000', '99999999999'])(
-    'a body that says it has %s bytes is a 413 problem, unread',
+    'a declared body size of %s bytes is a 413 problem, and the body is not read',
     async (length) => {
       const { raw } = await wire()
 
@@ -371,7 +371,7 @@ describe('on the wire', () => {
   )
 
   test(
-    'HEAD has the headers of GET, a length and no body, on refusals too',
+    'HEAD has the headers of GET, a length and no body, for problems too',
     async () => {
       const { raw, someone } = await wire()
       const { token } = await someone()
@@ -424,7 +424,7 @@ describe('on the wire', () => {
   )
 
   test(
-    'HTTP/1.0 without a Host is served, with its body',
+    'HTTP/1.0 without a Host is served, also with a body',
     async () => {
       const { raw, someone } = await wire()
       const { token } = await someone()
@@ -441,7 +441,7 @@ describe('on the wire', () => {
   )
 
   test(
-    'HTTP/1.0 without a Host counts against the address that it comes from',
+    'HTTP/1.0 without a Host counts for the address of its peer',
     async () => {
       const { raw } = await wire()
       const left = async (request: string) =>
@@ -456,7 +456,7 @@ describe('on the wire', () => {
     patience,
   )
 
-  /** What comes back, or nothing where the parser hangs up; never a 5xx of ours, and the next request is served. */
+  /** The reply, or nothing if the parser closes the connection. It is never a 5xx, and the next request is served. */
   test.each([
     ['no Host', 'GET /health HTTP/1.1\r\n\r\n', 400],
     ['two Hosts', 'GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n', 200],
@@ -527,7 +527,7 @@ describe('on the wire', () => {
   )
 
   test(
-    'requests in one go are answered one by one',
+    'pipelined requests get their responses in order',
     async () => {
       const { raw } = await wire()
       const ask = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`
@@ -543,7 +543,7 @@ describe('on the wire', () => {
   )
 
   test(
-    'addresses are the socket’s: IPv4 and IPv6 are both served',
+    'IPv4 and IPv6 are served, and the address is that of the socket',
     async () => {
       const { port } = await wire()
 

@@ -7,30 +7,30 @@ const named = process.env.CHROMIUM
 const installed = ['chromium', 'chromium-browser', 'google-chrome'].flatMap(
   (name) => Bun.which(name) ?? [],
 )
-/** The browser that CHROMIUM names, else an installed one. One that is named and is not there fails the tests. */
+/** The browser in CHROMIUM, or an installed one. If CHROMIUM names a missing one, the tests fail. */
 const executable = named || installed[0]
 
-/** Why the tests cannot run, for their names to say. */
+/** The reason why the tests cannot run, for their names. */
 export const missing =
   executable === undefined ? 'skipped: no Chromium is installed, and CHROMIUM names none' : ''
 
-/** A wait for a state ends here, and no sooner: the machine may be busy with something else. */
-const patienceMs = 90_000
+/** The timeout of a wait for a state: long, because the machine may be busy. */
+const timeoutMs = 90_000
 
 /**
- * A browser that can reach these origins and nothing else, and tells what it was asked for and what
- * it complained about. Only its own process is ended, and its profile goes with it.
+ * A browser that can reach only these origins. It records requested hosts and console messages. Its process and profile
+ * are removed at the end.
  */
 export const browse = async (...origins: string[]) => {
   const profile = await mkdtemp(join(tmpdir(), 'taskwarden-browser-'))
   const context: BrowserContext = await chromium.launchPersistentContext(profile, {
     executablePath: executable ?? '',
     viewport: { width: 1280, height: 960 },
-    timeout: patienceMs,
-    // Chromium itself reports, updates and guesses: no name resolves to anything.
+    timeout: timeoutMs,
+    // Chromium reports, updates and predicts by itself: no host name resolves.
     args: ['--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', '--disable-gpu'],
   })
-  context.setDefaultTimeout(patienceMs)
+  context.setDefaultTimeout(timeoutMs)
 
   const elsewhere: string[] = []
   const complaints: string[] = []
@@ -58,7 +58,7 @@ export const browse = async (...origins: string[]) => {
   }
 }
 
-/** An operation of Swagger UI, as a person uses it: open, fill in, send, read. */
+/** An operation in Swagger UI, used like a person uses it: expand, fill in, execute, read. */
 export const operationOf = (block: Locator) => ({
   open: async () => {
     await block.locator('.opblock-summary-control').click()
@@ -67,7 +67,7 @@ export const operationOf = (block: Locator) => ({
   fill: (name: string, value: string) =>
     block.locator(`tr[data-param-name="${name}"] input`).fill(value),
   write: (body: unknown) => block.locator('.body-param__text').fill(JSON.stringify(body)),
-  /** Sends it, and gives the status and the body that the page shows. */
+  /** Executes it, and returns the status and the body on the page. */
   send: async () => {
     await block.getByRole('button', { name: 'Execute' }).click()
     const answer = block.locator('.live-responses-table .response')

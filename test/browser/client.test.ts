@@ -75,7 +75,7 @@ describe.skipIf(missing !== '')(`in Chromium ${missing}`, () => {
   }, testMs)
 
   test(
-    'the client works in a page of another origin, and repeats a request that was lost',
+    'the client works in a page of another origin, and repeats a lost request',
     async () => {
       const { page } = browser
       const email = `${Bun.randomUUIDv7()}@example.test`

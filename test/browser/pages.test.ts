@@ -5,8 +5,7 @@ import { listening } from '../support/listening.ts'
 import { browse, missing, operationOf } from './chromium.ts'
 
 /*
- * The pages in a real browser that can reach the service and nothing else. UPDATE=1 takes
- * docs/swagger-ui.png anew.
+ * The pages in a real browser that can reach the service only. UPDATE=1 writes docs/swagger-ui.png.
  */
 
 const { version } = await Bun.file('package.json').json()
@@ -25,14 +24,14 @@ describe.skipIf(missing !== '')(`in Chromium ${missing}`, () => {
     await here?.stop()
   }, testMs)
 
-  /** Nothing was asked of another host, and the browser had nothing to say. */
+  /** No request went to another host, and the console is empty. */
   const isQuiet = () => {
     expect(browser.elsewhere).toEqual([])
     expect(browser.complaints).toEqual([])
   }
 
   test(
-    'a person signs in at /docs, and adds, completes and lists a task there',
+    'a user signs in at /docs, and adds, completes and lists a task',
     async () => {
       const { email, password, call } = await here.someone()
       const { page } = browser
@@ -74,7 +73,7 @@ describe.skipIf(missing !== '')(`in Chromium ${missing}`, () => {
   )
 
   test(
-    'a person finds the way from / to a refusal and back to the documentation',
+    'links lead from / to a problem page and back to the documentation',
     async () => {
       const { page } = browser
 
@@ -83,7 +82,7 @@ describe.skipIf(missing !== '')(`in Chromium ${missing}`, () => {
       await page.getByRole('link', { name: 'Problems' }).click()
       await page.getByRole('link', { name: 'version-mismatch' }).click()
       await page.getByRole('heading', { name: 'The task has changed' }).waitFor()
-      // The policy lets the page's own style in: without it, a page has no width of its own.
+      // The policy allows the page's own style: without the style, the page has no maximum width.
       const width = await page.evaluate('getComputedStyle(document.body).maxWidth')
       await page.getByRole('link', { name: 'Documentation' }).click()
       await page.locator('#operations-Tasks-createTask').waitFor()
@@ -95,7 +94,7 @@ describe.skipIf(missing !== '')(`in Chromium ${missing}`, () => {
   )
 
   test(
-    'what is asked of another host, and what a page complains of, would be noticed',
+    'requests to other hosts and console messages are detected',
     async () => {
       const { page, elsewhere, complaints } = browser
 
@@ -111,7 +110,7 @@ describe.skipIf(missing !== '')(`in Chromium ${missing}`, () => {
   )
 })
 
-test('the picture in docs is one, of a size to load', async () => {
+test('docs/swagger-ui.png is a PNG file of limited size', async () => {
   expect(existsSync(picture)).toBe(true)
   const bytes = await Bun.file(picture).bytes()
 

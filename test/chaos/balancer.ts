@@ -1,21 +1,20 @@
 import { bytesOf, type Channel, framer, Hung, header, openChannel, Refused } from './http.ts'
 import { accept, type Wire } from './wire.ts'
 
-/** Longer than any client of ours waits. */
+/** Longer than the timeout of every test client. */
 const answerWithinMs = 30_000
 const probeEveryMs = 100
 const probeWithinMs = 1000
 
 type Target = { port: number; ready: boolean; idle: Set<Channel>; probe: Channel | undefined }
 
-/** Says that the answer is the balancer's own, and about whom: an instance that went away. */
+/** Marks a response of the balancer itself, and names the instance that went away. */
 export const cutHeader = 'x-cut'
 
 /**
- * Stands for the proxy of a platform: keep-alive on both sides, round robin over the
- * instances that say they are ready (over all, if none is). It tries another instance only
- * where the first refused the connection, so that nothing was sent: a request whose
- * connection is lost later may have been done, and is 502.
+ * The proxy of a platform: keep-alive on both sides, and round robin over the ready instances (over all if none is
+ * ready). It tries another instance only if the first refused the connection, so that nothing was sent. A request whose
+ * connection is lost later may have been executed, and gets 502.
  */
 export const balance = () => {
   const targets = new Map<number, Target>()
@@ -43,7 +42,7 @@ export const balance = () => {
     }
   })()
 
-  /** Those to be tried, in turn. */
+  /** The instances to try, in order. */
   const order = (): Target[] => {
     const all = [...targets.values()]
     const ready = all.filter((target) => target.ready)

@@ -8,7 +8,7 @@ import {
   type Sent,
 } from './http.ts'
 
-/** Connections that are open, for requests that are to come at the same moment. */
+/** Open connections for requests that must be sent at the same moment. */
 export const openAll = async (ports: readonly number[], count: number): Promise<Channel[]> => {
   const channels: Channel[] = []
   for (let at = 0; at < count; at += 100) {
@@ -20,7 +20,7 @@ export const openAll = async (ports: readonly number[], count: number): Promise<
   return channels
 }
 
-/** Sends one request on each connection, at once; what each came to. */
+/** Sends one request on each connection at once, and returns the outcomes. */
 export const sendAll = (
   channels: readonly Channel[],
   sentOf: (at: number) => Sent,
@@ -38,7 +38,7 @@ export const sendAll = (
     }),
   )
 
-/** The same on connections of its own. */
+/** The same on new connections. */
 export const burst = async (
   ports: readonly number[],
   count: number,

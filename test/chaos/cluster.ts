@@ -23,7 +23,7 @@ export const startCluster = async (settings: Settings, size = 3) => {
   const prober = await register(first)
   first.close()
 
-  /** Until this instance acknowledges a write. */
+  /** Resolves when this instance acknowledges a write. */
   const writes = async (instance: Instance) => {
     const via = instance.client()
     const sent = {
@@ -56,7 +56,7 @@ export const startCluster = async (settings: Settings, size = 3) => {
       await allReady()
       return durationMs
     },
-    /** Puts a new instance into the place of one that has gone, or goes. */
+    /** Replaces an instance that has stopped, or is stopping, by a new one. */
     replace: async (gone: Instance) => {
       balancer.remove(gone.port)
       const instance = await join()

@@ -1,11 +1,11 @@
 import { dial, type Wire } from './wire.ts'
 
-/** One HTTP/1.1 message: the head without its last line's end, and all bytes as they came. */
+/** One HTTP/1.1 message: the head without its final line end, and all bytes as received. */
 export type Message = { head: string; body: Buffer; bytes: Buffer }
 
 /**
- * Cuts a stream of bytes into messages. Bodies have a `Content-Length`: the service sends no
- * others on the routes that are called here, and a chunked one is an error, not a guess.
+ * Splits a stream of bytes into messages. Bodies have a `Content-Length`, because the routes that are called send no
+ * others. A chunked body is an error.
  */
 export const framer = () => {
   let held: Buffer = Buffer.alloc(0)
@@ -32,16 +32,16 @@ export const framer = () => {
 export const header = (head: string, name: string): string | undefined =>
   new RegExp(`^${name}: *(.*?) *$`, 'im').exec(head)?.[1]
 
-/** No answer came in time: what no fault excuses. */
+/** No response in time. No fault excuses this. */
 export class Hung extends Error {}
-/** The connection ended before its answer. */
+/** The connection ended before the response. */
 export class Cut extends Error {}
-/** Nobody listens: nothing was sent. */
+/** The connection was refused: nothing was sent. */
 export class Refused extends Error {}
 
 export type Channel = {
   readonly closed: boolean
-  /** Sends one request and waits for its answer; the one before must be over. */
+  /** Sends one request and waits for its response. Only one request may be in flight. */
   exchange(bytes: Uint8Array, timeoutMs: number): Promise<Message>
   close(): void
 }
@@ -100,12 +100,12 @@ export type Sent = {
 export type Answer = {
   status: number
   header(name: string): string | undefined
-  // biome-ignore lint/suspicious/noExplicitAny: a test reads what a client would read
+  // biome-ignore lint/suspicious/noExplicitAny: a test reads bodies of any shape
   body: any
   ms: number
 }
 
-/** A request as bytes, in UTF-8 and with its length. */
+/** A request as UTF-8 bytes, with its length. */
 export const bytesOf = ({ method, path, token, body, headers = {} }: Sent): Buffer => {
   const payload = body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body)
   const lines = [
@@ -130,10 +130,10 @@ export const answerOf = ({ head, body }: Message, ms: number): Answer => {
   }
 }
 
-/** Deadline of the service (5 s) and what a busy machine may add. */
+/** The deadline of the service (5 s) and a tolerance for a busy machine. */
 export const hungMs = 7000
 
-/** A client with one connection that is kept, and made anew when it is lost. */
+/** A client with one kept connection, which is replaced when it is lost. */
 export const client = (port: number) => {
   let channel: Channel | undefined
   return {

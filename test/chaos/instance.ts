@@ -7,7 +7,7 @@ const binary = resolve(root, process.env.TEST_BINARY ?? 'dist/taskwarden')
 
 export type Settings = Record<string, string>
 
-/** The limiter is out of the way where it is not the subject, and hashing is cheap. */
+/** Without rate limits where they are not the subject, and with cheap hashing. */
 const common: Settings = {
   HOST: '127.0.0.1',
   JWT_SECRET: 'a secret that is long enough for the tests',
@@ -24,7 +24,7 @@ const common: Settings = {
 export type Instance = ReturnType<typeof launch>
 let launched = 0
 
-/** Starts the binary on a port of its own; it may not be ready, or up, yet. */
+/** Starts the binary on a free port. It may not be ready or listening yet. */
 export const launch = (settings: Settings) => {
   const port = freePort()
   const log = join(scratch(), `instance-${launched++}.log`)
@@ -51,9 +51,9 @@ export const launch = (settings: Settings) => {
     startedAt,
     output: () => Bun.file(log).text(),
     client: (): Client => client(port),
-    /** Of a request with nothing but a path; nothing where none came within a second. */
+    /** The status of a GET; undefined if there is no response within a second. */
     status,
-    /** Milliseconds from now until it may be sent requests. */
+    /** Milliseconds from now until the instance is ready. */
     ready: (withinMs = 30_000) =>
       until(
         `instance on ${port} ready`,
@@ -64,7 +64,7 @@ export const launch = (settings: Settings) => {
         },
         { withinMs, everyMs: 5 },
       ),
-    /** Resident memory in bytes; what is mapped from the program's file counts too. */
+    /** Resident memory in bytes, including the mapped program file. */
     rss: async (): Promise<number> => {
       const text = await Bun.file(`/proc/${child.pid}/status`).text()
       return Number(/^VmRSS:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) * 1024

@@ -1,11 +1,11 @@
-/** What a task looked like when its write was acknowledged. */
+/** A task as it was when its write was acknowledged. */
 export type State = { version: number; title: string; completed: boolean } | 'gone'
 type Entry = { known: State; possible: State[] }
 type Task = { id: string; user_id: string } & Exclude<State, 'gone'>
 
 /**
- * One user's acknowledged writes, to be held against what the API says later. A write that
- * got no 2xx may have been done or not: both are right, but not a third thing.
+ * The acknowledged writes of one user, to compare with later responses. A write without a 2xx may have been executed or
+ * not: both are right.
  */
 export const ledgerOf = () => {
   const entries = new Map<string, Entry>()
@@ -13,7 +13,7 @@ export const ledgerOf = () => {
 
   return {
     size: () => entries.size,
-    /** A task of which all is known. */
+    /** A task whose state is known completely. */
     any: (): { id: string; state: Exclude<State, 'gone'> } | undefined => {
       const ids = [...entries.keys()]
       for (let tries = 0; tries < 5; tries++) {
@@ -28,7 +28,7 @@ export const ledgerOf = () => {
     unansweredChange: (id: string, after: State) => void entries.get(id)?.possible.push(after),
     unansweredCreation: (title: string) => void unanswered.add(title),
 
-    /** Compares with all that is there, and goes on from it. */
+    /** Compares the ledger with all tasks, and continues with these. */
     audit: (tasks: Task[]): string[] => {
       const wrong: string[] = []
       const found = new Map(tasks.map((task) => [task.id, stateOf(task)]))

@@ -5,7 +5,7 @@ export type Load = Awaited<ReturnType<typeof startLoad>>
 
 type Settings = { port: number; people?: number; thinkMs?: number }
 
-/** People who write and read all the time, each one request after the other. */
+/** Users who write and read all the time, each one request after the other. */
 export const startLoad = async (
   tally: Totals,
   { port, people: count = 24, thinkMs = 15 }: Settings,
@@ -35,7 +35,7 @@ export const startLoad = async (
     people,
     rest,
     resume,
-    /** With everybody at rest: what is owed is written, and all that was acknowledged must be there. */
+    /** Stops the load, repeats writes without a response, and checks that all acknowledged writes are stored. */
     check: async () => {
       await rest()
       await Promise.all(people.map((person) => person.settle(tally)))

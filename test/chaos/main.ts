@@ -10,9 +10,9 @@ import { startPgBouncer, startPostgres, startRedis } from './servers.ts'
 import type { Fault, Stage } from './stage.ts'
 
 /**
- * Everything that may go wrong around the service, done to the binary, under load.
- * `CHAOS=short` does two or three of each; `CHAOS_ONLY=text` only the faults with that text (or one
- * of several, by commas) in their names; `CHAOS_MINUTES` is how long the load for the memory's slope takes.
+ * Injects faults around the binary under load. `CHAOS=short` runs two or three rounds of each. `CHAOS_ONLY=text` (or
+ * several texts, separated by commas) selects faults by name. `CHAOS_MINUTES` is the duration of the load for the slope
+ * of the memory.
  */
 const faults: Fault[] = [
   ...databaseFaults,
@@ -44,13 +44,13 @@ const tryAll = async () => {
   for (const fault of chosen) if (!atOnce.includes(fault)) await tried(fault, stage)
 }
 
-/** Gives the exit's code. */
+/** Returns the exit code. */
 const report = (): number => {
   console.log(`\n${tableOf(tallies)}\n`)
   const right = tallies.filter(isRight).length
   const seconds = ((performance.now() - from) / 1000).toFixed(0)
   console.log(`\n${full ? 'full' : 'short'} form, ${seconds} s`)
-  // As `bun test` ends, so that the gate counts both in one way.
+  // In the format of `bun test`, so that the gate counts both in one way.
   console.log(` ${right} pass\n ${tallies.length - right} fail`)
   return right === tallies.length && right > 0 ? 0 : 1
 }
@@ -70,7 +70,7 @@ const leave = async (code: number) => {
   await stopAll()
   process.exit(code)
 }
-/** What was found so far is of use too. */
+/** Prints the results so far. */
 const interrupted = (code: number) => {
   report()
   void leave(code)

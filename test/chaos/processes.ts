@@ -6,11 +6,11 @@ const running = new Map<Bun.Subprocess, NodeJS.Signals>()
 let folder: string | undefined
 let over = false
 
-/** Everything that this run leaves on disk. */
+/** The folder for all files of this run. */
 export const scratch = (): string => {
   if (folder === undefined) {
     folder = mkdtempSync(join(tmpdir(), 'taskwarden-chaos-'))
-    // PostgreSQL and PgBouncer run as another user where this runs as root.
+    // As root, PostgreSQL and PgBouncer run as another user.
     chmodSync(folder, 0o755)
   }
   return folder
@@ -18,9 +18,9 @@ export const scratch = (): string => {
 
 type Options = {
   env?: Record<string, string>
-  /** A file for all it writes. */
+  /** The file for its output. */
   log: string
-  /** What ends it and all its children for good. */
+  /** The signal that ends it with all its children. */
   endedBy?: NodeJS.Signals
 }
 
@@ -41,13 +41,13 @@ export const spawn = (command: string[], { env = {}, log, endedBy = 'SIGKILL' }:
   return child
 }
 
-/** Servers that refuse root run as `postgres`, by the very process that is started. */
+/** Servers that refuse to run as root run as `postgres`, in the process that is started. */
 export const unprivileged = (command: string[]): string[] =>
   process.getuid?.() === 0
     ? ['setpriv', '--reuid=postgres', '--regid=postgres', '--init-groups', ...command]
     : command
 
-/** Everything that was started, and only that, by its id. */
+/** The processes that this file has started, by pid. */
 export const stopAll = async () => {
   over = true
   for (const [child, signal] of running) child.kill(signal)
@@ -62,7 +62,7 @@ export const freePort = (): number => {
   return port
 }
 
-/** Waits until it is so; what must come within a time that is said, or it is an error. */
+/** Polls until the condition is true; throws after the time limit. */
 export const until = async (
   what: string,
   so: () => Promise<boolean> | boolean,
@@ -76,7 +76,7 @@ export const until = async (
   }
 }
 
-/** Gives the exit's code. */
+/** Returns the exit code. */
 export const stop = async (child: Bun.Subprocess, signal: NodeJS.Signals): Promise<number> => {
   child.kill(signal)
   const code = await Promise.race([child.exited, Bun.sleep(30_000)])

@@ -2,16 +2,16 @@ import { accept, dial, type Listeners, type Wire } from './wire.ts'
 
 /**
  * What happens to connections:
- * - `pass`: all goes through;
- * - `delay`: each piece of data is held back for `delayMs`;
- * - `slow-connect`: each new connection is, and then it is as fast as any;
- * - `drop`: what comes is thrown away, in both directions, on connections old and new;
+ * - `pass`: all data is forwarded;
+ * - `delay`: each piece of data is delayed by `delayMs`;
+ * - `slow-connect`: each new connection is delayed, and is fast afterwards;
+ * - `drop`: data is dropped in both directions, on old and new connections;
  * - `reset`: old connections are reset, new ones as soon as they are accepted;
- * - `close`: the same, politely;
- * - `silent`: new connections are accepted and never hear a word; old ones go on;
- * - `mute`: what the server says is thrown away;
- * - `half-open`: the server's side is lost without the client being told; new ones are silent;
- * - `vanished`: old connections are as if all bytes were dropped, new ones are refused.
+ * - `close`: the same with FIN;
+ * - `silent`: new connections are accepted and get no data; old ones continue;
+ * - `mute`: data of the server is dropped;
+ * - `half-open`: the side of the server is closed without a notice to the client; new connections are silent;
+ * - `vanished`: on old connections all bytes are dropped, new ones are refused.
  */
 export type Mode =
   | 'pass'
@@ -25,14 +25,14 @@ export type Mode =
   | 'mute'
   | 'vanished'
 
-/** A proxy between the service and a server, which can go wrong as networks do. */
+/** A proxy between the service and a server that injects faults of a network. */
 export const faultProxy = (port: number) => {
   let mode: Mode = 'pass'
   let delayMs = 0
   let accepted = 0
   const pairs = new Set<{ near: Wire; far: Wire | undefined }>()
 
-  /** In order, since every piece waits as long. */
+  /** In order, because every piece has the same delay. */
   const pass = (bytes: Buffer, to: () => Wire | undefined) => {
     if (mode === 'drop' || mode === 'vanished') return
     if (mode === 'delay') setTimeout(() => to()?.write(bytes), delayMs)

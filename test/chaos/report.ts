@@ -5,20 +5,20 @@ const notesMax = 8
 
 export type Totals = ReturnType<typeof tallyOf>
 
-/** What one fault did to those who used the service meanwhile. */
+/** The effects of one fault on the clients. */
 export const tallyOf = (name: string) => {
   const tally = {
     name,
     rounds: 0,
     requests: 0,
-    /** 503, 429, or 409 while a twin is under way: by design. */
+    /** 503, 429, or 409 while a request with the same key is in flight: by design. */
     refused: 0,
-    /** In flight at an instance when it was killed; a failure under any other fault. */
+    /** In flight at an instance when it was killed. Under any other fault this is a failure. */
     cut: 0,
     cutsAllowed: false,
     failed: 0,
     hung: 0,
-    /** Acknowledged writes that are not there, or that were done twice. */
+    /** Acknowledged writes that are not stored, or that were executed twice. */
     lost: 0,
     recoveriesMs: [] as number[],
     notes: [] as string[],
@@ -35,7 +35,7 @@ export const tallyOf = (name: string) => {
       tally.lost++
       note(what)
     },
-    /** A condition of the fault's own; its failure counts as one. */
+    /** A condition of this fault. If it is false, the fault has failed. */
     hold: (what: string, matches: boolean) => {
       if (!matches) {
         tally.failed++
@@ -45,7 +45,7 @@ export const tallyOf = (name: string) => {
     fact: (text: string) => void tally.facts.push(text),
     recovered: (ms: number) => void tally.recoveriesMs.push(ms),
 
-    /** Counts one outcome. Gives the answer if it is one that was `wanted`, else nothing. */
+    /** Counts one outcome. Returns the response if its status is `wanted`, otherwise undefined. */
     count: (what: string, outcome: Answer | Error, wanted: readonly number[]) => {
       tally.requests++
       if (outcome instanceof Error) {
@@ -72,7 +72,7 @@ export const tallyOf = (name: string) => {
   })
 }
 
-/** It says when to come again, and is a problem of the catalogue. */
+/** It has `Retry-After`, and is a problem of the catalogue. */
 const isRefusal = ({ status, body, header }: Answer): boolean => {
   if (status === 409) return body?.code === 'idempotency-in-flight'
   const code = { 503: 'unavailable', 429: 'rate-limited' }[status]

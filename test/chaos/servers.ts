@@ -6,7 +6,7 @@ import { freePort, scratch, spawn, stop, unprivileged, until } from './processes
 
 const isRoot = userInfo().uid === 0
 
-/** A folder that the user who runs the servers may write to. */
+/** A folder that the user of the servers may write to. */
 const ownedFolder = (name: string): string => {
   const path = join(scratch(), name)
   mkdirSync(path)
@@ -28,7 +28,7 @@ const postgresPrograms = (): string => {
 
 export type Postgres = Awaited<ReturnType<typeof startPostgres>>
 
-/** A PostgreSQL of its own, with the durability that operators have: nothing is switched off. */
+/** A PostgreSQL server with full durability: no setting is weakened. */
 export const startPostgres = async () => {
   const programs = postgresPrograms()
   const folder = ownedFolder('postgres')
@@ -46,7 +46,7 @@ export const startPostgres = async () => {
   let child: Bun.Subprocess | undefined
   const urlOf = (database: string) => `postgres://postgres@127.0.0.1:${port}/${database}`
 
-  /** Runs on a connection of its own, since those that were open may be lost. */
+  /** Uses a new connection, because open ones may be lost. */
   const tell = async (statement: string, database = 'postgres') => {
     const sql = postgres(urlOf(database), { max: 1, connect_timeout: 5, onnotice: () => {} })
     try {
@@ -71,7 +71,7 @@ export const startPostgres = async () => {
       )
     await until('PostgreSQL answers', answers, { everyMs: 20 })
   }
-  /** `fast` rolls back and says goodbye, `immediate` is a crash. */
+  /** `fast` rolls back and closes connections, `immediate` is a crash. */
   const halt = async (mode: 'fast' | 'immediate') => {
     if (child !== undefined) await stop(child, mode === 'fast' ? 'SIGINT' : 'SIGQUIT')
   }
@@ -91,7 +91,7 @@ export const startPostgres = async () => {
     /** A connection that is kept, for locks. */
     connect: (database: string) =>
       postgres(urlOf(database), { max: 1, idle_timeout: 0, onnotice: () => {} }),
-    /** Until nothing runs any more that a client was told nothing of. */
+    /** Resolves when no statement runs any more whose client got no response. */
     quiet: (database: string) =>
       until('no statement runs', async () => {
         const [row] = await tell(
@@ -134,7 +134,7 @@ export const startRedis = async () => {
   await start()
   let databases = 0
   return {
-    /** A URL with a number that nobody else has; a Redis has 16. */
+    /** A URL with an unused database number; a Redis has 16. */
     newDatabase: () => `redis://127.0.0.1:${port}/${databases++}`,
     start,
     halt: async () => {
@@ -143,7 +143,7 @@ export const startRedis = async () => {
   }
 }
 
-/** PgBouncer in transaction mode, before one PostgreSQL. */
+/** PgBouncer in transaction mode, in front of one PostgreSQL. */
 export const startPgBouncer = async (target: Postgres) => {
   const folder = ownedFolder('pgbouncer')
   const port = freePort()

@@ -1,9 +1,9 @@
 import type { Totals } from './report.ts'
 import type { PgBouncer, Postgres, Redis } from './servers.ts'
 
-/** What the faults are tried on. */
+/** What the faults run on. */
 export type Stage = {
-  /** The full form: at least 20 of each kill, thresholds held, five minutes of load. */
+  /** The full form: at least 20 rounds of each kill, with thresholds, and five minutes of load. */
   full: boolean
   minutes: number
   postgres: Postgres
@@ -13,7 +13,7 @@ export type Stage = {
 
 export type Fault = {
   name: string
-  /** It mostly waits, and leaves the shared servers alone: the short form does all such at once. */
+  /** It mostly waits and does not use the shared servers: in the short form, all such faults run at once. */
   waits?: true
   run(stage: Stage, tally: Totals): Promise<void>
 }

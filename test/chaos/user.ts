@@ -5,11 +5,11 @@ import type { Totals } from './report.ts'
 const tasksMax = 150
 const pageMax = 200
 
-/** A write under way: what it is sent as, and what is right once it is acknowledged. */
+/** A write in flight: its request, and the expected task after its acknowledgement. */
 type Write = {
   sent: Sent
   wanted: number
-  /** Undefined: it makes a task. */
+  /** Undefined for the creation of a task. */
   id: string | undefined
   title: string
   after: State
@@ -29,12 +29,12 @@ export const register = async (via: Client) => {
   return { id: answer.body.user.id as string, token: answer.body.access_token as string }
 }
 
-/** Somebody who uses the service over one connection, and remembers all that was acknowledged. */
+/** A user with one connection, who records all acknowledged writes. */
 export const signUp = async (port: number) => {
   const via = client(port)
   const { id: userId, token } = await register(via)
   const ledger = ledgerOf()
-  /** Writes with a key that got no answer: they are sent again until they do. */
+  /** Writes with a key and without a response: they are repeated until they have one. */
   const owed: Write[] = []
 
   const send = async (sent: Sent): Promise<Answer | Error> =>
@@ -80,7 +80,7 @@ export const signUp = async (port: number) => {
     token,
     userId,
     step,
-    /** Sends what is owed until it is acknowledged; gives up after a while, which is a failure. */
+    /** Repeats the open writes until they are acknowledged. It gives up after a while, which is a failure. */
     settle: async (tally: Totals) => {
       const from = performance.now()
       for (let due = owed[0]; due !== undefined; due = owed[0]) {
@@ -88,7 +88,7 @@ export const signUp = async (port: number) => {
         if (!(await write(due, tally))) await Bun.sleep(50)
       }
     },
-    /** Reads everything through the API and holds it against the ledger. */
+    /** Reads all tasks through the API and compares them with the ledger. */
     audit: async (tally: Totals) => {
       const tasks: Parameters<typeof ledger.audit>[0] = []
       let cursor: string | null = ''
@@ -145,7 +145,7 @@ const changeOf = (id: string, state: Exclude<State, 'gone'>, dice: number): Writ
 
 const keyHeader = () => ({ headers: { 'idempotency-key': Bun.randomUUIDv7() } })
 
-/** What the answer itself says of the task; the rest is as it was meant. */
+/** Values of the response; the other members are as expected. */
 const acknowledgedBy = ({ body, header }: Answer, meant: State): State => {
   if (meant === 'gone') return meant
   return {

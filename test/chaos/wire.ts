@@ -1,7 +1,7 @@
-/** One end of a TCP connection that takes whole writes; Bun's tells how many bytes fitted. */
+/** One end of a TCP connection. `write` takes all bytes, whereas Bun's returns how many it took. */
 export type Wire = {
   write(bytes: Uint8Array): void
-  /** FIN, once all is written. */
+  /** FIN, when all is written. */
   end(): void
   /** RST, at once. */
   reset(): void
@@ -16,7 +16,7 @@ export type Listeners = {
 type Held = { wire: Wire & { drained(): void; gone(): void }; listeners: Listeners }
 type Peer = Bun.Socket<Held | undefined>
 
-/** Listens on the loopback, on a free port unless one is said. */
+/** Listens on loopback, on a free port by default. */
 export const accept = (open: (wire: Wire) => Listeners, port = 0) => {
   const server = Bun.listen<Held | undefined>({
     hostname: '127.0.0.1',
@@ -33,12 +33,12 @@ export const accept = (open: (wire: Wire) => Listeners, port = 0) => {
   return {
     port: server.port,
     stop: () => server.stop(true),
-    /** Refuses new connections; those that are open go on. */
+    /** Refuses new connections. Open ones continue. */
     refuse: () => server.stop(false),
   }
 }
 
-/** Rejects where nobody listens. */
+/** Rejects if the connection is refused. */
 export const dial = async (port: number, listeners: Listeners = {}): Promise<Wire> => {
   const socket = await Bun.connect<Held | undefined>({
     hostname: '127.0.0.1',

@@ -8,7 +8,7 @@ const root = process.env.TEST_IMAGE_ROOT ?? ''
 const inspected = await Bun.file(process.env.TEST_IMAGE_CONFIG ?? '').json()
 const { config } = inspected.Docker
 
-/** Every file, with its mode, owner and bytes. */
+/** Every file, with mode, owner and size. */
 const files = async () => {
   const names = await readdir(root, { recursive: true })
   const found = await Promise.all(
@@ -18,7 +18,7 @@ const files = async () => {
 }
 const isFile = ({ mode }: { mode: number }) => (mode & 0o170000) === 0o100000
 
-test('it has at most 140 MB, uncompressed', async () => {
+test('the image has at most 140 MB, uncompressed', async () => {
   const bytes = (await files()).filter(isFile).reduce((sum, { size }) => sum + size, 0)
 
   console.log(`the image has ${(bytes / 1_000_000).toFixed(1)} MB`)
@@ -26,7 +26,7 @@ test('it has at most 140 MB, uncompressed', async () => {
   expect(bytes).toBeLessThanOrEqual(140_000_000)
 })
 
-test('it holds the binary, its libraries, who it runs as, and nothing else: no shell', async () => {
+test('the image contains only the binary, its libraries and its user: no shell', async () => {
   const found = (await files()).filter(isFile).map(({ name }) => name)
 
   const others = found.filter(
@@ -35,7 +35,7 @@ test('it holds the binary, its libraries, who it runs as, and nothing else: no s
   expect(others.sort()).toEqual(['etc/group', 'etc/nsswitch.conf', 'etc/passwd', 'taskwarden'])
 })
 
-test('nothing in it is its user’s to change but /data, and nothing gives it more rights', async () => {
+test('the user can write to /data only, and no file has setuid or setgid', async () => {
   const all = await files()
 
   expect(all.filter(({ uid }) => uid !== 0).map(({ name }) => name)).toEqual(['data'])
@@ -45,7 +45,7 @@ test('nothing in it is its user’s to change but /data, and nothing gives it mo
   )
 })
 
-test('it runs the binary, as nobody in particular, and knows how it is asked and stopped', () => {
+test('the image runs the binary as a user without rights, with a health check and a stop signal', () => {
   expect(config).toMatchObject({
     User: '65532:65532',
     Entrypoint: ['/taskwarden'],

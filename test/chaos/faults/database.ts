@@ -6,12 +6,12 @@ import type { Totals } from '../report.ts'
 import type { Postgres } from '../servers.ts'
 import type { Fault, Stage } from '../stage.ts'
 
-/** How long people go on between two faults. */
+/** How long the load runs between two faults. */
 const betweenMs = 300
 
 type Scene = { cluster: Cluster; load: Load; database: string }
 
-/** A cluster under load for `rounds` of something bad; after each, the ledger is checked. */
+/** Repeats a fault `rounds` times on a cluster under load. After each, the ledger is checked. */
 export const underLoad = async (
   { postgres }: Stage,
   tally: Totals,
@@ -42,7 +42,7 @@ export const underLoad = async (
   }
 }
 
-/** More at once than there are connections, to each instance: with a slot gone for good, some would wait in vain. */
+/** More concurrent requests per instance than it has connections: if a slot were lost, some would wait forever. */
 const noStuckSlot = async (cluster: Cluster, tally: Totals) => {
   const { token } = cluster.prober
   const ports = cluster.instances.map(({ port }) => port)

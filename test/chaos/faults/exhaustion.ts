@@ -7,10 +7,10 @@ import type { Fault } from '../stage.ts'
 import { register } from '../user.ts'
 
 const megabyte = 1_000_000
-/** While it is under siege; a machine that runs it has 256 MB at least. */
+/** The limit during the attack. A machine that runs the service has at least 256 MB. */
 const besiegedBytesMax = 250 * megabyte
 const steadyBytesMax = 120 * megabyte
-/** A second is long for a request that finds nothing in its way but other connections. */
+/** The limit for a request that only competes with other connections. */
 const answerMsMax = 1000
 
 const megabytes = (bytes: number) => (bytes / megabyte).toFixed(0)
@@ -31,7 +31,7 @@ const alone = async (
   }
 }
 
-/** Its resident memory at its highest while `work` runs. */
+/** The peak of its resident memory while `work` runs. */
 const highest = async (instance: Instance, work: () => Promise<unknown>) => {
   let over = false
   let bytes = 0
@@ -86,7 +86,7 @@ const answersStill = async (instance: Instance, token: string, tally: Totals) =>
 
 const bodyBytes = 65_536
 
-/** A task in as many bytes as a body may have: much of it is white space. */
+/** A task with as many bytes as a body may have, mostly white space. */
 const fullBody = (title: string): string => {
   const text = JSON.stringify({ title, description: 'x'.repeat(9000) })
   return text + ' '.repeat(bodyBytes - text.length)
@@ -122,7 +122,7 @@ const manyTasks = 100_000
 const fewTasks = 1000
 const pages = 200
 
-/** Page after page costs the same, however many there are. */
+/** The cost of a page does not depend on its position. */
 const manyOfOne: Fault = {
   name: `a user with ${manyTasks} tasks`,
   run: async ({ full, postgres }, tally) => {
@@ -142,7 +142,7 @@ const manyOfOne: Fault = {
         asked.push({ token, path: '/api/tasks', times: [] })
       }
       await postgres.tell('vacuum analyze tasks', database)
-      // By turns, so that other work on the machine hits both alike.
+      // Alternating, so that other work on the machine affects both alike.
       for (let page = 0; page < pages; page++)
         for (const one of asked) {
           const outcome = await via
@@ -168,10 +168,10 @@ const manyOfOne: Fault = {
 }
 
 const sampleEveryMs = 1000
-/** What the heap does between two collections looks like a slope over minutes; over an hour it does not. */
+/** Over minutes, the heap between two collections looks like a slope. Over an hour it does not. */
 const slopeMegabytesPerHourMax = (minutes: number) => 30 + 600 / minutes
 
-/** Memory settles, and stays. */
+/** The memory reaches a level and stays there. */
 const steady: Fault = {
   name: 'memory under load',
   run: async ({ full, minutes, postgres }, tally) => {
@@ -193,7 +193,7 @@ const steady: Fault = {
       await load.leave()
       await cluster.stop()
     }
-    // Between two collections it goes up and down by tens of megabytes.
+    // Between two collections it varies by tens of megabytes.
     const last = samples.map((of) => median(of.slice(-60)))
     const slopes = samples.map(
       (of) => slopeOf(of.slice(of.length / 2)) * (3_600_000 / sampleEveryMs),
@@ -211,7 +211,7 @@ const steady: Fault = {
   },
 }
 
-/** Least squares: what is added from one value to the next. */
+/** The slope by least squares, per value. */
 const slopeOf = (values: number[]): number => {
   const middle = (values.length - 1) / 2
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length

@@ -20,8 +20,8 @@ const counting = async ({ postgres, redis }: Stage, store: Store): Promise<Setti
 const reading = (token: string) => () => ({ method: 'GET', path: '/api/tasks?limit=1', token })
 
 /**
- * So many requests of one user at once, over all instances: how many of them passed, and
- * how many were 503, which may have been counted.
+ * Sends concurrent requests of one user over all instances. Returns how many passed, and how many were 503, which may
+ * have been counted.
  */
 const passing = async (cluster: Cluster, token: string, count: number, tally: Totals) => {
   const ports = cluster.instances.map(({ port }) => port)
@@ -31,7 +31,7 @@ const passing = async (cluster: Cluster, token: string, count: number, tally: To
   return { passed, unsure }
 }
 
-/** Exactly what is left of the limit; only where CI's machine made a store miss its deadline may it be less. */
+/** Exactly the rest of the limit passes. Fewer are accepted only if a store missed its deadline on a busy machine. */
 const holdExact = (
   { full }: Stage,
   tally: Totals,
@@ -93,10 +93,10 @@ const inMidWindow = (store: Store): Fault => ({
   },
 })
 
-/** How the store of counts goes away, and comes back. */
+/** The ways to stop the store of the counters and to start it again. */
 type Outage = { go: () => Promise<void> | void; comeBack: () => Promise<void> | void }
 
-/** A limit that cannot be counted is a closed door, and it opens by itself. */
+/** While requests cannot be counted they are refused. The service recovers by itself. */
 const closedWithout = async (
   settings: Settings,
   rounds: number,

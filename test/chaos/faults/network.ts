@@ -7,9 +7,9 @@ import { quantile, type Totals } from '../report.ts'
 import type { Fault, Stage } from '../stage.ts'
 import { register } from '../user.ts'
 
-/** `DB_TIMEOUT_MS`, as it is by default. */
+/** The default of `DB_TIMEOUT_MS`. */
 const deadlineMs = 5000
-/** What a busy machine may add to it; in the short form several faults run at once, beside CI's other work. */
+/** The tolerance for a busy machine. In the short form, several faults run at once beside other work of the gate. */
 const slackMs = { full: 1000, short: 4000 }
 const idleWorkMsMax = 50
 
@@ -19,11 +19,11 @@ type Scene = {
   token: string
   via: Client
   database: string
-  /** When an answer is too late. */
+  /** The latest time for a response. */
   latestMs: number
 }
 
-/** One instance whose only way to its database is the fault proxy. */
+/** One instance that reaches its database only through the fault proxy. */
 const onBadNetwork = async (
   { postgres, full }: Stage,
   work: (scene: Scene) => Promise<void>,
@@ -47,13 +47,13 @@ const onBadNetwork = async (
   }
 }
 
-/** Reads and writes by turns. */
+/** Reads and writes alternate. */
 const asked = (token: string) => (at: number) =>
   at % 2 === 0
     ? { method: 'GET', path: '/api/tasks?limit=1', token }
     : { method: 'POST', path: '/api/tasks', token, body: { title: `${at}` } }
 
-/** Every one has an answer by the deadline; `others` of them may be more than refusals. */
+/** Every request has a response by the deadline. At most `others` of them are neither a success nor a refusal. */
 const answersInTime = async (
   { instance, token, latestMs }: Scene,
   tally: Totals,
@@ -70,7 +70,7 @@ const answersInTime = async (
   tally.fact(`all answered after ${slowestMs.toFixed(0)} ms`)
 }
 
-/** Milliseconds until it writes again. */
+/** Milliseconds until a write succeeds again. */
 const recovery = async ({ via, token, instance }: Scene, tally: Totals) => {
   const from = performance.now()
   const sent = { method: 'POST', path: '/api/tasks', token, body: { title: 'again' } }
@@ -82,7 +82,7 @@ const recovery = async ({ via, token, instance }: Scene, tally: Totals) => {
   }
   tally.recovered(performance.now() - from)
   tally.hold('it exited', instance.isRunning())
-  // All of its connections, more than once: none may be stuck.
+  // More than once over all connections: none may hang.
   for (const outcome of await burst([instance.port], 40, asked(token)))
     tally.count('afterwards', outcome, [200, 201])
 }
@@ -103,10 +103,10 @@ const badly = (
       async (scene) => {
         for (let round = 0; round < (stage.full ? 5 : 1); round++) {
           tally.rounds++
-          // A slow way is no lost one: it answers, or it refuses, in time.
+          // A slow connection is not a lost one: the service responds or refuses in time.
           const others = mode === 'delay' || mode === 'slow-connect' ? [200, 201] : []
           const [before, from] = [scene.proxy.accepted(), performance.now()]
-          // Where it befalls new connections only, there have to be some.
+          // If the fault affects new connections only, new connections are necessary.
           if (mode === 'silent' || mode === 'slow-connect') scene.proxy.set('reset')
           scene.proxy.set(mode, delayMs)
           await answersInTime(scene, tally, others)
@@ -124,7 +124,7 @@ const badly = (
     ),
 })
 
-/** What needs no database is as fast as ever while everything else waits for it. */
+/** Routes without a database stay fast while all other requests wait for it. */
 const exhausted: Fault = {
   name: 'pool exhausted',
   waits: true,
@@ -161,7 +161,7 @@ const exhausted: Fault = {
             if (!(outcome instanceof Error))
               tally.hold(`an answer after ${outcome.ms.toFixed(0)} ms`, outcome.ms < scene.latestMs)
           }
-          // CI's machine does other work at the same time.
+          // Other work of the gate runs at the same time.
           const most = quantile(idle, stage.full ? 0.95 : 0.5)
           tally.hold(`/health and 401 took ${most.toFixed(0)} ms`, most < idleWorkMsMax)
           const p95 = quantile(idle, 0.95)
@@ -174,7 +174,7 @@ const exhausted: Fault = {
     ),
 }
 
-/** Done, and the word of it lost: whoever sends such a write again does it twice. */
+/** The write is committed, and its response is lost: a client that repeats it without a key writes twice. */
 const answersLost: Fault = {
   name: 'answers lost',
   waits: true,
@@ -194,7 +194,7 @@ const answersLost: Fault = {
           })
           const path = `/api/tasks/${made.body.id}`
           const toggle = { method: 'PATCH', path: `${path}/complete`, token }
-          // Prepared by this: what is not needs a word of the server before it runs.
+          // Prepared first: an unprepared statement needs a reply of the server before it runs.
           await via.send(toggle)
           proxy.set('mute')
           const toggling = burst([instance.port], 1, () => toggle)

@@ -10,7 +10,7 @@ import { underLoad } from './database.ts'
 const killed: Fault = {
   name: 'instance killed',
   run: (stage, tally) => {
-    // What was in flight there is cut off; nothing else may be.
+    // Only the requests in flight at the killed instance may be cut off.
     tally.cutsAllowed = true
     const settings = (database: string) => ({ DATABASE_URL: stage.postgres.urlOf(database) })
     return underLoad(stage, tally, stage.full ? 20 : 3, settings, async ({ cluster }, round) => {
@@ -24,14 +24,14 @@ const killed: Fault = {
 
 const inFlight = 200
 
-/** 200 requests wait for a lock on their table when the signal comes; then the lock goes. */
+/** 200 requests wait for a lock on their table when the signal arrives; then the lock is released. */
 const signalled = (signal: NodeJS.Signals): Fault => ({
   name: `${signal} with ${inFlight} in flight`,
   run: async ({ full, postgres }, tally) => {
     const database = await postgres.newDatabase()
     for (let round = 0; round < (full ? 20 : 2); round++) {
       tally.rounds++
-      // By turns: the listener closes at once, or after two seconds in which it says goodbye.
+      // Alternating: the listener closes at once, or after draining for two seconds.
       const drainMs = round % 2 === 0 ? 0 : 2000
       const instance = launch({
         DATABASE_URL: postgres.urlOf(database),
@@ -81,7 +81,7 @@ const signalled = (signal: NodeJS.Signals): Fault => ({
   },
 })
 
-/** Ctrl-C often reaches a process twice at once; a person's second one comes later, and means it. */
+/** Ctrl-C often arrives twice at once. A second one that comes later is meant. */
 const secondSignal: Fault = {
   name: 'second signal',
   waits: true,
@@ -113,7 +113,7 @@ const secondSignal: Fault = {
   },
 }
 
-/** Nobody may notice: not one request fails, and none is refused either. */
+/** A rolling restart is invisible: no request fails or is refused. */
 const rolling: Fault = {
   name: 'rolling restart',
   run: async ({ full, postgres }, tally) => {

@@ -7,7 +7,7 @@ import { register } from '../user.ts'
 
 const coldStartMsMax = 150
 
-/** Every migration is there, and each but once. */
+/** Every migration is applied exactly once. */
 const migratedOnce = async (postgres: Postgres, database: string, tally: Totals) => {
   const [row] = await postgres.tell(
     'select count(*)::int as n, count(distinct hash)::int as hashes from drizzle.__drizzle_migrations',
@@ -20,7 +20,7 @@ const migratedOnce = async (postgres: Postgres, database: string, tally: Totals)
   tally.hold(`${row?.n} migrations for ${known}`, row?.n === known && row?.hashes === known)
 }
 
-/** Asks for an account and a task, which touch most of what a migration makes. */
+/** Creates an account and a task, which use most tables of the migrations. */
 const works = async (instance: Instance, tally: Totals) => {
   const via = instance.client()
   try {
@@ -49,7 +49,7 @@ const together: Fault = {
   },
 }
 
-/** A table that somebody else is about to make stops the migration in its middle. */
+/** A lock on a table stops the migration in its middle. */
 const killedInMigration: Fault = {
   name: 'killed during a migration',
   run: async ({ full, postgres }, tally) => {
@@ -84,7 +84,7 @@ const killedInMigration: Fault = {
   },
 }
 
-/** At whatever moment of its start it is killed, the next one comes up. */
+/** After a kill at any moment of the start, the next start succeeds. */
 const killedInStart: Fault = {
   name: 'killed during its start',
   run: async ({ full, postgres }, tally) => {
@@ -106,7 +106,7 @@ const killedInStart: Fault = {
   },
 }
 
-/** From the start of the process to the first 200 of `/ready`, on a database that is migrated. */
+/** From the start of the process to the first 200 of `/ready`, on a migrated database. */
 const cold: Fault = {
   name: 'cold start',
   run: async ({ full, postgres }, tally) => {
@@ -126,7 +126,7 @@ const cold: Fault = {
     for (const ms of times) tally.recovered(ms)
     const [best, middle] = [Math.min(...times), median(times)]
     tally.fact(`to /ready ${best.toFixed(0)} ms at best, ${middle.toFixed(0)} ms median`)
-    // The best one: on a machine with other work the rest measures that work.
+    // The minimum: on a busy machine, the other values measure the other work.
     if (full) tally.hold(`cold start took ${best.toFixed(0)} ms`, best < coldStartMsMax)
   },
 }
