@@ -7,7 +7,7 @@ type Task = { id: string; user_id: string } & Exclude<State, 'gone'>
  * The acknowledged writes of one user, to compare with later responses. A write without a 2xx may have been executed or
  * not: both are right.
  */
-export const ledgerOf = () => {
+export const createLedger = () => {
   const entries = new Map<string, Entry>()
   const unanswered = new Set<string>()
 

@@ -5,7 +5,7 @@ import { networkFaults } from './faults/network.ts'
 import { processFaults } from './faults/processes.ts'
 import { startFaults } from './faults/starts.ts'
 import { stopAll } from './processes.ts'
-import { isRight, type Totals, tableOf, tallyOf } from './report.ts'
+import { createTotals, formatTable, hasPassed, type Totals } from './report.ts'
 import { startPgBouncer, startPostgres, startRedis } from './servers.ts'
 import type { Fault, Stage } from './stage.ts'
 
@@ -26,7 +26,7 @@ const faults: Fault[] = [
 const full = process.env.CHAOS !== 'short'
 const only = process.env.CHAOS_ONLY ?? ''
 const from = performance.now()
-const tallies: Totals[] = []
+const allTotals: Totals[] = []
 
 const tryAll = async () => {
   const postgres = await startPostgres()
@@ -46,24 +46,24 @@ const tryAll = async () => {
 
 /** Returns the exit code. */
 const report = (): number => {
-  console.log(`\n${tableOf(tallies)}\n`)
-  const right = tallies.filter(isRight).length
+  console.log(`\n${formatTable(allTotals)}\n`)
+  const right = allTotals.filter(hasPassed).length
   const seconds = ((performance.now() - from) / 1000).toFixed(0)
   console.log(`\n${full ? 'full' : 'short'} form, ${seconds} s`)
   // In the format of `bun test`, so that the gate counts both in one way.
-  console.log(` ${right} pass\n ${tallies.length - right} fail`)
-  return right === tallies.length && right > 0 ? 0 : 1
+  console.log(` ${right} pass\n ${allTotals.length - right} fail`)
+  return right === allTotals.length && right > 0 ? 0 : 1
 }
 
 const tried = async ({ name, run }: Fault, stage: Stage) => {
-  const tally = tallyOf(name)
-  tallies.push(tally)
+  const totals = createTotals(name)
+  allTotals.push(totals)
   const from = performance.now()
-  await run(stage, tally).catch((error) => tally.fail(String(error?.stack ?? error)))
+  await run(stage, totals).catch((error) => totals.fail(String(error?.stack ?? error)))
   const seconds = ((performance.now() - from) / 1000).toFixed(1)
-  const verdict = isRight(tally) ? 'pass' : 'FAIL'
-  console.log([`${verdict} ${name}, ${seconds} s`, ...tally.facts].join('; '))
-  for (const note of tally.notes) console.log(`     ${note}`)
+  const verdict = hasPassed(totals) ? 'pass' : 'FAIL'
+  console.log([`${verdict} ${name}, ${seconds} s`, ...totals.facts].join('; '))
+  for (const note of totals.notes) console.log(`     ${note}`)
 }
 
 const leave = async (code: number) => {

@@ -3,11 +3,11 @@ import { type Answer, Cut, Hung } from './http.ts'
 
 const notesMax = 8
 
-export type Totals = ReturnType<typeof tallyOf>
+export type Totals = ReturnType<typeof createTotals>
 
 /** The effects of one fault on the clients. */
-export const tallyOf = (name: string) => {
-  const tally = {
+export const createTotals = (name: string) => {
+  const totals = {
     name,
     rounds: 0,
     requests: 0,
@@ -24,48 +24,48 @@ export const tallyOf = (name: string) => {
     notes: [] as string[],
     facts: [] as string[],
   }
-  const note = (text: string) => void (tally.notes.length < notesMax && tally.notes.push(text))
+  const note = (text: string) => void (totals.notes.length < notesMax && totals.notes.push(text))
 
-  return Object.assign(tally, {
+  return Object.assign(totals, {
     fail: (what: string) => {
-      tally.failed++
+      totals.failed++
       note(what)
     },
     lose: (what: string) => {
-      tally.lost++
+      totals.lost++
       note(what)
     },
     /** A condition of this fault. If it is false, the fault has failed. */
     hold: (what: string, matches: boolean) => {
       if (!matches) {
-        tally.failed++
+        totals.failed++
         note(what)
       }
     },
-    fact: (text: string) => void tally.facts.push(text),
-    recovered: (ms: number) => void tally.recoveriesMs.push(ms),
+    fact: (text: string) => void totals.facts.push(text),
+    recovered: (ms: number) => void totals.recoveriesMs.push(ms),
 
     /** Counts one outcome. Returns the response if its status is `wanted`, otherwise undefined. */
     count: (what: string, outcome: Answer | Error, wanted: readonly number[]) => {
-      tally.requests++
+      totals.requests++
       if (outcome instanceof Error) {
-        if (outcome instanceof Hung) tally.hung++
-        else if (outcome instanceof Cut && tally.cutsAllowed) tally.cut++
-        else tally.failed++
-        if (!(outcome instanceof Cut && tally.cutsAllowed)) note(`${what}: ${outcome.message}`)
+        if (outcome instanceof Hung) totals.hung++
+        else if (outcome instanceof Cut && totals.cutsAllowed) totals.cut++
+        else totals.failed++
+        if (!(outcome instanceof Cut && totals.cutsAllowed)) note(`${what}: ${outcome.message}`)
         return undefined
       }
       const { status, body } = outcome
       if (wanted.includes(status)) return outcome
       const cutBy = outcome.header(cutHeader)
-      if (cutBy === 'hung') tally.hung++
-      else if (cutBy !== undefined && tally.cutsAllowed) {
-        tally.cut++
+      if (cutBy === 'hung') totals.hung++
+      else if (cutBy !== undefined && totals.cutsAllowed) {
+        totals.cut++
         return undefined
       } else if (isRefusal(outcome)) {
-        tally.refused++
+        totals.refused++
         return undefined
-      } else tally.failed++
+      } else totals.failed++
       note(`${what}: ${status} ${cutBy ?? JSON.stringify(body)}`)
       return undefined
     },
@@ -79,7 +79,7 @@ const isRefusal = ({ status, body, header }: Answer): boolean => {
   return code !== undefined && body?.code === code && header('retry-after') !== undefined
 }
 
-export const isRight = ({ failed, hung, lost }: Totals) => failed + hung + lost === 0
+export const hasPassed = ({ failed, hung, lost }: Totals) => failed + hung + lost === 0
 
 export const median = (values: number[]): number => quantile(values, 0.5)
 
@@ -88,18 +88,18 @@ export const quantile = (values: number[], part: number): number => {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN
 }
 
-export const tableOf = (tallies: Totals[]): string => {
+export const formatTable = (allTotals: Totals[]): string => {
   const head = [
     ...['fault', 'rounds', 'requests', 'refused', 'cut', 'failed', 'hung'],
     ...['acknowledged lost', 'recovery ms (median/max)'],
   ]
-  const rows = tallies.map((tally) => [
-    tally.name,
-    ...[tally.rounds, tally.requests, tally.refused, tally.cut, tally.failed, tally.hung],
-    tally.lost,
-    tally.recoveriesMs.length === 0
+  const rows = allTotals.map((totals) => [
+    totals.name,
+    ...[totals.rounds, totals.requests, totals.refused, totals.cut, totals.failed, totals.hung],
+    totals.lost,
+    totals.recoveriesMs.length === 0
       ? '–'
-      : `${median(tally.recoveriesMs).toFixed(0)} / ${Math.max(...tally.recoveriesMs).toFixed(0)}`,
+      : `${median(totals.recoveriesMs).toFixed(0)} / ${Math.max(...totals.recoveriesMs).toFixed(0)}`,
   ])
   const cells = [head, ...rows].map((row) => row.map(String))
   const widths = head.map((_, at) => Math.max(...cells.map((row) => row[at]?.length ?? 0)))

@@ -15,5 +15,5 @@ export type Fault = {
   name: string
   /** It mostly waits and does not use the shared servers: in the short form, all such faults run at once. */
   waits?: true
-  run(stage: Stage, tally: Totals): Promise<void>
+  run(stage: Stage, totals: Totals): Promise<void>
 }

@@ -1,5 +1,5 @@
 import { type Answer, type Client, client, type Sent } from './http.ts'
-import { ledgerOf, type State } from './ledger.ts'
+import { createLedger, type State } from './ledger.ts'
 import type { Totals } from './report.ts'
 
 const tasksMax = 150
@@ -16,7 +16,7 @@ type Write = {
   keyed: boolean
 }
 
-export type Person = Awaited<ReturnType<typeof signUp>>
+export type ChaosUser = Awaited<ReturnType<typeof signUp>>
 
 export const register = async (via: Client) => {
   const answer = await via.send({
@@ -33,47 +33,47 @@ export const register = async (via: Client) => {
 export const signUp = async (port: number) => {
   const via = client(port)
   const { id: userId, token } = await register(via)
-  const ledger = ledgerOf()
+  const ledger = createLedger()
   /** Writes with a key and without a response: they are repeated until they have one. */
-  const owed: Write[] = []
+  const unacknowledged: Write[] = []
 
   const send = async (sent: Sent): Promise<Answer | Error> =>
     via.send({ ...sent, token }).catch((error: Error) => error)
 
-  const write = async (change: Write, tally: Totals): Promise<boolean> => {
+  const write = async (change: Write, totals: Totals): Promise<boolean> => {
     const { sent, wanted, id, title, after, keyed } = change
     const outcome = await send(sent)
-    const answer = tally.count(`${sent.method} ${sent.path}`, outcome, [wanted])
+    const answer = totals.count(`${sent.method} ${sent.path}`, outcome, [wanted])
     if (answer === undefined) {
-      if (keyed && !owed.includes(change)) owed.push(change)
+      if (keyed && !unacknowledged.includes(change)) unacknowledged.push(change)
       if (id !== undefined) ledger.unansweredChange(id, after)
       else ledger.unansweredCreation(title)
       return false
     }
-    if (owed.includes(change)) owed.splice(owed.indexOf(change), 1)
+    if (unacknowledged.includes(change)) unacknowledged.splice(unacknowledged.indexOf(change), 1)
     const said = acknowledgedBy(answer, after)
     if (!Bun.deepEquals(said, after))
-      tally.lose(`${sent.path} answered ${JSON.stringify(said)}, not ${JSON.stringify(after)}`)
+      totals.lose(`${sent.path} answered ${JSON.stringify(said)}, not ${JSON.stringify(after)}`)
     ledger.acknowledged(id ?? answer.body.id, said)
     return true
   }
 
-  const read = async (path: string, tally: Totals) => {
-    const answer = tally.count(`GET ${path}`, await send({ method: 'GET', path }), [200])
+  const read = async (path: string, totals: Totals) => {
+    const answer = totals.count(`GET ${path}`, await send({ method: 'GET', path }), [200])
     const tasks: { user_id: string }[] = answer?.body.tasks ?? []
-    if (tasks.some((task) => task.user_id !== userId)) tally.fail('a row of another user')
+    if (tasks.some((task) => task.user_id !== userId)) totals.fail('a row of another user')
     return answer
   }
 
-  const step = async (tally: Totals) => {
-    const due = owed[0]
+  const step = async (totals: Totals) => {
+    const due = unacknowledged[0]
     const known = ledger.any()
     const dice = Math.random()
-    if (due !== undefined) await write(due, tally)
-    else if (dice < 0.1) await read('/api/tasks?limit=20', tally)
+    if (due !== undefined) await write(due, totals)
+    else if (dice < 0.1) await read('/api/tasks?limit=20', totals)
     else if (known === undefined || (dice < 0.4 && ledger.size() < tasksMax))
-      await write(creation(), tally)
-    else await write(changeOf(known.id, known.state, dice), tally)
+      await write(creation(), totals)
+    else await write(changeOf(known.id, known.state, dice), totals)
   }
 
   return {
@@ -81,25 +81,26 @@ export const signUp = async (port: number) => {
     userId,
     step,
     /** Repeats the open writes until they are acknowledged. It gives up after a while, which is a failure. */
-    settle: async (tally: Totals) => {
+    settle: async (totals: Totals) => {
       const from = performance.now()
-      for (let due = owed[0]; due !== undefined; due = owed[0]) {
-        if (performance.now() - from > 20_000) return tally.fail('what was owed was never written')
-        if (!(await write(due, tally))) await Bun.sleep(50)
+      for (let due = unacknowledged[0]; due !== undefined; due = unacknowledged[0]) {
+        if (performance.now() - from > 20_000)
+          return totals.fail('some writes were never acknowledged')
+        if (!(await write(due, totals))) await Bun.sleep(50)
       }
     },
     /** Reads all tasks through the API and compares them with the ledger. */
-    audit: async (tally: Totals) => {
+    audit: async (totals: Totals) => {
       const tasks: Parameters<typeof ledger.audit>[0] = []
       let cursor: string | null = ''
       while (cursor !== null) {
         const more: string = cursor === '' ? '' : `&cursor=${cursor}`
-        const answer = await read(`/api/tasks?limit=${pageMax}${more}`, tally)
-        if (answer === undefined) return tally.fail('the ledger could not be checked')
+        const answer = await read(`/api/tasks?limit=${pageMax}${more}`, totals)
+        if (answer === undefined) return totals.fail('the ledger could not be checked')
         tasks.push(...answer.body.tasks)
         cursor = answer.body.next_cursor
       }
-      for (const wrong of ledger.audit(tasks)) tally.lose(wrong)
+      for (const wrong of ledger.audit(tasks)) totals.lose(wrong)
     },
     leave: () => via.close(),
   }

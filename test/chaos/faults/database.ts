@@ -14,28 +14,28 @@ type Scene = { cluster: Cluster; load: Load; database: string }
 /** Repeats a fault `rounds` times on a cluster under load. After each, the ledger is checked. */
 export const underLoad = async (
   { postgres }: Stage,
-  tally: Totals,
+  totals: Totals,
   rounds: number,
   settings: (database: string) => Settings,
   befall: (scene: Scene, round: number) => Promise<void>,
 ) => {
   const database = await postgres.newDatabase()
   const cluster = await startCluster(settings(database))
-  const load = await startLoad(tally, cluster)
+  const load = await startLoad(totals, cluster)
   try {
     for (let round = 0; round < rounds; round++) {
-      tally.rounds++
+      totals.rounds++
       await Bun.sleep(betweenMs)
       await befall({ cluster, load, database }, round)
-      tally.recovered(await cluster.recovers())
+      totals.recovered(await cluster.recovers())
       await Bun.sleep(betweenMs)
       await load.rest()
       await postgres.quiet(database)
       await load.check()
-      tally.hold('an instance exited', cluster.allRun())
+      totals.hold('an instance exited', cluster.allRun())
       load.resume()
     }
-    await noStuckSlot(cluster, tally)
+    await noStuckSlot(cluster, totals)
   } finally {
     await load.leave()
     await cluster.stop()
@@ -43,7 +43,7 @@ export const underLoad = async (
 }
 
 /** More concurrent requests per instance than it has connections: if a slot were lost, some would wait forever. */
-const noStuckSlot = async (cluster: Cluster, tally: Totals) => {
+const noStuckSlot = async (cluster: Cluster, totals: Totals) => {
   const { token } = cluster.prober
   const ports = cluster.instances.map(({ port }) => port)
   const outcomes = await burst(ports, 40 * ports.length, () => ({
@@ -52,7 +52,7 @@ const noStuckSlot = async (cluster: Cluster, tally: Totals) => {
     token,
   }))
   for (const outcome of outcomes)
-    if (tally.count('afterwards', outcome, [200]) === undefined) tally.fail('a slot is stuck')
+    if (totals.count('afterwards', outcome, [200]) === undefined) totals.fail('a slot is stuck')
 }
 
 const direct = (postgres: Postgres) => (database: string) => ({
@@ -61,8 +61,8 @@ const direct = (postgres: Postgres) => (database: string) => ({
 
 const restart = (mode: 'fast' | 'immediate'): Fault => ({
   name: `database restarted, ${mode}`,
-  run: (stage, tally) =>
-    underLoad(stage, tally, stage.full ? 20 : 2, direct(stage.postgres), async () => {
+  run: (stage, totals) =>
+    underLoad(stage, totals, stage.full ? 20 : 2, direct(stage.postgres), async () => {
       await stage.postgres.halt(mode)
       await Bun.sleep(Math.random() * 500)
       await stage.postgres.start()
@@ -71,18 +71,18 @@ const restart = (mode: 'fast' | 'immediate'): Fault => ({
 
 const downAtStart: Fault = {
   name: 'database down at start',
-  run: async ({ full, postgres }, tally) => {
+  run: async ({ full, postgres }, totals) => {
     const database = await postgres.newDatabase()
     for (let round = 0; round < (full ? 5 : 2); round++) {
-      tally.rounds++
+      totals.rounds++
       await postgres.halt('fast')
       const instance = launch({ DATABASE_URL: postgres.urlOf(database) })
       const via = instance.client()
       const ask = async (path: string, wanted: number) => {
         const outcome = await via.send({ method: 'GET', path }).catch((error: Error) => error)
-        tally.hold(
+        totals.hold(
           `${path} without a database is not ${wanted}`,
-          tally.count(path, outcome, [wanted]) !== undefined,
+          totals.count(path, outcome, [wanted]) !== undefined,
         )
       }
       while ((await instance.status('/health')) === undefined && instance.isRunning())
@@ -96,9 +96,9 @@ const downAtStart: Fault = {
       via.close()
       await postgres.start()
       const durationMs = await instance.ready()
-      tally.recovered(durationMs)
-      tally.hold(`ready only after ${durationMs.toFixed(0)} ms`, durationMs < 5000)
-      tally.hold('it exited', instance.isRunning())
+      totals.recovered(durationMs)
+      totals.hold(`ready only after ${durationMs.toFixed(0)} ms`, durationMs < 5000)
+      totals.hold('it exited', instance.isRunning())
       await instance.stop('SIGKILL')
     }
   },
@@ -108,10 +108,10 @@ const backendsMax = 1000
 
 const terminated: Fault = {
   name: 'backends terminated',
-  run: (stage, tally) => {
+  run: (stage, totals) => {
     const killsMax = stage.full ? backendsMax : 100
     let killed = 0
-    return underLoad(stage, tally, 1, direct(stage.postgres), async ({ database }) => {
+    return underLoad(stage, totals, 1, direct(stage.postgres), async ({ database }) => {
       const admin = stage.postgres.connect(database)
       while (killed < killsMax) {
         const rows = await admin`
@@ -122,7 +122,7 @@ const terminated: Fault = {
         await Bun.sleep(50)
       }
       await admin.end()
-      tally.fact(`${killed} backends terminated`)
+      totals.fact(`${killed} backends terminated`)
     })
   },
 }
@@ -136,8 +136,8 @@ const throughPgBouncer =
 
 const poolerKilled: Fault = {
   name: 'PgBouncer killed',
-  run: (stage, tally) =>
-    underLoad(stage, tally, stage.full ? 20 : 2, throughPgBouncer(stage), async () => {
+  run: (stage, totals) =>
+    underLoad(stage, totals, stage.full ? 20 : 2, throughPgBouncer(stage), async () => {
       await stage.pgbouncer.halt()
       await Bun.sleep(Math.random() * 300)
       await stage.pgbouncer.start()
@@ -146,8 +146,8 @@ const poolerKilled: Fault = {
 
 const restartedBehindPooler: Fault = {
   name: 'database restarted behind PgBouncer',
-  run: (stage, tally) =>
-    underLoad(stage, tally, stage.full ? 20 : 2, throughPgBouncer(stage), async () => {
+  run: (stage, totals) =>
+    underLoad(stage, totals, stage.full ? 20 : 2, throughPgBouncer(stage), async () => {
       await stage.postgres.halt('immediate')
       await stage.postgres.start()
     }),

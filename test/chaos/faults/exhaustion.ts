@@ -50,36 +50,36 @@ const highest = async (instance: Instance, work: () => Promise<unknown>) => {
 
 const idleConnections: Fault = {
   name: 'idle keep-alive connections',
-  run: async ({ full, postgres }, tally) => {
+  run: async ({ full, postgres }, totals) => {
     const count = full ? 5000 : 2000
     await alone(postgres.urlOf(await postgres.newDatabase()), async (instance, token) => {
-      tally.rounds++
+      totals.rounds++
       const before = await instance.rss()
       const bytes = await highest(instance, async () => {
         const channels = await openAll([instance.port], count)
         for (let at = 0; at < count; at += 500) {
           const some = channels.slice(at, at + 500)
           for (const outcome of await sendAll(some, () => ({ method: 'GET', path: '/health' })))
-            tally.count('before it idles', outcome, [200])
+            totals.count('before it idles', outcome, [200])
         }
-        await answersStill(instance, token, tally)
+        await answersStill(instance, token, totals)
         const open = channels.filter(({ closed }) => !closed).length
-        tally.hold(`${open} of ${count} were still open`, open === count)
+        totals.hold(`${open} of ${count} were still open`, open === count)
         for (const channel of channels) channel.close()
       })
-      tally.hold(`${megabytes(bytes)} MB`, bytes < besiegedBytesMax)
-      tally.fact(`${count} of them: RSS ${megabytes(before)} → ${megabytes(bytes)} MB`)
+      totals.hold(`${megabytes(bytes)} MB`, bytes < besiegedBytesMax)
+      totals.fact(`${count} of them: RSS ${megabytes(before)} → ${megabytes(bytes)} MB`)
     })
   },
 }
 
-const answersStill = async (instance: Instance, token: string, tally: Totals) => {
+const answersStill = async (instance: Instance, token: string, totals: Totals) => {
   const via = instance.client()
   for (let times = 0; times < 50; times++) {
     const sent = { method: 'GET', path: '/api/tasks', token }
-    const answer = tally.count('still', await via.send(sent).catch((e: Error) => e), [200])
+    const answer = totals.count('still', await via.send(sent).catch((e: Error) => e), [200])
     if (answer !== undefined)
-      tally.hold(`an answer after ${answer.ms.toFixed(0)} ms`, answer.ms < answerMsMax)
+      totals.hold(`an answer after ${answer.ms.toFixed(0)} ms`, answer.ms < answerMsMax)
   }
   via.close()
 }
@@ -94,12 +94,12 @@ const fullBody = (title: string): string => {
 
 const bodies: Fault = {
   name: '64 KiB bodies, 1 000 at once',
-  run: async ({ full, postgres }, tally) => {
+  run: async ({ full, postgres }, totals) => {
     await alone(postgres.urlOf(await postgres.newDatabase()), async (instance, token) => {
       const before = await instance.rss()
       let bytes = 0
       for (let round = 0; round < (full ? 5 : 1); round++) {
-        tally.rounds++
+        totals.rounds++
         const top = await highest(instance, async () => {
           const outcomes = await burst([instance.port], 1000, (at) => ({
             method: 'POST',
@@ -107,13 +107,13 @@ const bodies: Fault = {
             token,
             body: fullBody(`${round}-${at}`),
           }))
-          for (const outcome of outcomes) tally.count('a full body', outcome, [201])
-          await answersStill(instance, token, tally)
+          for (const outcome of outcomes) totals.count('a full body', outcome, [201])
+          await answersStill(instance, token, totals)
         })
         bytes = Math.max(bytes, top)
       }
-      tally.hold(`${megabytes(bytes)} MB`, bytes < besiegedBytesMax)
-      tally.fact(`RSS ${megabytes(before)} → ${megabytes(bytes)} MB`)
+      totals.hold(`${megabytes(bytes)} MB`, bytes < besiegedBytesMax)
+      totals.fact(`RSS ${megabytes(before)} → ${megabytes(bytes)} MB`)
     })
   },
 }
@@ -125,10 +125,10 @@ const pages = 200
 /** The cost of a page does not depend on its position. */
 const manyOfOne: Fault = {
   name: `a user with ${manyTasks} tasks`,
-  run: async ({ full, postgres }, tally) => {
+  run: async ({ full, postgres }, totals) => {
     const database = await postgres.newDatabase()
     await alone(postgres.urlOf(database), async (instance) => {
-      tally.rounds++
+      totals.rounds++
       const via = instance.client()
       const asked: { token: string; path: string; times: number[] }[] = []
       for (const count of [fewTasks, manyTasks]) {
@@ -148,7 +148,7 @@ const manyOfOne: Fault = {
           const outcome = await via
             .send({ method: 'GET', path: one.path, token: one.token })
             .catch((error: Error) => error)
-          const answer = tally.count('a page', outcome, [200])
+          const answer = totals.count('a page', outcome, [200])
           if (answer === undefined) continue
           one.times.push(answer.ms)
           const { next_cursor } = answer.body
@@ -156,10 +156,10 @@ const manyOfOne: Fault = {
         }
       via.close()
       const [few = 0, many = 0] = asked.map(({ times }) => quantile(times, 0.95))
-      tally.fact(
+      totals.fact(
         `p95 of a page ${few.toFixed(1)} ms of ${fewTasks}, ${many.toFixed(1)} ms of ${manyTasks}`,
       )
-      tally.hold(
+      totals.hold(
         `p95 ${many.toFixed(1)} ms, not ${few.toFixed(1)}`,
         many < few * (full ? 2 : 3) + 5,
       )
@@ -174,12 +174,12 @@ const slopeMegabytesPerHourMax = (minutes: number) => 30 + 600 / minutes
 /** The memory reaches a level and stays there. */
 const steady: Fault = {
   name: 'memory under load',
-  run: async ({ full, minutes, postgres }, tally) => {
-    tally.rounds++
+  run: async ({ full, minutes, postgres }, totals) => {
+    totals.rounds++
     const cluster = await startCluster({
       DATABASE_URL: postgres.urlOf(await postgres.newDatabase()),
     })
-    const load = await startLoad(tally, { port: cluster.port, thinkMs: 10 })
+    const load = await startLoad(totals, { port: cluster.port, thinkMs: 10 })
     const samples = cluster.instances.map((): number[] => [])
     const untilMs = performance.now() + (full ? minutes * 60_000 : 10_000)
     try {
@@ -199,12 +199,14 @@ const steady: Fault = {
       (of) => slopeOf(of.slice(of.length / 2)) * (3_600_000 / sampleEveryMs),
     )
     const top = samples.map((of) => Math.max(...of))
-    tally.fact(`RSS ${last.map(megabytes).join(', ')} MB, ${top.map(megabytes).join(', ')} at most`)
-    tally.fact(`${slopes.map(megabytes).join(', ')} MB an hour over the second half`)
+    totals.fact(
+      `RSS ${last.map(megabytes).join(', ')} MB, ${top.map(megabytes).join(', ')} at most`,
+    )
+    totals.fact(`${slopes.map(megabytes).join(', ')} MB an hour over the second half`)
     if (!full) return
-    for (const bytes of last) tally.hold(`RSS ${megabytes(bytes)} MB`, bytes < steadyBytesMax)
+    for (const bytes of last) totals.hold(`RSS ${megabytes(bytes)} MB`, bytes < steadyBytesMax)
     for (const slope of slopes)
-      tally.hold(
+      totals.hold(
         `grows ${megabytes(slope)} MB an hour`,
         slope < slopeMegabytesPerHourMax(minutes) * megabyte,
       )

@@ -23,10 +23,10 @@ const reading = (token: string) => () => ({ method: 'GET', path: '/api/tasks?lim
  * Sends concurrent requests of one user over all instances. Returns how many passed, and how many were 503, which may
  * have been counted.
  */
-const passing = async (cluster: Cluster, token: string, count: number, tally: Totals) => {
+const passing = async (cluster: Cluster, token: string, count: number, totals: Totals) => {
   const ports = cluster.instances.map(({ port }) => port)
   const outcomes = await burst(ports, count, reading(token))
-  const passed = outcomes.filter((outcome) => tally.count('in a burst', outcome, [200])).length
+  const passed = outcomes.filter((outcome) => totals.count('in a burst', outcome, [200])).length
   const unsure = outcomes.filter((one) => !(one instanceof Error) && one.status === 503).length
   return { passed, unsure }
 }
@@ -34,14 +34,14 @@ const passing = async (cluster: Cluster, token: string, count: number, tally: To
 /** Exactly the rest of the limit passes. Fewer are accepted only if a store missed its deadline on a busy machine. */
 const holdExact = (
   { full }: Stage,
-  tally: Totals,
+  totals: Totals,
   { passed, unsure }: { passed: number; unsure: number },
   wanted: number,
 ) => {
   const exact = passed === wanted && unsure === 0
   const excused = !full && passed <= wanted && passed + unsure >= wanted
-  tally.hold(`${passed} passed, not ${wanted}, and ${unsure} were 503`, exact || excused)
-  if (unsure > 0) tally.fact(`${unsure} × 503`)
+  totals.hold(`${passed} passed, not ${wanted}, and ${unsure} were 503`, exact || excused)
+  if (unsure > 0) totals.fact(`${unsure} × 503`)
 }
 
 const newcomer = async (cluster: Cluster) => {
@@ -56,13 +56,13 @@ const newcomer = async (cluster: Cluster) => {
 
 const exact = (store: Store): Fault => ({
   name: `500 at once over 3 instances, ${store}`,
-  run: async (stage, tally) => {
+  run: async (stage, totals) => {
     const cluster = await startCluster(await counting(stage, store))
     try {
       for (let round = 0; round < (stage.full ? 20 : 3); round++) {
-        tally.rounds++
+        totals.rounds++
         const { token } = await newcomer(cluster)
-        holdExact(stage, tally, await passing(cluster, token, 500, tally), limit)
+        holdExact(stage, totals, await passing(cluster, token, 500, totals), limit)
       }
     } finally {
       await cluster.stop()
@@ -72,20 +72,20 @@ const exact = (store: Store): Fault => ({
 
 const inMidWindow = (store: Store): Fault => ({
   name: `restart in mid-window, ${store}`,
-  run: async (stage, tally) => {
+  run: async (stage, totals) => {
     const cluster = await startCluster(await counting(stage, store))
     try {
       for (let round = 0; round < (stage.full ? 5 : 1); round++) {
-        tally.rounds++
+        totals.rounds++
         const { token } = await newcomer(cluster)
-        const before = await passing(cluster, token, 60, tally)
+        const before = await passing(cluster, token, 60, totals)
         for (const instance of [...cluster.instances]) {
           await instance.stop(round % 2 === 0 ? 'SIGTERM' : 'SIGKILL')
           await cluster.replace(instance)
         }
-        const after = await passing(cluster, token, 200, tally)
-        holdExact(stage, tally, before, 60)
-        holdExact(stage, tally, after, limit - 60 - before.unsure)
+        const after = await passing(cluster, token, 200, totals)
+        holdExact(stage, totals, before, 60)
+        holdExact(stage, totals, after, limit - 60 - before.unsure)
       }
     } finally {
       await cluster.stop()
@@ -100,13 +100,13 @@ type Outage = { go: () => Promise<void> | void; comeBack: () => Promise<void> | 
 const closedWithout = async (
   settings: Settings,
   rounds: number,
-  tally: Totals,
+  totals: Totals,
   { go, comeBack }: Outage,
 ) => {
   const instance = launch({ ...settings, RATE_LIMIT: '1000000' })
   const via = instance.client()
   const ask = async (path: string, wanted: readonly number[], token?: string) =>
-    tally.count(
+    totals.count(
       path,
       await via.send({ method: 'GET', path, token }).catch((error: Error) => error),
       wanted,
@@ -115,22 +115,22 @@ const closedWithout = async (
     await instance.ready()
     const { token } = await register(via)
     for (let round = 0; round < rounds; round++) {
-      tally.rounds++
+      totals.rounds++
       await go()
       for (let times = 0; times < 5; times++) {
-        const refusedBefore = tally.refused
+        const refusedBefore = totals.refused
         await ask('/api/tasks', [], token)
-        tally.hold('an open door', tally.refused === refusedBefore + 1)
-        tally.hold('/health fails', (await ask('/health', [200])) !== undefined)
+        totals.hold('an open door', totals.refused === refusedBefore + 1)
+        totals.hold('/health fails', (await ask('/health', [200])) !== undefined)
       }
       await comeBack()
       const from = performance.now()
       while ((await ask('/api/tasks', [200], token)) === undefined) {
-        if (performance.now() - from > 10_000) return tally.fail('it did not recover')
+        if (performance.now() - from > 10_000) return totals.fail('it did not recover')
         await Bun.sleep(20)
       }
-      tally.recovered(performance.now() - from)
-      tally.hold('it exited', instance.isRunning())
+      totals.recovered(performance.now() - from)
+      totals.hold('it exited', instance.isRunning())
     }
   } finally {
     via.close()
@@ -140,26 +140,26 @@ const closedWithout = async (
 
 const gone = (store: Store): Fault => ({
   name: `limiter store gone, ${store}`,
-  run: async (stage, tally) => {
+  run: async (stage, totals) => {
     const { postgres, redis } = stage
     const outage =
       store === 'postgres'
         ? { go: () => postgres.halt('fast'), comeBack: postgres.start }
         : { go: redis.halt, comeBack: redis.start }
-    await closedWithout(await counting(stage, store), stage.full ? 20 : 2, tally, outage)
+    await closedWithout(await counting(stage, store), stage.full ? 20 : 2, totals, outage)
   },
 })
 
 const silent: Fault = {
   name: 'limiter store silent, redis',
-  run: async (stage, tally) => {
+  run: async (stage, totals) => {
     const settings = await counting(stage, 'redis')
     const url = new URL(settings.REDIS_URL ?? '')
     const proxy = faultProxy(Number(url.port))
     url.port = String(proxy.port)
     const outage = { go: () => proxy.set('drop'), comeBack: () => proxy.set('pass') }
     const rounds = stage.full ? 5 : 1
-    await closedWithout({ ...settings, REDIS_URL: url.href }, rounds, tally, outage).finally(
+    await closedWithout({ ...settings, REDIS_URL: url.href }, rounds, totals, outage).finally(
       proxy.stop,
     )
   },

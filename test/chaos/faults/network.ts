@@ -56,35 +56,35 @@ const asked = (token: string) => (at: number) =>
 /** Every request has a response by the deadline. At most `others` of them are neither a success nor a refusal. */
 const answersInTime = async (
   { instance, token, latestMs }: Scene,
-  tally: Totals,
+  totals: Totals,
   others: readonly number[],
   count = 40,
 ) => {
   let slowestMs = 0
   for (const outcome of await burst([instance.port], count, asked(token))) {
-    tally.count('meanwhile', outcome, others)
+    totals.count('meanwhile', outcome, others)
     if (outcome instanceof Error) continue
     slowestMs = Math.max(slowestMs, outcome.ms)
-    tally.hold(`an answer after ${outcome.ms.toFixed(0)} ms`, outcome.ms < latestMs)
+    totals.hold(`an answer after ${outcome.ms.toFixed(0)} ms`, outcome.ms < latestMs)
   }
-  tally.fact(`all answered after ${slowestMs.toFixed(0)} ms`)
+  totals.fact(`all answered after ${slowestMs.toFixed(0)} ms`)
 }
 
 /** Milliseconds until a write succeeds again. */
-const recovery = async ({ via, token, instance }: Scene, tally: Totals) => {
+const recovery = async ({ via, token, instance }: Scene, totals: Totals) => {
   const from = performance.now()
   const sent = { method: 'POST', path: '/api/tasks', token, body: { title: 'again' } }
   for (;;) {
     const answer = await via.send(sent).catch((error: Error) => error)
-    if (tally.count('afterwards', answer, [201]) !== undefined) break
-    if (performance.now() - from > 20_000) return tally.fail('it never wrote again')
+    if (totals.count('afterwards', answer, [201]) !== undefined) break
+    if (performance.now() - from > 20_000) return totals.fail('it never wrote again')
     await Bun.sleep(20)
   }
-  tally.recovered(performance.now() - from)
-  tally.hold('it exited', instance.isRunning())
+  totals.recovered(performance.now() - from)
+  totals.hold('it exited', instance.isRunning())
   // More than once over all connections: none may hang.
   for (const outcome of await burst([instance.port], 40, asked(token)))
-    tally.count('afterwards', outcome, [200, 201])
+    totals.count('afterwards', outcome, [200, 201])
 }
 
 const connectsPerSecondMax = 60
@@ -97,27 +97,27 @@ const badly = (
 ): Fault => ({
   name,
   waits: true,
-  run: (stage, tally) =>
+  run: (stage, totals) =>
     onBadNetwork(
       stage,
       async (scene) => {
         for (let round = 0; round < (stage.full ? 5 : 1); round++) {
-          tally.rounds++
+          totals.rounds++
           // A slow connection is not a lost one: the service responds or refuses in time.
           const others = mode === 'delay' || mode === 'slow-connect' ? [200, 201] : []
           const [before, from] = [scene.proxy.accepted(), performance.now()]
           // If the fault affects new connections only, new connections are necessary.
           if (mode === 'silent' || mode === 'slow-connect') scene.proxy.set('reset')
           scene.proxy.set(mode, delayMs)
-          await answersInTime(scene, tally, others)
+          await answersInTime(scene, totals, others)
           const seconds = Math.max(1, (performance.now() - from) / 1000)
           const calls = scene.proxy.accepted() - before
-          tally.hold(
+          totals.hold(
             `called the database ${calls} times in ${seconds.toFixed(1)} s`,
             calls <= (seconds + 1) * connectsPerSecondMax,
           )
           scene.proxy.set('pass')
-          await recovery(scene, tally)
+          await recovery(scene, totals)
         }
       },
       settings,
@@ -128,13 +128,13 @@ const badly = (
 const exhausted: Fault = {
   name: 'pool exhausted',
   waits: true,
-  run: (stage, tally) =>
+  run: (stage, totals) =>
     onBadNetwork(
       stage,
       async (scene) => {
         const { instance, token } = scene
         for (let round = 0; round < (stage.full ? 5 : 1); round++) {
-          tally.rounds++
+          totals.rounds++
           scene.proxy.set('drop')
           const waiting = burst([instance.port], 200, asked(token))
           let over = false
@@ -149,7 +149,7 @@ const exhausted: Fault = {
               ['/api/tasks', 401],
             ] as const) {
               const outcome = await via.send({ method: 'GET', path }).catch((e: Error) => e)
-              const answer = tally.count(path, outcome, [status])
+              const answer = totals.count(path, outcome, [status])
               if (answer !== undefined) idle.push(answer.ms)
             }
             await Bun.sleep(10)
@@ -157,17 +157,20 @@ const exhausted: Fault = {
           via.close()
           const outcomes = await waiting
           for (const outcome of outcomes) {
-            tally.count('without a turn', outcome, [])
+            totals.count('without a turn', outcome, [])
             if (!(outcome instanceof Error))
-              tally.hold(`an answer after ${outcome.ms.toFixed(0)} ms`, outcome.ms < scene.latestMs)
+              totals.hold(
+                `an answer after ${outcome.ms.toFixed(0)} ms`,
+                outcome.ms < scene.latestMs,
+              )
           }
           // Other work of the gate runs at the same time.
           const most = quantile(idle, stage.full ? 0.95 : 0.5)
-          tally.hold(`/health and 401 took ${most.toFixed(0)} ms`, most < idleWorkMsMax)
+          totals.hold(`/health and 401 took ${most.toFixed(0)} ms`, most < idleWorkMsMax)
           const p95 = quantile(idle, 0.95)
-          tally.fact(`/health and 401 p95 ${p95.toFixed(1)} ms of ${idle.length}`)
+          totals.fact(`/health and 401 p95 ${p95.toFixed(1)} ms of ${idle.length}`)
           scene.proxy.set('pass')
-          await recovery(scene, tally)
+          await recovery(scene, totals)
         }
       },
       { DB_POOL_MAX: '4' },
@@ -178,13 +181,13 @@ const exhausted: Fault = {
 const answersLost: Fault = {
   name: 'answers lost',
   waits: true,
-  run: (stage, tally) =>
+  run: (stage, totals) =>
     onBadNetwork(
       stage,
       async (scene) => {
         const { instance, proxy, token, via } = scene
         for (let round = 0; round < (stage.full ? 20 : 3); round++) {
-          tally.rounds++
+          totals.rounds++
           const title = Bun.randomUUIDv7()
           const made = await via.send({
             method: 'POST',
@@ -207,14 +210,14 @@ const answersLost: Fault = {
           })
           proxy.set('reset')
           proxy.set('pass')
-          for (const outcome of await toggling) tally.count('its answer is lost', outcome, [])
-          const task = tally.count(
+          for (const outcome of await toggling) totals.count('its answer is lost', outcome, [])
+          const task = totals.count(
             'the task',
             await via.send({ method: 'GET', path, token }),
             [200],
           )
           const version = task?.body.version
-          if (version !== 3) tally.lose(`toggled twice, and its version is ${version}, not 3`)
+          if (version !== 3) totals.lose(`toggled twice, and its version is ${version}, not 3`)
         }
       },
       { DB_POOL_MAX: '1' },

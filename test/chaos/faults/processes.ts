@@ -9,11 +9,11 @@ import { underLoad } from './database.ts'
 
 const killed: Fault = {
   name: 'instance killed',
-  run: (stage, tally) => {
+  run: (stage, totals) => {
     // Only the requests in flight at the killed instance may be cut off.
-    tally.cutsAllowed = true
+    totals.cutsAllowed = true
     const settings = (database: string) => ({ DATABASE_URL: stage.postgres.urlOf(database) })
-    return underLoad(stage, tally, stage.full ? 20 : 3, settings, async ({ cluster }, round) => {
+    return underLoad(stage, totals, stage.full ? 20 : 3, settings, async ({ cluster }, round) => {
       const instance = cluster.instances[round % cluster.instances.length]
       if (instance === undefined) return
       await instance.stop('SIGKILL')
@@ -27,10 +27,10 @@ const inFlight = 200
 /** 200 requests wait for a lock on their table when the signal arrives; then the lock is released. */
 const signalled = (signal: NodeJS.Signals): Fault => ({
   name: `${signal} with ${inFlight} in flight`,
-  run: async ({ full, postgres }, tally) => {
+  run: async ({ full, postgres }, totals) => {
     const database = await postgres.newDatabase()
     for (let round = 0; round < (full ? 20 : 2); round++) {
-      tally.rounds++
+      totals.rounds++
       // Alternating: the listener closes at once, or after draining for two seconds.
       const drainMs = round % 2 === 0 ? 0 : 2000
       const instance = launch({
@@ -65,16 +65,16 @@ const signalled = (signal: NodeJS.Signals): Fault => ({
       if (drainMs > 0) {
         await Bun.sleep(drainMs / 4)
         const status = await instance.status('/ready')
-        tally.hold(`/ready is ${status} while it drains`, status === 503)
+        totals.hold(`/ready is ${status} while it drains`, status === 503)
       }
       await lock`commit`
       lock.release()
 
-      for (const outcome of await answers) tally.count('in flight', outcome, [201])
-      tally.hold('ready at its end', (await instance.status('/ready')) !== 200)
+      for (const outcome of await answers) totals.count('in flight', outcome, [201])
+      totals.hold('ready at its end', (await instance.status('/ready')) !== 200)
       const code = await exit
-      tally.recovered(performance.now() - from)
-      tally.hold(`exited with ${code}`, code === 0)
+      totals.recovered(performance.now() - from)
+      totals.hold(`exited with ${code}`, code === 0)
       for (const channel of channels) channel.close()
       await holder.end()
     }
@@ -85,10 +85,10 @@ const signalled = (signal: NodeJS.Signals): Fault => ({
 const secondSignal: Fault = {
   name: 'second signal',
   waits: true,
-  run: async ({ full, postgres }, tally) => {
+  run: async ({ full, postgres }, totals) => {
     const database = await postgres.newDatabase()
     for (let round = 0; round < (full ? 4 : 2); round++) {
-      tally.rounds++
+      totals.rounds++
       const signal = round % 2 === 0 ? 'SIGTERM' : 'SIGINT'
       const instance = launch({ DATABASE_URL: postgres.urlOf(database), DRAIN_MS: '60000' })
       await instance.ready()
@@ -98,14 +98,14 @@ const secondSignal: Fault = {
       instance.child.kill(signal)
       await Bun.sleep(400)
       const outcome = await via.send({ method: 'GET', path: '/health' }).catch((e: Error) => e)
-      tally.count('after two signals in one second', outcome, [200])
+      totals.count('after two signals in one second', outcome, [200])
       via.close()
       await Bun.sleep(600)
       const from = performance.now()
       const code = await instance.stop(signal)
       const durationMs = performance.now() - from
-      tally.recovered(durationMs)
-      tally.hold(
+      totals.recovered(durationMs)
+      totals.hold(
         `exited with ${code} after ${durationMs.toFixed(0)} ms`,
         code === 130 && durationMs < 1000,
       )
@@ -116,27 +116,27 @@ const secondSignal: Fault = {
 /** A rolling restart is invisible: no request fails or is refused. */
 const rolling: Fault = {
   name: 'rolling restart',
-  run: async ({ full, postgres }, tally) => {
+  run: async ({ full, postgres }, totals) => {
     const database = await postgres.newDatabase()
     const cluster = await startCluster({
       DATABASE_URL: postgres.urlOf(database),
       DRAIN_MS: '1000',
     })
-    const load = await startLoad(tally, cluster)
+    const load = await startLoad(totals, cluster)
     try {
       for (let round = 0; round < (full ? 7 : 1); round++) {
-        tally.rounds++
+        totals.rounds++
         const from = performance.now()
         for (const instance of [...cluster.instances]) {
           const code = await instance.stop('SIGTERM')
-          tally.hold(`exited with ${code}`, code === 0)
+          totals.hold(`exited with ${code}`, code === 0)
           await cluster.replace(instance)
         }
-        tally.recovered(performance.now() - from)
+        totals.recovered(performance.now() - from)
         await load.check()
         load.resume()
       }
-      tally.hold(`${tally.refused} were refused`, tally.refused === 0)
+      totals.hold(`${totals.refused} were refused`, totals.refused === 0)
     } finally {
       await load.leave()
       await cluster.stop()
