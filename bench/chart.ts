@@ -19,7 +19,7 @@ const escaped = (text: string) => text.replace(/[&<]/g, (mark) => (mark === '&' 
 const text = (x: number, y: number, content: string, more = '') =>
   `<text x="${x}" y="${y}" ${more}>${escaped(content)}</text>`
 
-/** Bars of requests a second, with a line from the least to the greatest; one group a workload. */
+/** Bars of requests per second, with a line from minimum to maximum, grouped by workload. */
 export const chartOf = (rows: Row[], workloads: string[], connections: number, note: string) => {
   const parts: string[] = []
   let y = 52

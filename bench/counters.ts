@@ -1,6 +1,6 @@
 /**
- * What counting one request costs, by store. `bun run bench:counters`; PostgreSQL is measured where
- * `TEST_DATABASE_URL` names one, Redis where redis-server is installed.
+ * `bun run bench:counters`: the cost of counting one request, by store. PostgreSQL is measured if `TEST_DATABASE_URL`
+ * is set, Redis if redis-server is installed.
  */
 import type { RateLimitStore } from '../src/rate-limit/store.ts'
 import { stores } from '../test/support/rate-limit-stores.ts'
@@ -9,7 +9,7 @@ const hourMs = 3_600_000
 const users = 1000
 const secondsMin = 3
 
-/** Microseconds of each add, for as long as it takes to be sure. */
+/** Microseconds per `add`, measured until the result is stable. */
 const timesOf = async (store: RateLimitStore, atOnce: number, keyOf: (n: number) => string) => {
   const times: number[] = []
   const endsAt = performance.now() + secondsMin * 1000
@@ -19,7 +19,7 @@ const timesOf = async (store: RateLimitStore, atOnce: number, keyOf: (n: number)
       const before = performance.now()
       await store.add(keyOf(n++), hourMs, 100)
       times.push((performance.now() - before) * 1000)
-      // Memory answers at once: the others of this batch must have their turn.
+      // The memory store answers at once: the other requests of this batch need a turn.
       if (n % 1000 === 0) await Bun.sleep(0)
     }
   }
@@ -27,7 +27,7 @@ const timesOf = async (store: RateLimitStore, atOnce: number, keyOf: (n: number)
   return times.sort((a, b) => a - b)
 }
 
-// PGlite is there for tests: the service does not count in it.
+// PGlite is for tests: the service does not count in it.
 const { 'postgres, embedded': _, ...measured } = stores
 
 const rows = []

@@ -11,14 +11,14 @@ type Request = {
 }
 type ResponseBody = { status: number; body: unknown; headers: Record<string, string | null> }
 
-/** Headers that a client of each route works with; the rest differs as frameworks do. */
+/** Headers that clients of each route use. Other headers differ by framework. */
 const headersOfInterest = ['etag', 'cache-control', 'content-type', 'x-content-type-options']
-/** Headers that must be there, whatever they say. */
+/** Headers that must be present, with any value. */
 const headersPresent = ['x-request-id', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset']
 
 /**
- * Sends the same requests to every system, and complains of each answer that is not
- * taskwarden's: other than it in status, members, values or headers, it does other work.
+ * Sends the same requests to every system, and reports each response that differs from taskwarden's in status, members,
+ * values or headers: such a system does other work.
  */
 export const checkEqual = async (
   systems: System[],
@@ -130,12 +130,12 @@ const requestsOf = (tokens: string[], tasksPerUser: number): Record<string, Requ
   }
 }
 
-/** What differs from one run to the next: ids, times and versions are told by their form. */
+/** Values that differ by run: ids, times and versions are compared by their format only. */
 const comparable = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(comparable)
   if (typeof value !== 'object' || value === null) return value
   const members = Object.entries(value).map(([name, member]) => {
-    // The seconds that are left, which a second may have passed of.
+    // Remaining seconds may differ by one.
     if (name === 'expires_in') return [name, 86_400 - Number(member) <= 1]
     if (name === 'access_token') return [name, String(member).split('.').length]
     if (name === 'version' || name === 'next_cursor') return [name, typeof member]
@@ -170,7 +170,7 @@ const converse = async (
     })
     const text = await response.text()
     const own = name === 'create' || name === 'create, title only' || name === 'create, 500 emoji'
-    // Every system says in its own words what was wrong; the status is what is compared.
+    // Each system has its own error texts: only the status is compared.
     const shown = response.ok && text ? comparable(JSON.parse(text)) : undefined
     if (own && shown) (shown as { id: unknown }).id = 'its own'
     const told = headersOfInterest.map((header): [string, string | null] => {

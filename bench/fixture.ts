@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import postgres, { type Sql } from 'postgres'
 
-/** Ids follow from numbers, so that wrk and pgbench can make them without reading a file. */
+/** Ids are derived from numbers, so that wrk and pgbench need no file. */
 export const userId = (user: number) => `00000000-0000-7000-8000-${hex(user, 12)}`
 export const sessionId = (user: number) => `00000000-0000-7000-9000-${hex(user, 12)}`
 export const taskId = (user: number, task: number) =>
@@ -11,12 +11,12 @@ const hex = (number: number, width: number) => number.toString(16).padStart(widt
 
 export const password = 'correct horse battery staple'
 export const bcryptCost = 10
-/** What was made while something was measured is younger than this. */
+/** Rows created by the benchmark have a later timestamp. */
 const loadedAt = '2026-01-01T00:00:00Z'
 
 export type Size = { users: number; tasksPerUser: number }
 
-/** Accounts, a session and tasks for each, by SQL. */
+/** Creates accounts, and a session and tasks for each, with SQL. */
 export const load = async (url: string, { users, tasksPerUser }: Size) => {
   const sql = postgres(url, { max: 1, onnotice: () => {} })
   const hash = await Bun.password.hash(password, { algorithm: 'bcrypt', cost: bcryptCost })
@@ -41,7 +41,7 @@ const id = (group: string, n: string) =>
   `('00000000-0000-7000-${group}-' || lpad(to_hex(${n}), 12, '0'))::uuid`
 
 const addTasks = async (sql: Sql, { users, tasksPerUser }: Size) => {
-  // A user's tasks lie apart, as they would had they come one by one over a year.
+  // The tasks of a user are spread over the table, as if they had been created over a year.
   await sql.unsafe(`
     insert into tasks (user_id, id, title, description, completed, completed_at, priority, due_at,
       tags, version, created_at, updated_at, change)
@@ -57,7 +57,7 @@ const addTasks = async (sql: Sql, { users, tasksPerUser }: Size) => {
       lateral (select '${loadedAt}'::timestamptz - k * interval '17 minutes' - n * interval '10 milliseconds' as moment) at`)
 }
 
-/** Millions of rows come in minutes where indexes are made afterwards and keys are not looked up. */
+/** Millions of rows load in minutes if indexes are created afterwards and foreign keys are not checked. */
 const withoutIndexes = async (sql: Sql, work: () => Promise<void>) => {
   const indexes = await sql.unsafe<{ indexname: string; indexdef: string }[]>(
     "select indexname, indexdef from pg_indexes where tablename = 'tasks' and indexname <> 'tasks_user_id_id_pk'",
@@ -69,14 +69,14 @@ const withoutIndexes = async (sql: Sql, work: () => Promise<void>) => {
   for (const { indexdef } of indexes) await sql.unsafe(indexdef)
 }
 
-/** As it was before a cell that writes: what it made goes, what it put into the trash comes back. */
+/** Restores the data after a workload that writes: deletes new rows, and restores deleted ones. */
 export const restore = async (sql: Sql) => {
   await sql.unsafe(`delete from tasks where created_at > '${loadedAt}'`)
   await sql.unsafe('update tasks set deleted_at = null where deleted_at is not null')
   await sql.unsafe('vacuum (analyze) tasks, user_changes, sessions')
 }
 
-/** A token of each user's session, as the service signs them. */
+/** A token for each user's session, as the service signs them. */
 export const createAccessTokens = (secret: string, users: number) => {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const head = part({ alg: 'HS256', typ: 'at+jwt' })

@@ -7,7 +7,7 @@ import { cpuSecondsOf, rssMbOf } from './processes.ts'
 import { type Statement, scriptOf } from './statements.ts'
 import type { System } from './systems.ts'
 
-/** Which statement is pgbench's part in a workload; the others have none of their own. */
+/** The statement that pgbench runs for a workload; other workloads have none. */
 const statementOf: Record<string, string> = {
   'read one': 'find',
   'list 20': 'list',
@@ -22,7 +22,7 @@ export const workloads: string[] = [
 export const hasPgbench = (workload: string) => workload in statementOf
 const writes = new Set(['toggle', 'replace', 'create', 'mix', 'sign-in'])
 
-/** What is measured, and the database behind it. */
+/** The system to measure, and its database. */
 export type Target = { system: System; sql: Sql; size: Size }
 
 export type Cell = {
@@ -35,9 +35,9 @@ export type Cell = {
   p95Ms: number | null
   p99Ms: number | null
   maxMs: number | null
-  /** Of another status than the workload is about. */
+  /** Responses with another status than the workload expects. */
   refused: number
-  /** Connections that broke, and answers that took over 10 s. */
+  /** Broken connections, and responses that took longer than 10 s. */
   broken: number
   serverCpuSecondsPer1000: number | null
   postgresCpuSecondsPer1000: number | null
@@ -55,8 +55,8 @@ const output = async (command: string[]): Promise<string> => {
 }
 
 /**
- * Waits until a server is done with what was asked of it: one that is slower than its clients goes on
- * with what they no longer wait for, at the cost of whoever is measured next.
+ * Waits until a server has finished its requests. A server that is slower than its clients continues with abandoned
+ * requests, which would disturb the next measurement.
  */
 const settled = async (pid: number) => {
   for (let tries = 0; tries < 100; tries += 1) {
@@ -66,7 +66,10 @@ const settled = async (pid: number) => {
   }
 }
 
-/** One system under one workload by `wrk`: latencies are as a connection sees them, one request at a time. */
+/**
+ * Measures one system under one workload with `wrk`. Each connection has one request in flight, and latencies are
+ * measured per connection.
+ */
 export const drive = async (
   { system, sql, size }: Target,
   { workload, connections, seconds, round }: Load,
@@ -100,7 +103,7 @@ export const drive = async (
   }
 }
 
-/** The statement alone, by pgbench on as many connections as a system's pool has. */
+/** Measures the statement alone with pgbench, on as many connections as the pool of a system has. */
 export const pgbench = async (
   { sql, size }: Pick<Target, 'sql' | 'size'>,
   { workload, connections, seconds, round }: Load,

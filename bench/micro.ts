@@ -9,8 +9,8 @@ import { TaskPage } from '../src/tasks/listing/schema.ts'
 import { NewTask, Task } from '../src/tasks/task/schema.ts'
 
 /*
- * `bun run bench:micro`: what the parts of a request cost by themselves, with their spread. The
- * shared limiter stores need a server each: `bun run bench:counters` measures those.
+ * `bun run bench:micro`: the cost of the parts of a request, with their spread. `bun run bench:counters` measures the
+ * shared rate-limit stores, which need a server.
  */
 
 const secrets = ['a secret that is long enough for the tests']
@@ -22,7 +22,7 @@ const forged = token.replace(
   /\.([^.])([^.]*)$/,
   (_, first, rest) => `.${first === 'A' ? 'B' : 'A'}${rest}`,
 )
-/** More than the service remembers, so that in turn each is a stranger again. */
+/** More than the token cache holds, so that each is uncached when its turn comes. */
 const strangers = await Promise.all(
   Array.from({ length: 20_000 }, () =>
     tokens.sign(Bun.randomUUIDv7(), Bun.randomUUIDv7(), inAnHour),
@@ -100,7 +100,7 @@ barplot(() => {
     bench('limiter in memory: 10 000 users', () =>
       rateLimitStore.add(turn(keys), 3_600_000, 1_000_000),
     )
-    // Twice as many as there is room for: each newcomer takes the place of another.
+    // Twice the capacity: each new key evicts another one.
     bench('limiter in memory: full', () => rateLimitStore.add(turn(crowd), 3_600_000, 1_000_000))
   })
 })

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { Glob } from 'bun'
 
 /**
- * As a service's own server would be set: durable, statistics on, memory for the data. The zone is
- * set for the peers that do not ask for one.
+ * The settings of a production server: durable, with statistics and enough memory for the data. The time zone is set
+ * for peers that do not set one.
  */
 const settings = {
   max_connections: '200',
@@ -45,7 +45,7 @@ const run = async (command: string[]) => {
   if ((await child.exited) !== 0) throw new Error(`${command[0]}: ${out}${err}`)
 }
 
-/** A server of its own in `folder`, gone with it. */
+/** Starts a server with its data in `folder`. */
 export const startPostgres = async (folder: string) => {
   const bin = binaries()
   const data = join(folder, 'postgres')

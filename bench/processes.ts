@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** Clock ticks a second (`getconf CLK_TCK`), which Linux has fixed for user space. */
+/** Clock ticks per second (`getconf CLK_TCK`), a constant for Linux user space. */
 const ticksPerSecond = 100
 
 type Stat = { pid: number; parent: number; own: number; ended: number }
@@ -8,7 +8,7 @@ type Stat = { pid: number; parent: number; own: number; ended: number }
 const statOf = (pid: number): Stat | undefined => {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The name, in parentheses, may hold anything.
+    // The name is in parentheses and may contain any character.
     const fields = text
       .slice(text.lastIndexOf(')') + 2)
       .split(' ')
@@ -30,7 +30,7 @@ const treeOf = (root: number): Stat[] => {
   return tree
 }
 
-/** CPU seconds of a process and its descendants, those that have ended too. */
+/** CPU seconds of a process and its descendants, including ended ones. */
 export const cpuSecondsOf = (root: number): number =>
   treeOf(root).reduce((sum, { own, ended }) => sum + own + ended, 0) / ticksPerSecond
 

@@ -1,6 +1,6 @@
 import type { Cell } from './load.ts'
 
-/** A median, and the least and the greatest of what it is the median of. */
+/** A median, with minimum and maximum. */
 type Spread = { median: number; least: number; greatest: number }
 
 const spreadOf = (values: number[]): Spread | null => {
@@ -25,14 +25,14 @@ export type Row = {
   serverCpuSecondsPer1000: number | null
   postgresCpuSecondsPer1000: number | null
   rssMb: number | null
-  /** Taskwarden's requests a second to this system's, round by round. */
+  /** The ratio of taskwarden's requests per second to another system's, round by round. */
   ratio: Spread | null
 }
 
 const known = (values: (number | null)[]) => values.filter((value) => value !== null)
 const medianOf = (values: (number | null)[]) => spreadOf(known(values))?.median ?? null
 
-/** A row for each workload, number of connections and system. */
+/** One row per workload, number of connections and system. */
 export const summaryOf = (cells: Cell[], model = 'taskwarden'): Row[] => {
   const groups = Map.groupBy(cells, (cell) => `${cell.workload} ${cell.connections} ${cell.system}`)
   return [...groups.values()].flatMap((group) => {

@@ -13,24 +13,24 @@ import { createTaskStatements, type Statement } from './statements.ts'
 import { kinds, start } from './systems.ts'
 
 /*
- * `bun run bench`: how fast the service is, next to what one would use instead and to the limit of
- * the machine. `bench/README.md` says what is measured; `docs/performance.md`, what came out.
+ * `bun run bench`: the speed of the service, compared with alternatives and with the limit of the machine.
+ * `bench/README.md` explains the measurements, `docs/performance.md` has the results.
  */
 
 const comparable = Object.keys(kinds).filter((name) => name !== 'previous' || process.env.PREVIOUS)
 
 const { values: given } = parseArgs({
   options: {
-    /** Two seconds a cell, one round: to try something out. */
+    /** Two seconds per cell and one round: a quick try. */
     quick: { type: 'boolean', default: false },
-    /** As well 500 tasks a user, in a second database, for taskwarden alone. */
+    /** Also 500 tasks per user in a second database, for taskwarden only. */
     large: { type: 'boolean', default: false },
     seconds: { type: 'string' },
     rounds: { type: 'string' },
     connections: { type: 'string', default: '32,1000' },
     systems: { type: 'string', default: `${comparable.join(',')},pgbench` },
     workloads: { type: 'string', default: workloads.join(',') },
-    /** Where `results.json` and `chart.svg` go. */
+    /** The folder for `results.json` and `chart.svg`. */
     into: { type: 'string', default: import.meta.dir },
   },
 })
@@ -49,7 +49,7 @@ const large: Size = { users, tasksPerUser: 500 }
 const largeName = 'taskwarden 500'
 
 const secret = `${crypto.randomUUID()}${crypto.randomUUID()}`
-/** The limiter is on and counts each request, and nobody reaches it; likewise the budgets of sign-ins. */
+/** Limits are on and count each request, and are never reached. */
 const environment = (url: string, folder: string) => ({
   DATABASE_URL: url,
   JWT_SECRET: secret,
@@ -73,7 +73,7 @@ const migrate = async (env: Record<string, string>) => {
   if ((await child.exited) !== 0) throw new Error('the schema could not be made')
 }
 
-/** What has to be undone at the end, the last first. */
+/** Clean-up steps, executed in reverse order. */
 const undo: (() => Promise<unknown>)[] = []
 
 const loaded = async (url: string, folder: string, size: Size): Promise<Sql> => {
@@ -107,7 +107,7 @@ const main = async (folder: string) => {
   const sql = await loaded(postgres.url, folder, small)
   const statements = await createTaskStatements(postgres.url)
   await Bun.write(join(folder, 'statements.json'), JSON.stringify(statements))
-  // One more than there are users: a good signature, and no session behind it.
+  // One more than there are users: its signature is valid, and its session does not exist.
   const tokens = createAccessTokens(secret, users + 1)
   const tokensFile = join(folder, 'tokens')
   await Bun.write(tokensFile, `${tokens.join('\n')}\n`)
@@ -135,7 +135,7 @@ type Surroundings = Parameters<typeof drive>[2] & {
   poolMax: number
 }
 
-/** Systems take turns within each workload, and in each round another one begins. */
+/** Systems alternate within each workload. Each round starts with another system. */
 const measure = async (
   targets: Target[],
   surroundings: Surroundings,
@@ -145,7 +145,7 @@ const measure = async (
   const cells: Cell[] = []
   for (const target of targets)
     for (const workload of ['read one', 'list 20', 'toggle', 'replace', 'create']) {
-      // Until most tokens have been seen: a token is good for a day, and is new to a server once.
+      // Until most tokens are cached: a token is used for a day, and is new to a server only once.
       const long = workload === 'read one' ? 5 : 2
       await drive(target, { workload, connections: 32, seconds: long, round: 0 }, surroundings)
     }
@@ -153,7 +153,7 @@ const measure = async (
   for (let round = 1; round <= rounds; round += 1) {
     for (const workload of wanted)
       for (const connections of connectionCounts) {
-        // A password takes a core for a while: a thousand at once are a queue, whoever asks.
+        // A password verification takes a core: a thousand at once are a queue in every system.
         if (workload === 'sign-in' && connections > 32) continue
         const long = workload === 'sign-in' ? Math.max(seconds, 10) : seconds
         const how = { workload, connections, seconds: long, round }
@@ -165,7 +165,7 @@ const measure = async (
         if (names.includes('pgbench') && hasPgbench(workload))
           cells.push(tell(await pgbench(base, how, surroundings)))
       }
-    // What is interrupted has its whole rounds.
+    // An interrupted run reports its complete rounds.
     await afterRound(cells)
   }
   return cells

@@ -4,12 +4,12 @@ import { createListingRepository } from '../src/tasks/listing/repository.ts'
 import { createTaskRepository } from '../src/tasks/task/repository.ts'
 import { bcryptCost, sessionId, taskId, userId } from './fixture.ts'
 
-/** A statement as it is sent, and what each of its parameters is, in order. */
+/** A statement as it is sent, and the meaning of each parameter, in order. */
 export type Statement = { text: string; parameters: string[] }
 
 /**
- * The service's own statements, seen as its repositories send them. All that they are given
- * differs, so that a parameter is known by its value.
+ * Records the statements of the service's repositories. All arguments are different, so that each parameter is
+ * recognised by its value.
  */
 export const createTaskStatements = async (url: string): Promise<Record<string, Statement>> => {
   const sent: { text: string; values: unknown[] }[] = []
@@ -73,7 +73,7 @@ const nameOf = (value: unknown, values: unknown[], given: Record<string, unknown
   if (value === null) return 'nothing'
   if (typeof value !== 'string') throw new Error(`what is ${value}?`)
   if (!instant.test(value)) return 'fresh_id'
-  // Of two moments that nobody has given, the later one is when a session ends.
+  // Of two times that are not arguments, the later one is the end of the session.
   const moments = values.filter(
     (one): one is string =>
       typeof one === 'string' && instant.test(one) && !Object.values(given).includes(one),
@@ -82,7 +82,7 @@ const nameOf = (value: unknown, values: unknown[], given: Record<string, unknown
   return value === now ? 'now' : 'expires'
 }
 
-/** For pgbench, which knows numbers: each parameter as the expression of a `user` and a `task`. */
+/** For pgbench, which only has numbers: each parameter as an expression of `user` and `task`. */
 export const scriptOf = ({ text, parameters }: Statement): string => {
   const group = (name: string) =>
     `('00000000-0000-7000-${name}-' || lpad(to_hex(:user::int), 12, '0'))::uuid`

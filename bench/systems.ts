@@ -9,7 +9,7 @@ export type Context = { folder: string; env: Record<string, string> }
 export type System = { name: string; port: number; pid: number; stop: () => Promise<void> }
 
 type Kind = {
-  /** What has to be there before it can start. */
+  /** The requirement of the system. */
   prepare?: () => Promise<void>
   command: (port: number) => string[]
   cwd?: string
@@ -23,7 +23,7 @@ const previousBinary = () => {
   return PREVIOUS
 }
 
-/** All but pgbench, which is no server. One process each, as taskwarden is one. */
+/** All systems except pgbench, which is no server. Each is one process, like taskwarden. */
 export const kinds: Record<string, Kind> = {
   taskwarden: {
     prepare: () =>
@@ -70,7 +70,7 @@ const once = async (made: string, command: string[], folder: string) => {
 
 const startedWithinMs = 30_000
 
-/** Starts a system and waits until it answers; its log goes to a file, as it would in use. */
+/** Starts a system and waits until it responds. Its log goes to a file, as in production. */
 export const start = async (of: string, { folder, env }: Context, name = of): Promise<System> => {
   const kind = kinds[of]
   if (kind === undefined) throw new Error(`there is no ${of}; there are: ${Object.keys(kinds)}`)

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 
 /*
- * What the JavaScript peers share, so that none of them loses by its SQL or by how it turns
- * a row into a Task: the statements are the service's own, read from it by the benchmark.
+ * Shared by the JavaScript peers, so that SQL and row mapping are equally fast in all of them. The statements are those
+ * of the service, which the benchmark records.
  */
 
 const { env } = process
@@ -21,7 +21,7 @@ export const settings = {
 
 const statements = JSON.parse(readFileSync(env.STATEMENTS, 'utf8'))
 
-/** The text of a statement, and its parameters' values in order, from their names. */
+/** The text of a statement, and the values of its parameters in order, by their names. */
 export const statement = (name) => {
   const { text, parameters } = statements[name]
   return {
@@ -45,7 +45,7 @@ export const positionOf = (cursor) => {
   }
 }
 
-/** PostgreSQL's text of a `timestamptz`, in UTC, as RFC 3339 with milliseconds. */
+/** Converts PostgreSQL's text of a `timestamptz` in UTC to RFC 3339 with milliseconds. */
 const instantOf = (text) => {
   if (text === null) return null
   const time = text.slice(11, -3)
@@ -61,7 +61,7 @@ const tagsOf = (tags) => {
   )
 }
 
-/** The Task whose columns start at `at`; nothing where they are of no row. */
+/** The Task whose columns start at `at`; undefined if they are null. */
 export const taskAt = (row, at) =>
   row[at] === null
     ? undefined
@@ -83,7 +83,7 @@ export const taskAt = (row, at) =>
 const arrayOf = (items) =>
   `{${items.map((item) => `"${item.replace(/["\\]/g, '\\$&')}"`).join(',')}}`
 
-/** The parameters of what a client says of a task. */
+/** The parameters for the members that a client sends. */
 export const draftOf = ({
   title,
   description = null,
@@ -102,7 +102,7 @@ export const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{1
 export const nobody = '00000000-0000-0000-0000-000000000000'
 export const idOf = (text) => (uuid.test(text) ? text : nobody)
 
-/** What each write's statement gives, as the repository of the service reads it. */
+/** Reads the result of a write like the repository of the service. */
 export const writtenOf = ([row]) => {
   if (row === undefined) return { status: 401 }
   const task = taskAt(row, 4)
@@ -110,7 +110,7 @@ export const writtenOf = ([row]) => {
   return row[1] === null ? { status: 404 } : { status: 412 }
 }
 
-/** `If-Match` as the statements take it: the versions that will do, or null where any will. */
+/** `If-Match` as a parameter: the accepted versions, or null for any version. */
 export const versionsOf = (header) => {
   if (header === undefined || header === null || header === '*') return null
   return `{${header.match(/"[1-9]\d{0,8}"/g) ?? ''}}`

@@ -5,11 +5,11 @@ import type { RateLimitCounters } from '../rate-limit/store.ts'
 import { normalizeEmail } from '../schema/types.ts'
 
 type Settings = {
-  /** Failures for an account from one address. */
+  /** Maximum of failures for an account from one address. */
   attempts: number
-  /** Failures for an account from all addresses. */
+  /** Maximum of failures for an account from all addresses. */
   attemptsPerAccount: number
-  /** Sign-ins and sign-ups from one address. */
+  /** Maximum of sign-ins and sign-ups from one address. */
   attemptsPerAddress: number
   windowSeconds: number
 }

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 
 /*
- * docs/add-a-field.md, done as it is printed on a copy of this project: the service that comes
- * out of it has the field everywhere, and no more files of src have changed than it says.
+ * Applies docs/add-a-field.md to a copy of this project. The resulting service has the field everywhere, and exactly
+ * the listed files of src have changed.
  */
 
 const root = join(import.meta.dir, '../..')

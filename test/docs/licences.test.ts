@@ -3,8 +3,7 @@ import { join } from 'node:path'
 import { service } from '../support/service.ts'
 
 /*
- * What the service is made of, as bun.lock has it and node_modules holds it. UPDATE=1 writes
- * docs/licences.md anew.
+ * The packages of the service, as in bun.lock and node_modules. UPDATE=1 writes docs/licences.md.
  */
 
 type Needs = Record<string, string> | undefined

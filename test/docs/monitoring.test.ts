@@ -5,8 +5,8 @@ import { scrape, withMetrics } from '../support/scrape.ts'
 import { service } from '../support/service.ts'
 
 /*
- * The alert rules and the dashboard ask for what `/metrics` tells: a metric or a label that is
- * renamed or misspelt would never alert anybody.
+ * The alert rules and the dashboard use metrics and labels that `/metrics` has. With a renamed or misspelt metric an
+ * alert would never fire.
  */
 
 type Rule = {

@@ -3,14 +3,14 @@ import { existsSync } from 'node:fs'
 import { Glob } from 'bun'
 
 /*
- * SECURITY.md and docs/asvs.md name files in backticks, and after a test file, in quotes, tests of
- * it; `group › test` is a test of a group. Nothing else stands in such quotes.
+ * SECURITY.md and docs/asvs.md name files in backticks, and after a test file its tests in quotes; `group › test` is a
+ * test of a group. These quotes have no other use.
  */
 
 const pages = ['SECURITY.md', 'docs/asvs.md']
 const texts = await Promise.all(pages.map((page) => Bun.file(page).text()))
 
-/** Every level 1 requirement of ASVS 5.0.0, by section. */
+/** All level 1 requirements of ASVS 5.0.0, by section. */
 const levelOne = [
   ...['V1.2: 1 2 3 4 5', 'V1.3: 1 2', 'V1.5: 1', 'V2.1: 1', 'V2.2: 1 2', 'V2.3: 1'],
   ...['V3.2: 1 2', 'V3.3: 1', 'V3.4: 1 2', 'V3.5: 1 2 3', 'V4.1: 1', 'V4.4: 1'],

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { listening } from '../support/listening.ts'
 
 /*
- * examples/requests.http, read as the REST Client of VS Code reads it: requests between `###`,
- * variables of the file, and answers of requests with a name.
+ * Reads examples/requests.http like the REST Client of VS Code: requests between `###`, variables of the file, and
+ * responses of named requests.
  */
 
 const text = await Bun.file('examples/requests.http').text()
@@ -48,7 +48,7 @@ beforeAll(async () => {
 })
 afterAll(() => here.stop())
 
-/** Where `$.sessions[0].id` leads. */
+/** Resolves a path like `$.sessions[0].id`. */
 const within = (body: unknown, path: string): unknown =>
   (path.match(/\w+/g) ?? []).reduce((at, key) => (at as Record<string, unknown>)?.[key], body)
 

@@ -1,4 +1,4 @@
-/** Runs a program to its end, with these variables and hardly any others. */
+/** Runs a program to its end, with these environment variables and PATH only. */
 export const running = async (command: string[], env: Record<string, string>, cwd = '.') => {
   const child = Bun.spawn(command, {
     cwd,

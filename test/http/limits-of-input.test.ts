@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { bodies } from '../support/requests.ts'
 import { filled, type Someone, service } from '../support/service.ts'
 
-// biome-ignore lint/suspicious/noExplicitAny: a schema of the OpenAPI document, whatever it says
+// biome-ignore lint/suspicious/noExplicitAny: any schema of the OpenAPI document
 type Schema = any
 
 const documentOf = async () => {

@@ -163,7 +163,7 @@ describe('requests', () => {
     expect(value('http_requests_total')).toBe(3001)
     expect(text).not.toContain('canary')
     expect(text).not.toMatch(/FOO|xxx/)
-    // Each one's own, HEAD for each GET, and one for all else of each route and of none.
+    // One operation per route, HEAD for each GET, and one for all other methods of each route and of unknown paths.
     const most = operations.size + routes.length + new Set(routes).size + 1
     expect(durationCounts.length).toBeLessThanOrEqual(most)
     expect(text.split('\n').length).toBeLessThan(most * 20)
@@ -312,7 +312,7 @@ describe('dependencies', () => {
     expect(decided('api')).toEqual([3, 1, 0])
     expect(decided('endings')).toEqual([1, 0, 0])
     expect(decided('address')).toEqual([3, 1, 0])
-    // The sign-up spends one, the first sign-in three; the second is refused by the second of its own.
+    // The sign-up counts once, the first sign-in three times. The second sign-in is refused by its second limit.
     expect(decided('sign-in')).toEqual([5, 1, 0])
     expect(decided('other')).toEqual([0, 0, 0])
   })
@@ -398,7 +398,7 @@ describe('dependencies', () => {
     const { db, kind, pool } = await database()
     const { max } = pool()
     const many = Promise.all(Array.from({ length: max + 3 }, () => db.execute('select 1')))
-    // A statement is sent some microtasks after it was made; none can end within a few.
+    // A statement is sent some microtasks after its creation, and cannot complete within a few.
     for (let n = 0; n < 100 && pool().waiting < 3; n += 1) await Promise.resolve()
 
     const during = pool()

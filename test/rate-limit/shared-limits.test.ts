@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { stores } from '../support/rate-limit-stores.ts'
 import { type Answer, rowsOf, service } from '../support/service.ts'
 
-/** PGlite is one process's own: it has no second instance. */
+/** PGlite belongs to one process: there is no second instance. */
 const { memory: _, 'postgres, embedded': __, ...shared } = stores
 const codeOf = ({ status, body }: Answer) => `${status} ${body?.code ?? ''}`.trim()
 const countOf = (answers: Answer[], code: string) =>
@@ -43,7 +43,7 @@ describe.each(Object.entries(shared))('three instances over %s', (_name, openSto
       endings.map(({ call }) => call('DELETE', '/api/auth/sessions/x', { token })),
     )
 
-    // One was the sign-up's.
+    // The sign-up counted once.
     expect(countOf(asked, '401 unauthenticated')).toBe(29)
     expect(countOf(ended, '404 session-not-found')).toBe(20)
   })

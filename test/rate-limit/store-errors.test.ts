@@ -10,11 +10,11 @@ import { proxyTo } from '../support/proxy.ts'
 import { freePort, hasRedis, redisServer } from '../support/redis.ts'
 
 const minute = 60_000
-/** Longer than a machine that has other things to do pauses: what is asked in vain must not be late as well. */
+/** Longer than a pause of a busy machine: a late response must not look like a missing one. */
 const timeoutMs = 1_500
 const soonMs = timeoutMs + 10_000
 
-/** The count, or the code of why there is none; `hung` if neither comes soon. */
+/** The count, or the code of the error; `hung` if neither comes in time. */
 const outcome = async (
   rateLimitStore: RateLimitStore,
   key = 'user:ada',
@@ -32,7 +32,7 @@ const outcome = async (
   return Promise.race([counted, late.promise]).finally(() => clearTimeout(timer))
 }
 
-/** Asks until it counts again; what comes in between is refused, and not hung. */
+/** Polls until the store counts again. Until then it refuses and does not hang. */
 const recovered = async (rateLimitStore: RateLimitStore, key?: string) => {
   for (;;) {
     const result = await outcome(rateLimitStore, key)
@@ -128,7 +128,7 @@ describe.skipIf(!hasRedis)('Redis', () => {
     let closed = 0
     while (closed < 1)
       closed = await admin.send('CLIENT', ['KILL', 'TYPE', 'normal', 'SKIPME', 'yes'])
-    // The news of it arrives before these answers.
+    // The closing of the connection arrives before these responses.
     for (let time = 0; time < 2; time++) await admin.send('PING', [])
 
     expect(await outcome(rateLimitStore)).toBe(2)
@@ -228,7 +228,7 @@ describe.skipIf(!hasRedis)('Redis', () => {
       ...['--tls-port', String(tlsPort), '--tls-auth-clients', 'no'],
       ...['--tls-cert-file', certificate, '--tls-key-file', key, '--tls-ca-cert-file', certificate],
     )
-    // A process of its own: the store of authorities is read when a process starts.
+    // A new process, because the certificate store is read at start.
     const ask = async (host: string, env: Record<string, string>) => {
       const program = `
         import { createRedisStore } from '${join(import.meta.dir, '../../src/rate-limit/redis.ts')}'
@@ -339,7 +339,7 @@ describe('PostgreSQL', () => {
     expect(sizes).toEqual([1, 3, 1])
   })
 
-  // Past a pooler: it hides whose connections are whose.
+  // A direct connection: a pooler hides which connection belongs to which client.
   const serverUrl = process.env.TEST_DIRECT_DATABASE_URL ?? process.env.TEST_DATABASE_URL
   test.skipIf(!serverUrl)('counts again at once after its backends are killed', async () => {
     const { default: postgres } = await import('postgres')

@@ -9,7 +9,7 @@ const limit = 10
 describe.each(Object.entries(stores))('%s', (name, open) => {
   const shared = name !== 'memory'
 
-  /** Counters of one instance, and the count of a key after some more requests. */
+  /** The counters of one instance, and the count of a key after more requests. */
   const rateLimitStore = async () => {
     const store = await open()
     const mine = store.open()
@@ -147,7 +147,7 @@ describe.each(Object.entries(stores))('%s', (name, open) => {
     expect(resetsAt - Date.now()).toBeWithin(1, minute / 2 + 1)
   })
 
-  // PGlite's clock is this process's: where there is one process, there is one clock.
+  // PGlite uses the clock of this process.
   const testOfOtherClock = name === 'postgres' || name === 'redis' ? test : () => {}
   testOfOtherClock(
     'instances whose clocks differ share windows, each told what is left by its own clock',
@@ -166,7 +166,7 @@ describe.each(Object.entries(stores))('%s', (name, open) => {
     },
   )
 
-  // PGlite takes half a minute for it on a busy machine, by the statements of PostgreSQL.
+  // On a busy machine, PGlite takes half a minute for the statements of PostgreSQL.
   const testOfMany = name === 'postgres, embedded' ? () => {} : test
   testOfMany('10 000 other keys evict nobody', async () => {
     const { add } = await rateLimitStore()
@@ -187,7 +187,7 @@ describe.each(Object.entries(stores))('%s', (name, open) => {
     await add('user:ada', { windowMs: 10 * minute })
 
     await store.pass(minute)
-    // An instance sweeps in the wake of counting, and not each time.
+    // An instance deletes expired keys after counting, and not after each count.
     const afterWindows = performance.now() + 3 * minute
     const now = performance.now
     performance.now = () => afterWindows

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { unusedLocksIn } from './recorded-statements/locks.ts'
 import { mentionsIn } from './recorded-statements/mentions.ts'
 
-/** The parameters that the owners of all mentions equal, in order; null where there is none. */
+/** The parameters that the owners of all accesses equal, in order; null without one. */
 const ownersIn = (statement: string) =>
   mentionsIn(statement).map(({ owner }) => (owner ? [...owner].sort() : null))
 

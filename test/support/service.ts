@@ -104,7 +104,7 @@ export type Answer = {
   status: number
   headers: Headers
   text: string
-  // biome-ignore lint/suspicious/noExplicitAny: a test reads what a client would read
+  // biome-ignore lint/suspicious/noExplicitAny: a test reads bodies of any shape
   body: any
 }
 

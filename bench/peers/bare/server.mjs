@@ -18,8 +18,8 @@ import {
 } from '../shared.mjs'
 
 /*
- * The ceiling: the service's statements and checks by hand, on nothing but `Bun.serve` and
- * postgres.js. Not to be used: no deadline, no drain, no refusal that says what was wrong.
+ * The upper limit: the statements and checks of the service, written by hand on `Bun.serve` and postgres.js. It has no
+ * deadlines, no draining and no error details.
  */
 
 const sql = postgres(settings.databaseUrl, {
@@ -141,7 +141,7 @@ const bodyOf = async (request) => {
   return text === '' ? undefined : JSON.parse(text)
 }
 
-/** Nothing where the parameters are not what the route takes. */
+/** Undefined if the parameters are invalid. */
 const pageOf = (query) => {
   let limit = 50
   let position = firstPosition

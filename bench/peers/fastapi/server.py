@@ -328,7 +328,7 @@ async def counted(request: Request, key: str) -> None:
         "ratelimit-remaining": str(window.remaining),
         "ratelimit-reset": str(max(0, int(window.reset_time - time.time()))),
     }
-    # The middleware writes them, so that refusals carry them too.
+    # The middleware writes them, so that refusals have them too.
     request.state.limit_headers = [(name.encode(), value.encode()) for name, value in headers.items()]
     if not passes:
         raise HTTPException(429, headers={"retry-after": headers["ratelimit-reset"]})
@@ -517,7 +517,7 @@ async def delete_task(
 async def login(body: Credentials, db: Db) -> Welcome:
     email = body.email.strip().lower()
     user = (await db.exec(select(User).where(User.email == email))).one_or_none()
-    # The connection goes back while the password is verified.
+    # The connection is returned while the password is verified.
     await db.commit()
     hashed = user.password_hash.encode() if user else DUMMY_HASH
     right = await to_thread.run_sync(bcrypt.checkpw, body.password.encode(), hashed)

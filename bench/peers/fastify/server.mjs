@@ -155,7 +155,7 @@ const written = async (name, request, values) =>
   )
 
 app.register(async (tasks) => {
-  // After the limiter, whose hook is one of `onRequest`: a 401 counts too.
+  // After the rate limiter, which uses `onRequest`, so that a 401 counts too.
   tasks.addHook('preParsing', async (request, reply) => {
     if (request.who !== undefined) return
     reply.header('www-authenticate', 'Bearer realm="taskwarden", error="invalid_token"')

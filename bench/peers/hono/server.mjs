@@ -104,7 +104,7 @@ app.use(async (c, next) => {
   out.write(`${JSON.stringify(line)}\n`)
 })
 
-// Hono's own `verify` takes no `typ` but JWT.
+// Hono's own `verify` accepts only the `typ` JWT.
 const expected = {
   algorithms: ['HS256'],
   typ: 'at+jwt',

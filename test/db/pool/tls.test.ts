@@ -7,8 +7,8 @@ import { serverUrl, until } from '../../support/databases.ts'
 import { hasTlsServer, tlsServer } from '../../support/tls-server.ts'
 
 /**
- * A server that takes TLS only. Its certificate is good for `localhost` and for 0.0.0.0, which is not among the addresses that
- * are known to be private and so stands for a public one; for 127.0.0.1 it is not.
+ * A server that accepts TLS only. Its certificate is valid for `localhost` and for 0.0.0.0, but not for 127.0.0.1.
+ * 0.0.0.0 stands for a public address, because it is not among the addresses that are known to be private.
  */
 const names = 'DNS:localhost,IP:0.0.0.0'
 

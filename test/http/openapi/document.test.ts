@@ -5,7 +5,7 @@ import formats from 'ajv-formats'
 import { problemCatalogue } from '../../../src/http/problem-catalogue.ts'
 import { type Answer, type Service, service } from '../../support/service.ts'
 
-// biome-ignore lint/suspicious/noExplicitAny: read as its readers read it
+// biome-ignore lint/suspicious/noExplicitAny: a document of any shape
 type Json = any
 
 let api: Service
