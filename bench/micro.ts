@@ -23,7 +23,7 @@ const forged = token.replace(
   (_, first, rest) => `.${first === 'A' ? 'B' : 'A'}${rest}`,
 )
 /** More than the token cache holds, so that each is uncached when its turn comes. */
-const strangers = await Promise.all(
+const uncachedTokens = await Promise.all(
   Array.from({ length: 20_000 }, () =>
     tokens.sign(Bun.randomUUIDv7(), Bun.randomUUIDv7(), inAnHour),
   ),
@@ -55,9 +55,9 @@ const [newTask, oneTask, taskPage] = [NewTask, ...answers].map((schema) =>
   TypeCompiler.Compile(schema),
 )
 const pageText = JSON.stringify(page)
-const seals = createCursorCodec(secrets)
+const cursorCodec = createCursorCodec(secrets)
 const position = [task.created_at, task.id] as const
-const sealed = seals.encode([...position], 'a user and a query')
+const cursor = cursorCodec.encode([...position], 'a user and a query')
 
 const times = Array.from({ length: 1000 }, (_, n) => new Date(1.8e12 + n * 1e8).toISOString())
 const timesElsewhere = times.map((time) => time.replace('Z', '+02:00'))
@@ -70,15 +70,15 @@ const turn = <Item>(items: Item[]): Item => {
 
 group('guard', () => {
   bench('a token seen before', () => tokens.verify(token))
-  bench('a token seen for the first time', () => tokens.verify(turn(strangers)))
+  bench('a token seen for the first time', () => tokens.verify(turn(uncachedTokens)))
   bench('a forged token', () => tokens.verify(forged))
 })
 
 group('validation', () => {
   bench('a new task', () => newTask?.Check(draft))
-  bench('a task that is answered', () => oneTask?.Check(task))
-  bench('a page of 20 that is answered', () => taskPage?.Check(page))
-  bench('a time in the form that is stored', () => toUtc(turn(times)))
+  bench('a response with one task', () => oneTask?.Check(task))
+  bench('a response with 20 tasks', () => taskPage?.Check(page))
+  bench('a time in UTC', () => toUtc(turn(times)))
   bench('a time with an offset', () => toUtc(turn(timesElsewhere)))
 })
 
@@ -86,8 +86,8 @@ group('serialisation', () => {
   bench('a task to JSON', () => JSON.stringify(task))
   bench('a page of 20 to JSON', () => JSON.stringify(page))
   bench('a page of 20 from JSON', () => JSON.parse(pageText))
-  bench('sealing a cursor', () => seals.encode([...position], 'a user and a query'))
-  bench('opening a cursor', () => seals.decode(sealed, 'a user and a query'))
+  bench('sealing a cursor', () => cursorCodec.encode([...position], 'a user and a query'))
+  bench('opening a cursor', () => cursorCodec.decode(cursor, 'a user and a query'))
 })
 
 const rateLimitStore = createMemoryStore()

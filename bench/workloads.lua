@@ -1,6 +1,6 @@
--- One workload of bench/run.ts, as wrk calls it. Tokens and ids are spread over all users: the ids
--- follow from a user's number (see fixture.ts), so that only the tokens have to be read.
--- Arguments: the workload, the file of tokens, tasks per user, users, and where to write the result.
+-- One workload of bench/run.ts, for wrk. Tokens and ids are spread over all users. Ids are derived from the number of
+-- the user (see fixture.ts), so only the tokens are read from a file.
+-- Arguments: the workload, the file of tokens, tasks per user, users, and the file for the result.
 
 local workload, tokensFile, tasksPerUser, users, seed, resultFile
 
@@ -31,8 +31,8 @@ end
 
 local someone = function() return math.random(1, users) end
 
--- Which of a user's tasks each workload meets: 1-10 are written, those after keep their first
--- version, the last one is there to be deleted.
+-- The tasks of a user that each workload uses: 1-10 are written, the following keep their first version, and the last
+-- one is deleted.
 local kept = function() return math.random(11, tasksPerUser - 1) end
 local written = function() return math.random(1, 10) end
 
@@ -50,7 +50,7 @@ works["304"] = function()
   return get("/api/tasks/" .. taskId(n, kept()), n, "If-None-Match: \"1\"\r\n")
 end
 
--- The first letter of the signature, changed: whole in form, and wrong.
+-- Changes the first letter of the signature: well-formed and invalid.
 works["401"] = function()
   local n = someone()
   local head, signature = tokens[n]:match("^(.*%.)([^.]*)$")
@@ -72,7 +72,7 @@ works["replace"] = function()
   return send("PUT", "/api/tasks/" .. taskId(n, written()), n, '{"title":"Replace the filters of the pump","completed":true,"description":"Both of them","tags":["house"]}')
 end
 
--- Each of these tasks once; between rounds they are taken out of the trash again.
+-- Each of these tasks once; they are restored between rounds.
 works["delete"] = function()
   doomed = doomed % users + 1
   return send("DELETE", "/api/tasks/" .. taskId(doomed, tasksPerUser), doomed)
