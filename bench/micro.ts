@@ -86,8 +86,8 @@ group('serialisation', () => {
   bench('a task to JSON', () => JSON.stringify(task))
   bench('a page of 20 to JSON', () => JSON.stringify(page))
   bench('a page of 20 from JSON', () => JSON.parse(pageText))
-  bench('sealing a cursor', () => cursorCodec.encode([...position], 'a user and a query'))
-  bench('opening a cursor', () => cursorCodec.decode(cursor, 'a user and a query'))
+  bench('encoding a cursor', () => cursorCodec.encode([...position], 'a user and a query'))
+  bench('decoding a cursor', () => cursorCodec.decode(cursor, 'a user and a query'))
 })
 
 const rateLimitStore = createMemoryStore()
