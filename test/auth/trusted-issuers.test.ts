@@ -483,7 +483,7 @@ describe('public keys', () => {
     for (const token of confused) expect(await statusOf(api, token)).toBe(401)
   })
 
-  test.each(['moved', 'page'])('are not taken from a place that is %s', async (path) => {
+  test.each(['moved', 'page'])('are not fetched from a URL that is %s', async (path) => {
     const { add, url } = issuer()
     const sign = await add('one')
     const api = await trusting([{ ...published, jwks_uri: new URL(path, url).href }])
