@@ -76,7 +76,7 @@ export const tablesOf = (rows: Row[]): string =>
       [
         `**${title}**`,
         '',
-        '| system | requests/s (least–most) | p50 ms | p95 ms | p99 ms | errors | CPU s/1 000: server | PostgreSQL | RSS MB | taskwarden is … times it |',
+        '| system | requests/s (min–max) | p50 ms | p95 ms | p99 ms | errors | CPU s/1 000: server | PostgreSQL | RSS MB | taskwarden ÷ system |',
         '|---|---|---|---|---|---|---|---|---|---|',
         ...group.map(lineOf),
       ].join('\n'),
