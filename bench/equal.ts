@@ -86,7 +86,7 @@ const requestsOf = (tokens: string[], tasksPerUser: number): Record<string, Requ
     read: get(kept),
     'not modified': get(kept, { headers: { 'if-none-match': '"1"' } }),
     modified: get(kept, { headers: { 'if-none-match': '"2"' } }),
-    "somebody else's": get(`/api/tasks/${taskId(2, 12)}`),
+    "another user's": get(`/api/tasks/${taskId(2, 12)}`),
     absent: get(`/api/tasks/${taskId(1, tasksPerUser + 1)}`),
     'no id at all': get('/api/tasks/nonsense'),
     'no token': { method: 'GET', path: kept },
@@ -112,7 +112,7 @@ const requestsOf = (tokens: string[], tasksPerUser: number): Record<string, Requ
       user: 4,
       body: { completed: false },
     },
-    "toggle somebody else's": {
+    "toggle another user's": {
       method: 'PATCH',
       path: `/api/tasks/${taskId(2, 1)}/complete`,
       user: 1,
@@ -173,7 +173,7 @@ const converse = async (
     // Each system has its own error texts: only the status is compared.
     const shown = response.ok && text ? comparable(JSON.parse(text)) : undefined
     if (own && shown) (shown as { id: unknown }).id = 'its own'
-    const told = headersOfInterest.map((header): [string, string | null] => {
+    const relevant = headersOfInterest.map((header): [string, string | null] => {
       const said = response.headers.get(header)
       if (header === 'content-type') return [header, said?.split(';')[0] ?? null]
       if (header === 'etag') return [header, said?.replace(/\d+/, 'n') ?? null]
@@ -184,7 +184,9 @@ const converse = async (
       response.headers.has(header) ? 'there' : null,
     ])
     const interesting =
-      response.ok || response.status === 304 ? told : told.filter(([header]) => header !== 'etag')
+      response.ok || response.status === 304
+        ? relevant
+        : relevant.filter(([header]) => header !== 'etag')
     answers[name] = {
       status: response.status,
       body: shown,

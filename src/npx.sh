@@ -1,6 +1,6 @@
-# Sourced by `bun run start`. npx runs `bun` through `sh -c`, and where that is dash it dies of
-# the SIGTERM that npx passes on and passes on nothing: the server would live on, unstoppable.
-# So that shell, this one's grandparent, is watched, and the server is told when it is gone.
+# Sourced by `bun run start`. npx runs `bun` through `sh -c`. If that is dash, the SIGTERM of npx ends the shell, which
+# does not forward it: the server would continue. So this script watches that shell (its grandparent), and stops the
+# server when the shell is gone.
 if [ -r "/proc/$PPID/stat" ]; then
   read -r _ _ _ shell _ <"/proc/$PPID/stat"
   case "${npm_config_user_agent-} $(tr '\0' ' ' <"/proc/$shell/cmdline")" in

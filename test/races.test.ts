@@ -113,7 +113,7 @@ const twin = Object.assign(new Error('twin'), {
   constraint: 'idempotency_keys_user_id_route_key_pk',
 })
 
-test('a request that repeatedly conflicts with the same Idempotency-Key is told that the first is in flight', async () => {
+test('a request that repeatedly conflicts with the same Idempotency-Key gets a 409 that the first is in flight', async () => {
   let runs = 0
 
   const answer = await retryOnConflict(async () => {

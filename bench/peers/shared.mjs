@@ -99,8 +99,8 @@ export const draftOf = ({
 })
 
 export const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
-export const nobody = '00000000-0000-0000-0000-000000000000'
-export const idOf = (text) => (uuid.test(text) ? text : nobody)
+export const missingId = '00000000-0000-0000-0000-000000000000'
+export const idOf = (text) => (uuid.test(text) ? text : missingId)
 
 /** Reads the result of a write like the repository of the service. */
 export const writtenOf = ([row]) => {

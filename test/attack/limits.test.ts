@@ -137,7 +137,7 @@ test('each response is counted once, for the right user or address, as in a mode
     const answer = await here.call(method, path, { token, body, headers })
 
     count.tried(answer.status === 429)
-    const what = `${method} ${path} of ${user ?? 'nobody'}${isDead ? ' (dead)' : ''} at ${here.peer.address}`
+    const what = `${method} ${path} of ${user ?? 'no user'}${isDead ? ' (dead)' : ''} at ${here.peer.address}`
     count.allWrong(wrongsOf(answer), what, at)
     count.allWrong(leaksIn(here.log, token === undefined ? [] : [token]), what, at)
     const wanted = isCounted ? expectedOf(model, user, address, isDead) : undefined
@@ -147,7 +147,7 @@ test('each response is counted once, for the right user or address, as in a mode
     if ((wanted !== undefined && wanted < 0) !== (answer.status === 429))
       count.wrong(`${answer.status} where ${wanted} are left: ${what}`, at)
     if (user === undefined && answer.status < 400 && !openToAll.test(path) && method !== 'OPTIONS')
-      count.wrong(`a stranger is let in: ${what}`, at)
+      count.wrong(`accepted without a valid token: ${what}`, at)
   })
 
   count.matches()

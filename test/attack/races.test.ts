@@ -162,8 +162,8 @@ test('a deleted task is like an absent one on every route until it is restored',
     )
       count.wrong(`differs from one that never was (${answer.status}): ${what}`, at)
     // The changes contain the deletion, without the content of the task.
-    const told = path.endsWith('/changes') ? '"title":"gone"' : gone.id
-    if (answer.text.includes(told)) count.wrong(`tells of it: ${what}`, at)
+    const forbidden = path.endsWith('/changes') ? '"title":"gone"' : gone.id
+    if (answer.text.includes(forbidden)) count.wrong(`reveals it: ${what}`, at)
     statements.length = 0
     here.log.length = 0
   })

@@ -32,10 +32,10 @@ describe.each(kinds)('on %s', (_, database) => {
       const ada = await service.someone()
       await service.call('GET', '/api/tasks', { token: ada.token })
 
-      let told = await scrape(service)
-      while (told.value('event_loop_lag_seconds_count') === 0) told = await scrape(service)
+      let metrics = await scrape(service)
+      while (metrics.value('event_loop_lag_seconds_count') === 0) metrics = await scrape(service)
 
-      const { value } = told
+      const { value } = metrics
       expect(value('taskwarden_ready')).toBe(1)
       expect(value('http_requests_in_flight')).toBe(1)
       expect(value('http_requests_total', { route: '/api/tasks', status: '200' })).toBe(1)
@@ -501,7 +501,7 @@ describe('on the wire', () => {
     ['TRACE', 'TRACE /api/tasks HTTP/1.1\r\nHost: x\r\n\r\n', 405],
     ['CONNECT', 'CONNECT /api/tasks HTTP/1.1\r\nHost: x\r\n\r\n', 405],
     ['PROPFIND', 'PROPFIND /api/tasks HTTP/1.1\r\nHost: x\r\n\r\n', 405],
-    ['a method that nobody knows', 'FOO /api/tasks HTTP/1.1\r\nHost: x\r\n\r\n', undefined],
+    ['an unknown method', 'FOO /api/tasks HTTP/1.1\r\nHost: x\r\n\r\n', undefined],
     [
       'an upgrade',
       'GET /api/tasks HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',

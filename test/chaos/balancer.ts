@@ -73,7 +73,7 @@ export const balance = () => {
         return own('502 Bad Gateway', error instanceof Hung ? 'hung' : String(target.port))
       }
     }
-    return own('502 Bad Gateway', 'nobody')
+    return own('502 Bad Gateway', 'no instance')
   }
 
   const clients = new Set<Wire>()

@@ -19,7 +19,7 @@ export const startCluster = async (settings: Settings, size = 3) => {
   for (let at = 0; at < size; at++) instances.push(await join())
 
   const first = instances[0]?.client()
-  if (first === undefined) throw new Error('a cluster of nobody')
+  if (first === undefined) throw new Error('a cluster without instances')
   const prober = await register(first)
   first.close()
 

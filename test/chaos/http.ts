@@ -67,7 +67,7 @@ export const openChannel = async (port: number): Promise<Channel> => {
     },
     closed: () => lose(new Cut('the connection was lost')),
   }).catch(() => {
-    throw new Refused(`nobody listens on ${port}`)
+    throw new Refused(`no server listens on ${port}`)
   })
 
   return {

@@ -46,7 +46,7 @@ export const createLedger = () => {
       }
       for (const { id, title, ...rest } of tasks) {
         if (entries.has(id)) continue
-        if (!unanswered.has(title)) wrong.push(`task ${id}, ${title}: nobody wrote it`)
+        if (!unanswered.has(title)) wrong.push(`task ${id}, ${title}: was never written`)
         entries.set(id, { known: stateOf({ id, title, ...rest }), possible: [] })
       }
       unanswered.clear()

@@ -49,7 +49,7 @@ const timesOver = <T>(count: number, work: (at: number) => Promise<T>) =>
 
 describe('a command', () => {
   test.each(['--help', '-h', 'user --help', 'serve --help'])(
-    '%s is told the commands',
+    '%s prints the commands',
     async (line) => {
       const { code, out, err } = await command(line)
 
@@ -563,12 +563,12 @@ describe('operator commands', () => {
   })
 
   test('report an account that does not exist', async () => {
-    const nobody = await account(Bun.randomUUIDv7())
+    const missing = await account(Bun.randomUUIDv7())
 
-    expect(await nobody.erase()).toBe(false)
-    expect(await nobody.disable()).toBe(false)
-    expect(await nobody.enable()).toBe(false)
-    expect(await nobody.replacePassword('x')).toBe(false)
+    expect(await missing.erase()).toBe(false)
+    expect(await missing.disable()).toBe(false)
+    expect(await missing.enable()).toBe(false)
+    expect(await missing.replacePassword('x')).toBe(false)
   })
 
   test('fail after 100 attempts if sessions start faster than they end', async () => {

@@ -77,7 +77,7 @@ describe('a refused access token', () => {
     const { client, refreshes, received, valid } = await signedIn(() =>
       Response.json({ access_token: 'useless', expires_in: 86_400 }),
     )
-    valid.token = 'nobody has it'
+    valid.token = 'invalid'
 
     const error = await reasonOf(client.tasks.create({ title: 'Buy milk' }))
 

@@ -76,10 +76,10 @@ describe.each(Object.entries(drivers))('%s', (_name, open) => {
     const now = ada.created_at
     const orphan = { user_id: Bun.randomUUIDv7(), id: ada.id, kind: 'personal', scope: '' } as const
     const times = { created_at: now, expires_at: now, last_seen_at: now }
-    const nobody = await runWrite(() =>
+    const missing = await runWrite(() =>
       database.db.insert(sessions).values({ ...orphan, ...times }),
     ).catch((error) => error)
-    expect(violatesConstraint(nobody, 'sessions_user_id_users_id_fk')).toBe(true)
+    expect(violatesConstraint(missing, 'sessions_user_id_users_id_fk')).toBe(true)
 
     for (const created_at of [
       '0001-01-01T00:00:00.000Z',

@@ -121,10 +121,12 @@ test('the tests that CONTRIBUTING.md runs by name exist', async () => {
 
 test('the changelog has the current version', async () => {
   const { version } = await Bun.file('package.json').json()
-  const told = [...(await textOf('CHANGELOG.md')).matchAll(/^## (.+)$/gm)].map(([, name]) => name)
+  const versions = [...(await textOf('CHANGELOG.md')).matchAll(/^## (.+)$/gm)].map(
+    ([, name]) => name,
+  )
 
-  expect(told[0]).toBe('Unreleased')
-  expect(told[1]).toMatch(new RegExp(`^${version} – \\d{4}-\\d\\d-\\d\\d$`))
+  expect(versions[0]).toBe('Unreleased')
+  expect(versions[1]).toMatch(new RegExp(`^${version} – \\d{4}-\\d\\d-\\d\\d$`))
 })
 
 test('the workflow runs the gate and nothing else', async () => {

@@ -90,15 +90,15 @@ test('commands exist in the binary', async () => {
   const { stdout: help } = await Bun.$`bun src/main.ts --help`.quiet()
   const [, healthcheck = ''] =
     /HEALTHCHECK .*CMD \["\/taskwarden", "(\w+)"\]/.exec(dockerfile) ?? []
-  const told = [
+  const documented = [
     fly.deploy.release_command,
     ...railway.deploy.preDeployCommand.map((command) => command.replace(/^\/taskwarden /, '')),
     ...instances.flatMap(([, { command = [] }]) => command),
     healthcheck,
   ]
 
-  expect(told).toEqual(['migrate', 'migrate', 'migrate', 'healthcheck'])
-  for (const command of told) expect(String(help)).toMatch(new RegExp(`^  ${command} `, 'm'))
+  expect(documented).toEqual(['migrate', 'migrate', 'migrate', 'healthcheck'])
+  for (const command of documented) expect(String(help)).toMatch(new RegExp(`^  ${command} `, 'm'))
 })
 
 test('an instance has enough time to drain and to finish requests in flight', () => {
@@ -183,14 +183,14 @@ const ownedTables = async () => {
 test('docs/operations.md has the commands and exit codes of --help', async () => {
   const help = String((await Bun.$`bun src/main.ts --help`.quiet()).stdout)
 
-  const told = [...operations.matchAll(/^\| `(?:[^`]*`, `)?taskwarden ([^`]+)` \|/gm)].map(
+  const documented = [...operations.matchAll(/^\| `(?:[^`]*`, `)?taskwarden ([^`]+)` \|/gm)].map(
     ([, command]) => command ?? '',
   )
   const printed = [...help.matchAll(/^ {2}([a-z]\S*(?: \S+)*?)(?: {2}|$)/gm)].map(
     ([, command]) => command ?? '',
   )
   expect(printed.length).toBeGreaterThan(8)
-  expect(told).toEqual(printed)
+  expect(documented).toEqual(printed)
   const codes = [...operations.matchAll(/^\| (\d+) \|/gm)].map(([, code]) => code)
   expect(codes).toEqual(help.match(/\d+(?= (?:done|failed|wrong usage|invalid|second))/g) ?? [])
 })

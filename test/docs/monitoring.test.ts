@@ -32,7 +32,7 @@ const targets = dashboard.panels.flatMap(({ title, targets = [] }) =>
 const runbook = await Bun.file('docs/alerts.md').text()
 
 /** The labels of each metric with their values in all scrapes. */
-const told = new Map<string, Map<string, Set<string>>>()
+const exported = new Map<string, Map<string, Set<string>>>()
 /** Labels that Prometheus adds. */
 const fromPrometheus = ['job', 'instance']
 
@@ -51,12 +51,12 @@ beforeAll(async () => {
   await away.call('GET', '/ready')
   for (const each of [here, broken, away])
     for (const { name, labels } of (await scrape(each)).samples) {
-      const known = told.get(name) ?? new Map<string, Set<string>>()
+      const known = exported.get(name) ?? new Map<string, Set<string>>()
       for (const [label, value] of Object.entries(labels))
         known.set(label, (known.get(label) ?? new Set()).add(value))
-      told.set(name, known)
+      exported.set(name, known)
     }
-  told.set('up', new Map())
+  exported.set('up', new Map())
 })
 
 /** Variables that Grafana substitutes. */
@@ -101,11 +101,11 @@ const readExpr = (expr: string) => {
 const unknownTo = (expr: string, shown: string[] = []): string[] => {
   const { selectors, groupings } = readExpr(expr)
   const labelsOf = ({ metric }: Selector) => [
-    ...(told.get(metric)?.keys() ?? []),
+    ...(exported.get(metric)?.keys() ?? []),
     ...fromPrometheus,
   ]
   const wrong = selectors.flatMap((selector) => {
-    const labels = told.get(selector.metric)
+    const labels = exported.get(selector.metric)
     if (labels === undefined) return [selector.metric]
     return selector.matchers.flatMap(({ label, op, value }) => {
       if (fromPrometheus.includes(label)) return []
@@ -166,7 +166,7 @@ describe('the alerts', () => {
       if (!title.startsWith('Taskwarden'))
         expect(titles, title).toContain(title.replace(/\s+/g, ' ').toLowerCase())
     const kinds = [...runbook.matchAll(/^\| `([a-z]+)` \|/gm)].map(([, kind]) => kind ?? '')
-    const counted = told.get('taskwarden_database_unavailable_total')?.get('kind')
+    const counted = exported.get('taskwarden_database_unavailable_total')?.get('kind')
     expect(kinds.sort()).toEqual([...(counted ?? [])].sort())
   })
 
@@ -210,7 +210,9 @@ describe('the dashboard', () => {
     const asked = new Set(
       targets.flatMap(({ expr }) => readExpr(expr).selectors.map(({ metric }) => metric)),
     )
-    const shown = [...told.keys()].filter((name) => name !== 'up' && !/_(sum|count)$/.test(name))
+    const shown = [...exported.keys()].filter(
+      (name) => name !== 'up' && !/_(sum|count)$/.test(name),
+    )
 
     expect(shown.filter((name) => !asked.has(name))).toEqual([])
   })
@@ -238,6 +240,6 @@ describe('the dashboard', () => {
     expect([...new Set(used)].sort()).toEqual([...names].sort())
     for (const { definition = '' } of templating.list)
       for (const [, metric = ''] of definition.matchAll(/label_values\((\w+)/g))
-        expect([...told.keys()]).toContain(metric)
+        expect([...exported.keys()]).toContain(metric)
   })
 })

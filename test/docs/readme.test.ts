@@ -70,14 +70,14 @@ test('the settings table matches .env.example', async () => {
   const example = [...(await Bun.file('.env.example').text()).matchAll(/^([A-Z_]+)=(.*)$/gm)].map(
     ([, name, value]): [string, string] => [name ?? '', value ?? ''],
   )
-  const told = rows()
+  const documented = rows()
     .filter(([name = '']) => /^[A-Z_]+$/.test(name))
     .map(([name, value]): [string, string] => [name ?? '', value === 'none' ? '' : (value ?? '')])
 
   // The placeholder is not a default: it is refused.
   const defaults = new Map([...example, ['JWT_SECRET', ''], ['TRUST_PROXY', '']])
-  expect(new Map(told)).toEqual(defaults)
-  expect(told).toHaveLength(example.length)
+  expect(new Map(documented)).toEqual(defaults)
+  expect(documented).toHaveLength(example.length)
 })
 
 test('the table has exactly the routes of the service', async () => {
@@ -86,9 +86,9 @@ test('the table has exactly the routes of the service', async () => {
     ({ hooks, path }) => hooks.detail?.hide !== true || /^\/(docs(\/json)?|metrics)$/.test(path),
   )
 
-  const told = rows().flatMap(([route = '']) => (/^[A-Z]+ \//.test(route) ? [route] : []))
+  const documented = rows().flatMap(([route = '']) => (/^[A-Z]+ \//.test(route) ? [route] : []))
 
-  expect(told.sort()).toEqual(
+  expect(documented.sort()).toEqual(
     shown.map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, '{$1}')}`).sort(),
   )
 })

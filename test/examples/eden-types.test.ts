@@ -10,10 +10,10 @@ import { service } from '../support/service.ts'
 
 test('a typed client signs up, and adds, lists and completes a task', async () => {
   const { app } = await service()
-  const stranger = treaty<App>(app)
+  const anonymous = treaty<App>(app)
   const email = `${Bun.randomUUIDv7()}@example.test`
 
-  const signedUp = await stranger.api.auth.register.post({
+  const signedUp = await anonymous.api.auth.register.post({
     email,
     password: 'correct horse battery',
   })

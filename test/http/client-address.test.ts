@@ -135,9 +135,9 @@ test('only ::ffff:0:0/96 is an IPv4-mapped address', () => {
 })
 
 test('without a peer, the client is unknown unless a trusted header has its address', () => {
-  const nobody = (trust: Trust, headers: Sent = {}) =>
+  const withoutPeer = (trust: Trust, headers: Sent = {}) =>
     createClientAddress(trust)(new Request('http://localhost/', { headers }), undefined)
 
-  expect(nobody('none', spoofed)).toBe('unknown')
-  expect(nobody('fly', spoofed)).toBe('192.0.2.1')
+  expect(withoutPeer('none', spoofed)).toBe('unknown')
+  expect(withoutPeer('fly', spoofed)).toBe('192.0.2.1')
 })

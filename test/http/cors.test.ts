@@ -15,7 +15,7 @@ const preflight = (from: string, method = 'PUT') => ({
 const listed = (headers: Headers, name: string) =>
   (headers.get(name) ?? '').split(', ').map((one) => one.toLowerCase())
 
-const strangers = [
+const otherOrigins = [
   'https://evil.example.test',
   'null',
   '*',
@@ -52,9 +52,9 @@ describe('a page of a listed origin', () => {
       expect(headers.get('access-control-allow-origin')).toBe(from)
       expect(listed(headers, 'vary')).toContain('origin')
     }
-    const stranger = await api.call('GET', '/api/tasks', { headers: { origin: from } })
-    expect(stranger.status).toBe(401)
-    expect(stranger.headers.get('access-control-allow-origin')).toBe(from)
+    const unauthenticated = await api.call('GET', '/api/tasks', { headers: { origin: from } })
+    expect(unauthenticated.status).toBe(401)
+    expect(unauthenticated.headers.get('access-control-allow-origin')).toBe(from)
   })
 
   test('can read the headers that a client needs', async () => {
@@ -115,7 +115,7 @@ describe('a page of a listed origin', () => {
 })
 
 describe('a page of another origin', () => {
-  test.each(strangers)('%p gets no CORS header, in a preflight neither', async (from) => {
+  test.each(otherOrigins)('%p gets no CORS header, in a preflight neither', async (from) => {
     for (const answer of [
       await api.call('GET', '/health', { headers: { origin: from } }),
       await api.call('GET', '/api/tasks', { headers: { origin: from } }),

@@ -286,7 +286,7 @@ const codeOrError = (answer: Answer) =>
 
 describe('a response', () => {
   test.each(kinds)(
-    '%s counts once against the %s and nobody else, and is 429 over the limit',
+    '%s counts once for the %s only, and is 429 over the limit',
     async (code, whom, send) => {
       const here = await service({ RATE_LIMIT: '8' })
       const { token, email, call } = await here.someone()

@@ -373,12 +373,12 @@ test('before the migrations are applied, routes that need the database are 503, 
     for (const path of ['/health', '/ready', '/problems', '/docs/json'])
       expect([path, (await call('GET', path)).status]).toEqual([path, 200])
   })
-  const stranger = await call('GET', '/api/tasks')
+  const unauthenticated = await call('GET', '/api/tasks')
 
   for (const { status, body, headers } of refused)
     expect([status, body.code, headers.get('retry-after')]).toEqual([503, 'unavailable', '1'])
   expect(sent).toEqual([])
-  expect(stranger.status).toBe(401)
+  expect(unauthenticated.status).toBe(401)
   isUp = true
   expect((await call('GET', '/api/tasks', { token })).body.tasks).toEqual([])
 })

@@ -55,10 +55,10 @@ test('no count falls below zero', () => {
   add('user:ada')
 
   for (let n = 0; n < 3; n += 1) store.decrement('user:ada')
-  store.decrement('user:nobody')
+  store.decrement('user:absent')
 
   expect(add('user:ada')).toBe(1)
-  expect(add('user:nobody')).toBe(1)
+  expect(add('user:absent')).toBe(1)
 })
 
 test('a request of one window is not returned in the next', () => {
@@ -75,7 +75,7 @@ test('a reset key starts again', () => {
   add('user:ada', { times: 20 })
 
   store.reset('user:ada')
-  store.reset('user:nobody')
+  store.reset('user:absent')
 
   expect(store.add('user:ada', 1_000, 10)).toEqual({ count: 1, resetsAt: start + 1_000 })
 })

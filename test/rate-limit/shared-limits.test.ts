@@ -35,10 +35,10 @@ describe.each(Object.entries(shared))('three instances over %s', (_name, openSto
   test('share the limit of an address and the limit for ending sessions', async () => {
     const { instances } = await three({ RATE_LIMIT: '30' })
     const { token } = await instances[0].someone()
-    const strangers = Array.from({ length: 60 }, (_, at) => instances[at % 3]!)
+    const callers = Array.from({ length: 60 }, (_, at) => instances[at % 3]!)
     const endings = Array.from({ length: 40 }, (_, at) => instances[at % 3]!)
 
-    const asked = await Promise.all(strangers.map(({ call }) => call('GET', '/api/tasks')))
+    const asked = await Promise.all(callers.map(({ call }) => call('GET', '/api/tasks')))
     const ended = await Promise.all(
       endings.map(({ call }) => call('DELETE', '/api/auth/sessions/x', { token })),
     )

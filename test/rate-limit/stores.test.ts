@@ -76,13 +76,13 @@ describe.each(Object.entries(stores))('%s', (name, open) => {
     await store.pass(minute / 2)
 
     for (let time = 0; time < 3; time++) await mine.decrement('user:ada')
-    await mine.decrement('user:nobody')
+    await mine.decrement('user:absent')
 
     expect(await add('user:ada')).toBe(1)
-    expect(await add('user:nobody')).toBe(1)
+    expect(await add('user:absent')).toBe(1)
     await store.pass(minute / 2)
     expect(await add('user:ada')).toBe(1)
-    expect(await add('user:nobody')).toBe(2)
+    expect(await add('user:absent')).toBe(2)
   })
 
   test('a request of one window is not returned in the next', async () => {
@@ -100,7 +100,7 @@ describe.each(Object.entries(stores))('%s', (name, open) => {
     await add('user:ada', { times: 20 })
 
     await mine.reset('user:ada')
-    await mine.reset('user:nobody')
+    await mine.reset('user:absent')
 
     expect(await add('user:ada', { windowMs: 2 * minute })).toBe(1)
     await store.pass(minute)
@@ -150,7 +150,7 @@ describe.each(Object.entries(stores))('%s', (name, open) => {
   // PGlite uses the clock of this process.
   const testOfOtherClock = name === 'postgres' || name === 'redis' ? test : () => {}
   testOfOtherClock(
-    'instances whose clocks differ share windows, each told what is left by its own clock',
+    'instances with different clocks share windows, and each gets the rest by its own clock',
     async () => {
       const { store, mine } = await rateLimitStore()
       const real = Date.now()
@@ -168,7 +168,7 @@ describe.each(Object.entries(stores))('%s', (name, open) => {
 
   // On a busy machine, PGlite takes half a minute for the statements of PostgreSQL.
   const testOfMany = name === 'postgres, embedded' ? () => {} : test
-  testOfMany('10 000 other keys evict nobody', async () => {
+  testOfMany('10 000 other keys evict no key over its limit', async () => {
     const { add } = await rateLimitStore()
     await add('address:spent', { times: limit })
     await add('address:once')

@@ -44,7 +44,7 @@ test.each([
 })
 
 test.each([
-  ['a member that nobody described', { ...good, password_hash: 'secret' }],
+  ['an undocumented member', { ...good, password_hash: 'secret' }],
   ['a member that was left out', { ...good, done: undefined }],
   ['null where null may not be', { ...good, at: null }],
   ['a text in place of a number', { ...good, count: '1' }],

@@ -23,11 +23,7 @@ test.each<[why: string, statement: string, owners: (number[] | null)[]]>([
   ['another comparison', 'select * from tasks where user_id >= $1', [null]],
   ['a constant', `select * from tasks where user_id = 'x'`, [null]],
   ['a list', 'select * from tasks where user_id in ($1)', [null]],
-  [
-    'a table of somebody else',
-    'select * from tasks, sessions where sessions.user_id = $1',
-    [null, [1]],
-  ],
+  ['an unbound table', 'select * from tasks, sessions where sessions.user_id = $1', [null, [1]]],
   ['itself', 'select * from tasks where user_id = user_id', [null]],
   ['an account', 'select * from users where id = $1', [[1]]],
   ['an account by its e-mail', 'select * from users where email = $1', [null]],

@@ -33,7 +33,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 SECRET = os.environ["JWT_SECRET"]
 ISSUER, AUDIENCE, TTL_SECONDS = "taskwarden", "taskwarden-api", 86_400
 LIMIT = RateLimitItemPerSecond(int(os.environ["RATE_LIMIT"]), int(os.environ["RATE_WINDOW_SECONDS"]))
-DUMMY_HASH = bcrypt.hashpw(b"nobody's password", bcrypt.gensalt(10))
+DUMMY_HASH = bcrypt.hashpw(b"dummy password", bcrypt.gensalt(10))
 CANONICAL_ID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
 
 pool_max = int(os.environ["DB_POOL_MAX"])
@@ -344,7 +344,7 @@ async def current(request: Request, authorization: Annotated[str | None, Header(
     return who
 
 
-async def stranger(request: Request) -> None:
+async def count_address(request: Request) -> None:
     await counted(request, request.client.host)
 
 
@@ -513,7 +513,7 @@ async def delete_task(
     return Deleted(success=True)
 
 
-@app.post("/api/auth/login", dependencies=[Depends(stranger)])
+@app.post("/api/auth/login", dependencies=[Depends(count_address)])
 async def login(body: Credentials, db: Db) -> Welcome:
     email = body.email.strip().lower()
     user = (await db.exec(select(User).where(User.email == email))).one_or_none()

@@ -46,7 +46,7 @@ const holdExact = (
 
 const newcomer = async (cluster: Cluster) => {
   const via = cluster.instances[0]?.client()
-  if (via === undefined) throw new Error('a cluster of nobody')
+  if (via === undefined) throw new Error('a cluster without instances')
   try {
     return await register(via)
   } finally {

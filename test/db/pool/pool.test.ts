@@ -6,7 +6,7 @@ import { withLongDeadline } from '../../../src/db/pool/time-budget.ts'
 import { users } from '../../../src/db/schema.ts'
 import { onPostgres, person, serverUrl, until, writers } from '../../support/databases.ts'
 
-const nobody = '00000000-0000-7000-8000-000000000000'
+const unknownId = '00000000-0000-7000-8000-000000000000'
 const settings = { kind: 'postgres', migrationUrl: '', poolMax: 2, prepare: 'auto' } as const
 
 test('a peer that accepts and closes is unavailable at once, without a reconnect loop', async () => {
@@ -65,14 +65,14 @@ test('a repeated read shares the deadline of the first attempt', async () => {
 })
 
 test('no data is sent unencrypted to a server without TLS if TLS is required', async () => {
-  const told: string[] = []
+  const received: string[] = []
   using peer = Bun.listen({
     hostname: '127.0.0.1',
     port: 0,
     socket: {
       data: (socket, data) => {
-        told.push(data.toString('latin1'))
-        if (told.length === 1) socket.write('N')
+        received.push(data.toString('latin1'))
+        if (received.length === 1) socket.write('N')
       },
     },
   })
@@ -81,8 +81,8 @@ test('no data is sent unencrypted to a server without TLS if TLS is required', a
 
   await expect(database.ping()).rejects.toBeInstanceOf(DatabaseUnavailable)
 
-  expect(told[0]).toHaveLength(8)
-  expect(told.join('')).not.toMatch(/canary|s3cret/)
+  expect(received[0]).toHaveLength(8)
+  expect(received.join('')).not.toMatch(/canary|s3cret/)
   await database.close()
 })
 
@@ -182,7 +182,7 @@ describe.skipIf(!serverUrl)('on a server', () => {
       .prepare('find')
     const all = db.select().from(users).prepare('all')
     for (let run = 0; run < 3; run++)
-      await Promise.all([find.execute({ id: nobody }), all.execute()])
+      await Promise.all([find.execute({ id: unknownId }), all.execute()])
     await db.select().from(users).where(eq(users.email, ''))
 
     const named = await db
