@@ -1,6 +1,7 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { barplot, bench, group, run, summary } from 'mitata'
 import { createJwt } from '../src/auth/access-tokens/jwt.ts'
+import { isGuessable } from '../src/auth/passwords/strength.ts'
 import { createCursorCodec } from '../src/http/cursor-codec.ts'
 import { createMemoryStore } from '../src/rate-limit/memory.ts'
 import { ResponseBody } from '../src/schema/response.ts'
@@ -62,6 +63,11 @@ const cursor = cursorCodec.encode([...position], 'a user and a query')
 const times = Array.from({ length: 1000 }, (_, n) => new Date(1.8e12 + n * 1e8).toISOString())
 const timesElsewhere = times.map((time) => time.replace('Z', '+02:00'))
 
+const leet = '4@8({[3691!|0$57+%20'
+const passwords = Array.from({ length: 1000 }, (_, n) =>
+  Array.from({ length: 128 }, (_, at) => leet[(n * 7 + at * at) % leet.length]).join(''),
+)
+
 let next = 0
 const turn = <Item>(items: Item[]): Item => {
   next = (next + 1) % items.length
@@ -80,6 +86,10 @@ group('validation', () => {
   bench('a response with 20 tasks', () => taskPage?.Check(page))
   bench('a time in UTC', () => toUtc(turn(times)))
   bench('a time with an offset', () => toUtc(turn(timesElsewhere)))
+})
+
+group('passwords', () => {
+  bench('a password of 128 characters', () => isGuessable(turn(passwords)))
 })
 
 group('serialisation', () => {

@@ -19,20 +19,13 @@ const loadedBy = async (program: string): Promise<string[]> => {
 
 /** Modules that cost memory or start time, and that only some processes or requests need. */
 const rare =
-  /language-common|common-passwords|csv-parse|prom-client|@elysiajs\/swagger|@electric-sql\/pglite\//
+  /language-common|passwords\/strength|csv-parse|prom-client|@elysiajs\/swagger|@electric-sql\/pglite\//
 
 test('a service on PostgreSQL starts without modules that only some requests need', async () => {
   const loaded = await loadedBy(`await import('./src/cli/serve.ts')`)
 
   expect(loaded.some((file) => file.endsWith('src/app.ts'))).toBe(true)
   expect(loaded.filter((file) => rare.test(file))).toEqual([])
-})
-
-test('the list of common passwords is one text, without its package', async () => {
-  const loaded = await loadedBy(`await import('./src/auth/passwords/common-passwords.ts')`)
-
-  expect(loaded.some((file) => file.endsWith('src/auth/passwords/common-passwords.ts'))).toBe(true)
-  expect(loaded.filter((file) => /language-common/.test(file))).toEqual([])
 })
 
 test.each(['--version', 'healthcheck'])('%s does not load the service', async (command) => {

@@ -27,7 +27,7 @@ from taskwarden_client.models import (
     Problem,
     Registration,
     Task,
-    TaskChanges,
+    TaskPatch,
 )
 from taskwarden_client.types import UNSET
 
@@ -109,7 +109,7 @@ def main(api: str, email: str, password: str) -> None:
 
     # The completion has made version 2, so a write for version 1 is refused.
     try:
-        stale = TaskChanges(title="Water the cactus")
+        stale = TaskPatch(title="Water the cactus")
         call(
             change_task,
             client=client,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { throwProblem } from '../http/problem.ts'
 import type { Log } from '../log.ts'
 import type { RateLimitCounters } from '../rate-limit/store.ts'
-import { normalizeEmail } from '../schema/types.ts'
+import { normalizeEmail } from '../schema/email.ts'
 
 type Settings = {
   /** Maximum of failures for an account from one address. */

@@ -18,8 +18,7 @@ import { diagnoseRateLimitStore } from './rate-limit-diagnostic.ts'
 const versionMin = 150_000
 
 /** With a larger difference, an instance refuses new tokens of another as issued in the future. */
-const skewMsMax = 5000
-const skewMsNote = 1000
+const [skewMsMax, skewMsNote] = [5000, 1000]
 
 /** Checks what the service needs, and prints one line with advice for each. It changes and creates nothing. */
 export const doctor: Command = async (args, { env, print }) => {
@@ -38,16 +37,20 @@ export const doctor: Command = async (args, { env, print }) => {
     for (const message of error.problems) report({ level: 'wrong', subject: 'settings', message })
     return exitCodes.misconfigured
   }
-  report(
-    env.NODE_ENV === 'production'
-      ? { level: 'ok', subject: 'settings', message: 'all are valid' }
-      : {
-          level: 'note',
-          subject: 'settings',
-          message:
-            'valid for development; set NODE_ENV=production where other people use the service',
-        },
-  )
+  const isProduction = env.NODE_ENV === 'production'
+  report({
+    level: isProduction ? 'ok' : 'note',
+    subject: 'settings',
+    message: isProduction
+      ? 'all are valid'
+      : 'valid for development; set NODE_ENV=production where other people use the service',
+  })
+  for (const { variable, likely } of config.misspelled)
+    report({
+      level: 'note',
+      subject: 'settings',
+      message: `${variable} is not a setting; perhaps ${likely} is meant`,
+    })
   for await (const diagnostic of diagnoseDatabase(config)) report(diagnostic)
   for await (const diagnostic of diagnoseMigrationUrl(config)) report(diagnostic)
   report(await diagnoseRateLimitStore(config))
@@ -81,11 +84,13 @@ const checkSecret = async (dataDir: string | undefined, { jwt }: Config) => {
 }
 
 const exists = async (dataDir: string | undefined) =>
-  dataDir === undefined ||
-  (await stat(join(dataDir, 'cluster')).then(
+  dataDir === undefined || succeeds(stat(join(dataDir, 'cluster')))
+
+const succeeds = (work: Promise<unknown>): Promise<boolean> =>
+  work.then(
     () => true,
     () => false,
-  ))
+  )
 
 /** Whether the first start can create the data directory: checks it, or its nearest existing parent. */
 const diagnoseDataDir = async (dataDir: string): Promise<Diagnostic> => {
@@ -96,10 +101,7 @@ const diagnoseDataDir = async (dataDir: string): Promise<Diagnostic> => {
     directory = dirname(directory)
     found = await stat(directory).catch(() => undefined)
   }
-  const mayWrite = await access(directory, constants.W_OK).then(
-    () => true,
-    () => false,
-  )
+  const mayWrite = await succeeds(access(directory, constants.W_OK))
   return found?.isDirectory() && mayWrite
     ? {
         level: 'note',

@@ -1,5 +1,5 @@
 import { createApp } from '../app.ts'
-import { type Config, readConfig } from '../config/config.ts'
+import { type Config, loopback, readConfig } from '../config/config.ts'
 import { generateSecret, loadOrCreateSecret } from '../config/jwt-secret.ts'
 import { openDatabase } from '../db/client.ts'
 import type { Database } from '../db/database.ts'
@@ -24,6 +24,8 @@ export const serve: Command = async (args, context) => {
   const config = await withSecret(readConfig(context.env))
   const write = (line: string) => context.print(context.isTerminal ? formatForTerminal(line) : line)
   const log = createLog(write, config.log.level)
+  for (const { variable, likely } of config.misspelled)
+    log.warn('unknown setting', { variable, likely })
   const database = await openDatabase(config.database)
   const rateLimitStore = openRateLimitStore(config.rateLimitStore)
   const createMetrics = await loadMetrics(config.metrics.token)
@@ -48,6 +50,8 @@ export const serve: Command = async (args, context) => {
   // The log shows a URL that a browser can open.
   if (url.hostname === '[::]' || url.hostname === '0.0.0.0') url.hostname = 'localhost'
   log.info('listening', { url: url.href, docs: new URL('/docs', url).href })
+  if (config.host === loopback && !context.env.HOST)
+    log.info('other machines cannot connect', { advice: 'set HOST=:: to listen on all addresses' })
   const stopped = stopOnSignal(context, async () => {
     await stop()
     await Promise.all([database.close(), rateLimitStore.close()])

@@ -1,6 +1,7 @@
 import { readDatabaseConfig, readDataDir } from './database.ts'
 import { ConfigError, createEnvReader, type Environment } from './environment.ts'
 import { readJwtSecrets } from './jwt-secret.ts'
+import { findMisspelled } from './misspelled.ts'
 import { readCorsOrigins, readTrustProxy } from './network.ts'
 import { readRateLimitStoreConfig } from './rate-limit-store.ts'
 import { readTrustedIssuers } from './trusted-issuers.ts'
@@ -13,7 +14,7 @@ export const readConfig = (env: Environment) => {
   const database = readDatabaseConfig(read, production)
 
   const config = {
-    host: matching('HOST', '::', /^[\w.:%-]{1,255}$/, 'an address or a host name'),
+    host: matching('HOST', production ? '::' : loopback, hostForm, 'an address or a host name'),
     port: integer('PORT', 3000, [0, 65_535]),
     database,
     dataDir: readDataDir(read),
@@ -63,8 +64,12 @@ export const readConfig = (env: Environment) => {
   }
 
   if (read.problems.length > 0) throw new ConfigError(read.problems)
-  return deepFreeze(config)
+  return deepFreeze({ ...config, misspelled: findMisspelled(env, read.known) })
 }
+
+/** The default during development: other machines cannot connect. */
+export const loopback = '127.0.0.1'
+const hostForm = /^[\w.:%-]{1,255}$/
 
 export type Config = ReturnType<typeof readConfig>
 

@@ -15,12 +15,18 @@ export class ConfigError extends Error {
 /** Reads variables by kind. An invalid value is added to `problems`, and its default is returned. */
 export const createEnvReader = (env: Environment) => {
   const problems: string[] = []
+  /** All variables that were asked for. */
+  const known = new Set<string>()
   const problem = (variable: string, what: string) => void problems.push(`${variable}: ${what}`)
-  const text = (variable: string) => env[variable] || undefined
+  const text = (variable: string) => {
+    known.add(variable)
+    return env[variable] || undefined
+  }
 
   return {
     problems,
     problem,
+    known,
     /** An empty variable counts as unset: Compose files and CI systems pass it so. */
     text,
 

@@ -50,7 +50,7 @@ export const readStoredSecret = async (dataDir: string): Promise<string> => {
 /** 48 random bytes in Base64. */
 export const generateSecret = (): string => randomBytes(48).toString('base64')
 
-/** The value in `.env.example`: it shows that the file was copied and not edited. */
+/** The value in earlier versions of `.env.example`, which is public. */
 const placeholderSecret = 'replace-me-with-the-output-of-openssl-rand-base64-48'
 const howToGenerate = 'generate one with: openssl rand -base64 48'
 

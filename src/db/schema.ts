@@ -13,6 +13,7 @@ import {
   unique,
   uuid,
 } from 'drizzle-orm/pg-core'
+import { titleLengthMax } from '../limits.ts'
 import { textArray, timestamp } from './columns.ts'
 
 export const priority = pgEnum('priority', ['low', 'normal', 'high', 'urgent'])
@@ -128,7 +129,10 @@ export const tasks = pgTable(
     // True for every row. Without the condition, PostgreSQL may use this index instead of the primary key to find one
     // task, and reads all 100 000 entries of the user.
     index('tasks_by_change').on(task.user_id, task.change, task.id).where(sql`${task.change} > 0`),
-    check('tasks_title_length', sql`char_length(${task.title}) between 1 and 500`),
+    check(
+      'tasks_title_length',
+      sql`char_length(${task.title}) between 1 and ${sql.raw(`${titleLengthMax}`)}`,
+    ),
     check('tasks_description_length', sql`char_length(${task.description}) <= 10000`),
     check('tasks_tags_count', sql`cardinality(${task.tags}) <= 20`),
     check('tasks_completed_at', sql`${task.completed} = (${task.completed_at} is not null)`),

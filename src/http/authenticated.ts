@@ -1,5 +1,6 @@
 import { Elysia } from 'elysia'
-import { bearerChallenge, throwProblem } from './problem.ts'
+import { bearerChallenge } from './bearer.ts'
+import { throwProblem } from './problem.ts'
 import type { RequestContexts } from './request-context.ts'
 
 /**

@@ -1,7 +1,14 @@
 import { Elysia } from 'elysia'
-import { TextBody } from '../schema/types.ts'
+import { TextBody } from '../schema/body.ts'
 import { depthDetail, exceedsDepth } from './json-depth.ts'
-import { ProblemError, throwInvalidRequest, throwProblem, toJsonPointer } from './problem.ts'
+import { findJsonError } from './json-error.ts'
+import {
+  ProblemError,
+  throwInvalidRequest,
+  throwMalformedRequest,
+  throwProblem,
+  toJsonPointer,
+} from './problem.ts'
 import { parseQuery } from './query-parser.ts'
 import type { RequestContexts } from './request-context.ts'
 import { unknownParameter } from './validation-errors.ts'
@@ -36,13 +43,20 @@ const parseBody = async (request: Request, accepts: readonly string[], bytesMax:
   const bytes = await readBytes(request, bytesMax).catch(throwMalformed)
   const contentType = request.headers.get('content-type')
   if (bytes.length === 0 && contentType === null) return undefined
-  if (!isAccepted(contentType, accepts) || request.headers.has('content-encoding'))
-    throwProblem('unsupported-media-type')
   const mediaType = mediaTypeOf(contentType)
+  const refuse = (header: string, detail: string) =>
+    throwProblem('unsupported-media-type', {
+      headers: { accept: accepts.join(', ') },
+      errors: [{ in: 'header', pointer: `/${header}`, detail }],
+    })
+  if (!accepts.includes(mediaType)) refuse('content-type', `must be ${accepts.join(' or ')}`)
+  if (!hasAcceptedCharset(contentType, mediaType)) refuse('content-type', 'must have charset=utf-8')
+  if (request.headers.has('content-encoding'))
+    refuse('content-encoding', 'is not supported: send the body without compression')
   // Empty NDJSON or CSV is an import without tasks; empty JSON is no body.
   if (bytes.length === 0 && isJson(mediaType)) return undefined
 
-  const text = decodeUtf8(bytes)
+  const text = decodeText(bytes, mediaType)
   if (mediaType === 'application/x-www-form-urlencoded') return new URLSearchParams(text)
   if (!isJson(mediaType)) return new TextBody(mediaType, text)
   const body = parseJson(text)
@@ -54,7 +68,9 @@ const parseJson = (text: string): unknown => {
   try {
     return JSON.parse(text)
   } catch {
-    return throwProblem('malformed-request')
+    const position = findJsonError(text)
+    const where = position ? ` at line ${position.line}, column ${position.column}` : ''
+    return throwMalformedRequest('body', '', `is not valid JSON${where}`)
   }
 }
 
@@ -63,22 +79,27 @@ const isJson = (mediaType: string) => /[/+]json$/.test(mediaType)
 const mediaTypeOf = (contentType: string | null): string =>
   (contentType ?? '').split(';', 1).join().trim().toLowerCase()
 
-/** Parameters are ignored, except `charset`, which must be UTF-8 (RFC 8259 §8.1). */
-const isAccepted = (contentType: string | null, accepts: readonly string[]): boolean => {
+/** Other parameters are ignored. Text is UTF-8 (RFC 8259 §8.1); CSV may also be UTF-16, as spreadsheets write it. */
+const hasAcceptedCharset = (contentType: string | null, mediaType: string): boolean => {
   const [, ...parameters] = (contentType ?? '').toLowerCase().split(';')
   const charset = parameters.map((one) => one.trim()).find((one) => one.startsWith('charset='))
-  return (
-    accepts.includes(mediaTypeOf(contentType)) &&
-    (charset === undefined || /^charset="?utf-?8"?$/.test(charset))
-  )
+  const accepted = mediaType === 'text/csv' ? /^charset="?utf-?(8|16)"?$/ : /^charset="?utf-?8"?$/
+  return charset === undefined || accepted.test(charset)
 }
 
-const decodeUtf8 = (bytes: Uint8Array): string => {
+const decodeText = (bytes: Uint8Array, mediaType: string): string => {
+  const encoding = (mediaType === 'text/csv' && utf16Of(bytes)) || 'utf-8'
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    return new TextDecoder(encoding, { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
-    return throwProblem('malformed-request')
+    return throwMalformedRequest('body', '', `is not valid ${encoding.toUpperCase()}`)
   }
+}
+
+/** The UTF-16 encoding that a byte order mark announces. */
+const utf16Of = ([first, second]: Uint8Array) => {
+  if (first === 0xff && second === 0xfe) return 'utf-16le'
+  return first === 0xfe && second === 0xff ? 'utf-16be' : undefined
 }
 
 /** The whole body, or 413 as soon as it exceeds the limit. `Content-Length` may be absent or wrong. */
@@ -99,5 +120,5 @@ const readBytes = async (request: Request, bytesMax: number): Promise<Uint8Array
 /** A client that disconnects in the middle of a body has sent a malformed request. */
 const throwMalformed = (error: unknown): never => {
   if (error instanceof ProblemError) throw error
-  return throwProblem('malformed-request')
+  return throwMalformedRequest('body', '', 'is incomplete')
 }

@@ -31,9 +31,10 @@ const forwardedAddress = (trustProxy: TrustProxy, headers: Headers) => {
 
 const toAddressKey = (text: string | null | undefined) => {
   const address = bare(text ?? '')
-  // The library also reads octal and shortened IPv4 addresses, which no proxy writes.
-  if (!isIP(address)) return undefined
-  // An IPv4-mapped IPv6 address is the IPv4 address.
+  // First, because parsing takes 2 µs. The library also reads octal and shortened IPv4 addresses, which no proxy writes.
+  const ipv4 = address.replace(/^::ffff:(?=[\d.]+$)/i, '')
+  if (isIP(ipv4) === 4) return ipv4
+  if (isIP(address) !== 6) return undefined
   const parsed = addresses.process(address)
   if (!('parts' in parsed)) return parsed.toString()
   const network = parsed.parts.slice(0, 4).map((group) => group.toString(16))

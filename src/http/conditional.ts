@@ -1,5 +1,5 @@
 import type { ExpectedVersions } from '../db/params.ts'
-import { throwProblem } from './problem.ts'
+import { throwMalformedRequest } from './problem.ts'
 
 /** A strong entity tag (RFC 9110 §8.8.3), because every write increments the version. */
 export const formatEtag = ({ version }: { version: number }): string => `"${version}"`
@@ -14,7 +14,7 @@ const versionTag = /^"([1-9]\d{0,9})"$/
 export const parseIfMatch = (headers: Headers): ExpectedVersions => {
   const header = headers.get('if-match')
   if (header === null || header.trim() === '*') return undefined
-  return parseEntityTags(header).flatMap((tag) => {
+  return parseEntityTags('if-match', header).flatMap((tag) => {
     const version = Number(versionTag.exec(tag)?.[1] ?? Number.NaN)
     return version <= 2_147_483_647 ? [version] : []
   })
@@ -25,13 +25,15 @@ export const matchesIfNoneMatch = (headers: Headers, etag: string): boolean => {
   const header = headers.get('if-none-match')
   if (header === null) return false
   return (
-    header.trim() === '*' || parseEntityTags(header).some((tag) => tag.replace(/^W\//, '') === etag)
+    header.trim() === '*' ||
+    parseEntityTags('if-none-match', header).some((tag) => tag.replace(/^W\//, '') === etag)
   )
 }
 
 /** Parses a comma-separated list; quoted tags may contain commas too. */
-const parseEntityTags = (header: string): string[] => {
+const parseEntityTags = (name: string, header: string): string[] => {
   const tags = header.match(entityTag) ?? []
   const skeleton = header.replace(entityTag, 'T').replace(/[ \t]/g, '')
-  return /^,*T(,+T)*,*$/.test(skeleton) ? tags : throwProblem('malformed-request')
+  if (/^,*T(,+T)*,*$/.test(skeleton)) return tags
+  return throwMalformedRequest('header', `/${name}`, 'must be an ETag in quotes, such as "3"')
 }

@@ -10,7 +10,11 @@ const tagBytes = 16
  * Encodes cursors and changes tokens with AES-256-GCM, under a key derived from the JWT secret (HKDF, RFC 5869).
  *
  * They are encrypted because a position may contain a title. User and query are authenticated as associated data, so
- * that a cursor is invalid for another user, sort or filter. The first secret encrypts, all decrypt, as with JWTs.
+ * that a cursor is invalid for another user, sort or filter (`binding` in the routes of listing, trash and changes). The
+ * first secret encrypts, all decrypt, as with JWTs.
+ *
+ * A cursor has no expiry: it is valid as long as its secret. A changes token expires with the trash
+ * (`tasks/changes/routes.ts`).
  */
 export const createCursorCodec = (secrets: readonly string[]) => {
   const keys = secrets.map((secret) =>

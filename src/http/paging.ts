@@ -1,7 +1,7 @@
 import { t } from 'elysia'
 import { IntegerParam, Text } from '../schema/types.ts'
 import type { CursorCodec, CursorPosition } from './cursor-codec.ts'
-import { throwProblem } from './problem.ts'
+import { throwMalformedRequest } from './problem.ts'
 
 /** The query parameters of every paged list. */
 export const pagingParams = {
@@ -52,7 +52,7 @@ export const readPage = async <Row>(
   const after =
     cursor === undefined
       ? undefined
-      : (cursorCodec.decode<CursorPosition>(cursor, binding) ?? throwProblem('malformed-request'))
+      : (cursorCodec.decode<CursorPosition>(cursor, binding) ?? throwInvalidCursor())
 
   const rows = await read(Number(limit) + 1, after)
 
@@ -63,6 +63,13 @@ export const readPage = async <Row>(
   headers.link = `<${path}?${searchParams({ ...query, cursor: next_cursor })}>; rel="next"`
   return { page, next_cursor }
 }
+
+const throwInvalidCursor = () =>
+  throwMalformedRequest(
+    'query',
+    '/cursor',
+    'must be a next_cursor of this list, with the same sort and filters',
+  )
 
 const searchParams = (query: Query) =>
   new URLSearchParams(

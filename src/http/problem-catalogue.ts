@@ -121,7 +121,7 @@ export const problemCatalogue = {
   'weak-password': {
     status: 422,
     title: 'The password is too easy to guess',
-    cause: 'The password is too short, commonly used, or the e-mail itself.',
+    cause: 'The password is too short, easy to guess, or the e-mail itself.',
     cure: 'Choose a longer, unusual password.',
   },
   'idempotency-mismatch': {

@@ -41,19 +41,16 @@ export const throwInvalidRequest = (
   where: FieldError['in'] = 'body',
 ): never => throwProblem('invalid-request', { errors: [{ in: where, pointer, detail }] })
 
+/** Refuses a header, parameter or body that cannot be parsed, with 400. */
+export const throwMalformedRequest = (
+  where: FieldError['in'],
+  pointer: string,
+  detail: string,
+): never => throwProblem('malformed-request', { errors: [{ in: where, pointer, detail }] })
+
 /** The JSON Pointer of a top-level member. A long name is truncated. */
 export const toJsonPointer = (name: string): string =>
   `/${name.slice(0, 200).replaceAll('~', '~0').replaceAll('/', '~1')}`
-
-/** The challenge of RFC 6750 §3: `error` only if a token was sent, and never the reason. */
-export const bearerChallenge = (sent: boolean) => ({
-  'www-authenticate': `Bearer realm="taskwarden"${sent ? ', error="invalid_token"' : ''}`,
-})
-
-/** The challenge for a valid token without the required scope (RFC 6750 §3.1). */
-export const insufficientScopeChallenge = {
-  'www-authenticate': 'Bearer realm="taskwarden", error="insufficient_scope"',
-}
 
 /** The body of every error response (RFC 9457). */
 export const Problem = t.Object(

@@ -1,4 +1,4 @@
-import { throwProblem } from './problem.ts'
+import { throwMalformedRequest, toJsonPointer } from './problem.ts'
 
 /** Unlike Elysia's parser, commas do not split a value, and a repeated parameter becomes a list. */
 export type Query = Record<string, string>
@@ -8,7 +8,9 @@ export const parseQuery = (url: string, questionMarkAt: number): Query => {
   const query: Record<string, string | string[]> = Object.create(null)
   for (const part of url.slice(questionMarkAt + 1).split('&')) {
     if (part === '') continue
-    const [name = '', value = ''] = splitOnce(part, '=').map(decode)
+    const [rawName = '', rawValue = ''] = splitOnce(part, '=')
+    const name = decode(rawName, '')
+    const value = decode(rawValue, toJsonPointer(name))
     const before = query[name]
     query[name] = before === undefined ? value : [before, value].flat()
   }
@@ -21,10 +23,10 @@ const splitOnce = (text: string, mark: string): string[] => {
   return at === -1 ? [text] : [text.slice(0, at), text.slice(at + 1)]
 }
 
-const decode = (text: string): string => {
+const decode = (text: string, pointer: string): string => {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '))
   } catch {
-    return throwProblem('malformed-request')
+    return throwMalformedRequest('query', pointer, 'has invalid percent-encoding')
   }
 }

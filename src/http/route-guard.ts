@@ -1,15 +1,11 @@
 import { Elysia } from 'elysia'
+import { bearerChallenge, insufficientScopeChallenge, parseBearer } from './bearer.ts'
 import { isPreflight } from './cors.ts'
 import type { VerifiedToken } from './principal.ts'
-import {
-  bearerChallenge,
-  insufficientScopeChallenge,
-  ProblemError,
-  throwProblem,
-} from './problem.ts'
+import { ProblemError, throwProblem } from './problem.ts'
 import type { RequestContext, RequestContexts } from './request-context.ts'
+import type { ResponseHeaders } from './response-headers.ts'
 import { createRouteTable, type Route, type RouteEntry } from './route-table.ts'
-import { parseBearer, type ResponseHeaders } from './security-headers.ts'
 import { parseTraceparent } from './trace-context.ts'
 
 type Settings = { bodyLimit: number; importing: { bytesMax: number } }

@@ -7,18 +7,14 @@ type Fetch = (request: Request) => Response | Promise<Response>
 class ListenError extends Error {
   override readonly name = 'ListenError'
 
-  constructor(error: unknown) {
+  constructor(error: unknown, port: number) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'failed'
-    super(
-      reasons[code] ??
-        `HOST is not an address of this machine (${code}); unset it to listen on all addresses`,
-    )
+    const reasons: Record<string, string> = {
+      EADDRINUSE: `port ${port} is in use by another process; set PORT to a free one`,
+      EACCES: `this user may not listen on port ${port}; set PORT to 1024 or more`,
+    }
+    super(reasons[code] ?? `HOST is not an address of this machine (${code}); unset it`)
   }
-}
-
-const reasons: Record<string, string> = {
-  EADDRINUSE: 'the port is in use by another process; set PORT to a free one',
-  EACCES: 'this user may not listen on this port; set PORT to 1024 or more',
 }
 
 /** How long a connection may be idle, also in the middle of a request. */
@@ -74,7 +70,7 @@ const startServer = (options: Parameters<typeof Bun.serve<undefined>>[0]) => {
   try {
     return Bun.serve(options)
   } catch (error) {
-    throw new ListenError(error)
+    throw new ListenError(error, Number(options.port))
   }
 }
 

@@ -56,8 +56,6 @@ const describe = ({ type, schema }: ValueError, where: FieldError['in']): string
       return where === 'query' ? unknownParameter : 'is not a known member'
     case ValueErrorType.ObjectRequiredProperty:
       return 'is required'
-    case ValueErrorType.ObjectMinProperties:
-      return 'must have at least one member'
     case ValueErrorType.Object:
       return 'must be an object'
     case ValueErrorType.Boolean:

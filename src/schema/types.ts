@@ -6,6 +6,7 @@ import {
   Type,
   TypeRegistry,
 } from '@sinclair/typebox'
+import { normalizeEmail } from './email.ts'
 import { explainInvalidTimestamp, toUtc } from './timestamp.ts'
 
 /**
@@ -26,15 +27,15 @@ const validators = {
     if (length < minLength)
       return `must have at least ${minLength} character${minLength === 1 ? '' : 's'}`
     if (length > maxLength) return `must have at most ${maxLength} characters`
-    return blank === false && value.trim() === '' ? 'must not be blank' : undefined
+    return blank === false && invisible.test(value) ? 'must not be blank' : undefined
   },
   Email: (value) => {
     if (typeof value !== 'string') return 'must be a string'
     const email = normalizeEmail(value)
     if (countCodePoints(email) > 254) return 'must have at most 254 characters'
-    return /^[^\s@\0]+@[^\s@\0]+$/.test(email) && email.isWellFormed()
-      ? undefined
-      : 'must be an e-mail address'
+    if (!/^[^\s@\0]+@[^\s@\0]+$/.test(email) || !email.isWellFormed())
+      return 'must be an e-mail address'
+    return /^\.|\.@/.test(email) ? 'must not have a dot at the start or before the @' : undefined
   },
   Timestamp: (value) => {
     if (typeof value !== 'string') return explainInvalidTimestamp('')
@@ -68,6 +69,9 @@ const validators = {
   FormBody: () => undefined,
 } satisfies Record<string, Validator>
 
+/** Only white space, and characters without a glyph: zero-width, format, variation selectors, fillers. */
+const invisible = /^[\s\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]*$/u
+
 /** Prefixed, because TypeBox has kinds of its own with some of these names, such as `Integer`. */
 const kindOf = (name: string): string => `Strict${name}`
 
@@ -95,12 +99,13 @@ export const explainMismatch = (schema: TSchema, value: unknown): string | undef
 type Options = SchemaOptions & { nullable?: boolean }
 type Nullable<T, O extends Options> = O extends { nullable: true } ? T | null : T
 
-const customType = <T>(kind: keyof typeof validators, options: SchemaOptions): TUnsafe<T> =>
+/** A type that a validator of this file checks; `T` is its static type. */
+export const customType = <T>(kind: keyof typeof validators, options: SchemaOptions): TUnsafe<T> =>
   Type.Unsafe<T>({ ...options, [Kind]: kindOf(kind) })
 
 const jsonType = ({ nullable }: Options) => (nullable ? ['string', 'null'] : 'string')
 
-/** Text of `min` to `max` Unicode code points that PostgreSQL can store. `blank: false` refuses white space alone. */
+/** Text of `min` to `max` Unicode code points that PostgreSQL can store. `blank: false` refuses text that shows nothing. */
 export const Text = <const O extends Options & { min: number; max: number; blank?: false }>({
   min,
   max,
@@ -113,7 +118,7 @@ export const Text = <const O extends Options & { min: number; max: number; blank
     ...options,
   })
 
-/** An e-mail address, compared and stored in the form of `normalizeEmail`. */
+/** A new e-mail address, compared and stored in the form of `normalizeEmail`. */
 export const Email = <const O extends Options>(options: O) =>
   customType<Nullable<string, O>>('Email', {
     type: jsonType(options),
@@ -155,10 +160,6 @@ export const IntegerParam = (options: SchemaOptions & { minimum: number; maximum
 export const Id = (options: SchemaOptions = {}) =>
   customType<string>('Id', { type: 'string', format: 'uuid', ...options })
 
-/** A form body (`application/x-www-form-urlencoded`). The route parses it; `schema` documents it. */
-export const FormBody = (schema: SchemaOptions) =>
-  customType<URLSearchParams | undefined>('FormBody', schema)
-
 /** Counts Unicode code points, as JSON Schema does. */
 export const countCodePoints = (text: string): number => {
   let pairs = 0
@@ -166,34 +167,14 @@ export const countCodePoints = (text: string): number => {
   return text.length - pairs
 }
 
-/** NFC again after lower case: J with caron has a composed form only in lower case. */
-export const normalizeEmail = (text: string): string =>
-  text.trim().normalize('NFC').toLowerCase().normalize('NFC')
-
 const canonicalId = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
-/** The canonical id, or the nil UUID, which no row has: invalid text is looked up like any absent id. */
-export const normalizeId = (text: string): string =>
-  canonicalId.test(text) ? text : '00000000-0000-0000-0000-000000000000'
-
-/** A body that is neither JSON nor a form. The route parses it. */
-export class TextBody {
-  readonly type: string
-  readonly text: string
-  constructor(type: string, text: string) {
-    this.type = type
-    this.text = text
-  }
+/**
+ * The canonical id of a UUID in any case (RFC 9562 §4). Otherwise the nil UUID, which no row has, so that invalid text is
+ * looked up like any absent id.
+ */
+export const normalizeId = (text: string | undefined): string => {
+  // Elysia has no value for a segment with invalid percent-encoding.
+  const id = text?.toLowerCase() ?? ''
+  return canonicalId.test(id) ? id : '00000000-0000-0000-0000-000000000000'
 }
-
-/** A body in one of several formats; `schema` documents the JSON format. */
-export const FileBody = (schema: SchemaOptions) => customType<unknown>('FormBody', schema)
-
-/** For routes without a body: nothing, or `{}`, which some clients always send. */
-export const NoBody = Type.Union([
-  Type.Undefined(),
-  Type.Object({}, { additionalProperties: false }),
-])
-
-/** A 204 response. */
-export const NoContent = Type.Void()

@@ -97,7 +97,9 @@ const isSpecial = (id: string, value: unknown): boolean => {
       (one: Record<string, unknown>) =>
         one.completed !== true && typeof one.completed_at === 'string',
     )
-  return id === 'changeMe' && 'email' in Object(value) !== 'current_password' in Object(value)
+  return (
+    id === 'updateCurrentUser' && 'email' in Object(value) !== 'current_password' in Object(value)
+  )
 }
 
 const formOf = (value: Record<string, unknown>) =>

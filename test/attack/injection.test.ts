@@ -75,8 +75,8 @@ test('text in a body is never part of a statement, and is stored unchanged or re
     for (const text of some(operation.id)) {
       if (
         operation.id === 'changePassword' ||
-        operation.id === 'deleteMe' ||
-        operation.id === 'changeMe'
+        operation.id === 'deleteCurrentUser' ||
+        operation.id === 'updateCurrentUser'
       ) {
         ada = await here.someone()
         secrets = await readJwtSecrets(ada)
@@ -144,7 +144,7 @@ test('text in an id, a query or a header is never part of a statement', async ()
       // Logout is not tested here, and has a small limit.
       if (/sessions|logout|tokens|password/i.test(operation.path) && operation.method !== 'GET')
         continue
-      if (operation.id === 'deleteMe') continue
+      if (operation.id === 'deleteCurrentUser') continue
       for (const { path, headers } of asked)
         await judged(count, secrets, `${operation.method} ${path} ${JSON.stringify(headers)}`, () =>
           here.call(operation.method, path, { token: ada.token, headers }),

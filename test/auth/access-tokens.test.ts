@@ -111,7 +111,7 @@ describe('a forged token', () => {
     const { token } = await someone()
     const sample = new Set([
       'alg none, no signature',
-      'HS512 and signed so',
+      'HS512, signed as HS512',
       'wrong secret',
       'no exp',
       'exp now',
@@ -120,7 +120,7 @@ describe('a forged token', () => {
       'aud of another',
       'typ JWT',
       'header kid',
-      'last character of the same bytes',
+      'another last character for the same bytes',
       'padded',
       'Basic with the token',
       'two tokens',

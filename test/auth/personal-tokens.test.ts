@@ -6,7 +6,7 @@ afterEach(() => {
   setSystemTime()
 })
 
-const createToken = async (
+const createPersonalToken = async (
   here: Service,
   scope: 'tasks:read' | 'tasks:write',
   more: object = {},
@@ -26,7 +26,7 @@ const createToken = async (
 const claimsOf = (token: string) => JSON.parse(atob(token.split('.')[1]!))
 
 test('a token is returned once, with its name, scope and expiry', async () => {
-  const { ada, answer, token } = await createToken(await service(), 'tasks:read')
+  const { ada, answer, token } = await createPersonalToken(await service(), 'tasks:read')
 
   const { tokens } = (await ada.call('GET', '/api/auth/tokens')).body
 
@@ -42,11 +42,11 @@ test('a token is returned once, with its name, scope and expiry', async () => {
 test('a token is valid for 90 days by default and a year at most', async () => {
   const here = await service()
   const days = async (more: object) => {
-    const { token } = await createToken(here, 'tasks:read', more)
+    const { token } = await createPersonalToken(here, 'tasks:read', more)
     const { exp, iat } = claimsOf(token)
     return Math.round((exp - iat) / 86_400)
   }
-  const { ada } = await createToken(here, 'tasks:read')
+  const { ada } = await createPersonalToken(here, 'tasks:read')
   const tooLong = await ada.call('POST', '/api/auth/tokens', {
     ...{ name: 'x', scope: 'tasks:read', expires_in: 31_536_001 },
   })
@@ -56,7 +56,9 @@ test('a token is valid for 90 days by default and a year at most', async () => {
 })
 
 test('a token may be valid for more than a day, and refused from the second of its expiry', async () => {
-  const { call, answer } = await createToken(await service(), 'tasks:read', { expires_in: 172_800 })
+  const { call, answer } = await createPersonalToken(await service(), 'tasks:read', {
+    expires_in: 172_800,
+  })
   const end = Date.parse(answer.body.expires_at)
 
   setSystemTime(new Date(end - 1))
@@ -69,7 +71,7 @@ test('a token may be valid for more than a day, and refused from the second of i
 
 test('a token with the scope tasks:read is 403 on every write', async () => {
   const here = await service()
-  const { call } = await createToken(here, 'tasks:read')
+  const { call } = await createPersonalToken(here, 'tasks:read')
 
   for (const { name, method, path, body } of protectedRoutes(here.app)) {
     const target = filled(path, Bun.randomUUIDv7())
@@ -89,7 +91,7 @@ test('a token with the scope tasks:read is 403 on every write', async () => {
 
 test('a token with the scope tasks:write reads and writes tasks, and cannot manage the account', async () => {
   const here = await service()
-  const { call, ada } = await createToken(here, 'tasks:write')
+  const { call, ada } = await createPersonalToken(here, 'tasks:write')
 
   for (const { name, method, path, body } of protectedRoutes(here.app)) {
     const { status } = await call(method, filled(path, Bun.randomUUIDv7()), body)
@@ -101,7 +103,7 @@ test('a token with the scope tasks:write reads and writes tasks, and cannot mana
 
 test('403 for the scope comes before the body, and after the session', async () => {
   const here = await service()
-  const { ada, call, answer } = await createToken(here, 'tasks:read')
+  const { ada, call, answer } = await createPersonalToken(here, 'tasks:read')
 
   const live = await call('POST', '/api/tasks', '{"unreadable')
   await ada.call('DELETE', `/api/auth/tokens/${answer.body.id}`)
@@ -113,23 +115,23 @@ test('403 for the scope comes before the body, and after the session', async () 
 test('a token is a session of kind personal, and ends in each of five ways', async () => {
   const here = await service()
   const ways = {
-    'DELETE its own route': ({ ada, answer }: Awaited<ReturnType<typeof createToken>>) =>
+    'DELETE its own route': ({ ada, answer }: Awaited<ReturnType<typeof createPersonalToken>>) =>
       ada.call('DELETE', `/api/auth/tokens/${answer.body.id}`),
-    'DELETE the session': ({ ada, answer }: Awaited<ReturnType<typeof createToken>>) =>
+    'DELETE the session': ({ ada, answer }: Awaited<ReturnType<typeof createPersonalToken>>) =>
       ada.call('DELETE', `/api/auth/sessions/${answer.body.id}`),
-    'DELETE all sessions': ({ ada }: Awaited<ReturnType<typeof createToken>>) =>
+    'DELETE all sessions': ({ ada }: Awaited<ReturnType<typeof createPersonalToken>>) =>
       ada.call('DELETE', '/api/auth/sessions'),
-    'change the password': ({ ada }: Awaited<ReturnType<typeof createToken>>) =>
+    'change the password': ({ ada }: Awaited<ReturnType<typeof createPersonalToken>>) =>
       ada.call('PUT', '/api/auth/me/password', {
         current_password: ada.password,
         new_password: 'another horse battery',
       }),
-    'erase the account': ({ ada }: Awaited<ReturnType<typeof createToken>>) =>
+    'erase the account': ({ ada }: Awaited<ReturnType<typeof createPersonalToken>>) =>
       ada.call('DELETE', '/api/auth/me', { current_password: ada.password }),
   }
 
   for (const [way, end] of Object.entries(ways)) {
-    const one = await createToken(here, 'tasks:write')
+    const one = await createPersonalToken(here, 'tasks:write')
     const { body } = await one.ada.call('GET', '/api/auth/sessions')
     const kinds = body.sessions.map(({ kind, name, scope }: Record<string, string>) => [
       ...[kind, name, scope],
@@ -145,7 +147,7 @@ test('a token is a session of kind personal, and ends in each of five ways', asy
 
 test('DELETE of a token is 404 for a sign-in session and for an ended token', async () => {
   const here = await service()
-  const { ada, answer } = await createToken(here, 'tasks:read')
+  const { ada, answer } = await createPersonalToken(here, 'tasks:read')
   const { body } = await ada.call('GET', '/api/auth/sessions')
   const signIn = body.sessions.find(({ kind }: { kind: string }) => kind === 'sign-in').id
 
@@ -158,7 +160,9 @@ test('DELETE of a token is 404 for a sign-in session and for an ended token', as
 })
 
 test('an expired token is not listed and cannot be ended', async () => {
-  const { ada, answer } = await createToken(await service(), 'tasks:read', { expires_in: 3600 })
+  const { ada, answer } = await createPersonalToken(await service(), 'tasks:read', {
+    expires_in: 3600,
+  })
   const { id, expires_at } = answer.body
   const idsNow = async () =>
     (await ada.call('GET', '/api/auth/tokens')).body.tokens.map((one: { id: string }) => one.id)
@@ -175,7 +179,7 @@ test('an expired token is not listed and cannot be ended', async () => {
 
 test('all tokens of a user share one rate limit', async () => {
   const here = await service({ RATE_LIMIT: '5' })
-  const { ada, call } = await createToken(here, 'tasks:read')
+  const { ada, call } = await createPersonalToken(here, 'tasks:read')
 
   const left = [
     await ada.call('GET', '/api/tasks'),

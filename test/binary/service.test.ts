@@ -251,7 +251,9 @@ describe('settings', () => {
       const second = run({ ...(await embedded()), PORT: String(first.port) })
 
       expect(await second.ended()).toBe(1)
-      expect((await second.stderr).trim()).toMatch(/^taskwarden: .*port.*$/)
+      expect((await second.stderr).trim()).toBe(
+        `taskwarden: port ${first.port} is in use by another process; set PORT to a free one`,
+      )
       await first.stop()
     },
     patience,
@@ -325,7 +327,7 @@ describe('a signal', () => {
 describe('on the wire', () => {
   let running: Promise<PendingQuery> | undefined
   const wire = () => {
-    running ??= (async () => start({ ...(await embedded()), RATE_LIMIT: '100000' }))()
+    running ??= (async () => start({ ...(await embedded()), HOST: '::', RATE_LIMIT: '100000' }))()
     return running
   }
 

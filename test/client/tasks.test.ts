@@ -245,7 +245,7 @@ describe('an export', () => {
     expect(stream).toBeInstanceOf(ReadableStream)
     await stream?.cancel()
     expect(await tasks.import({ csv }, { dryRun: true })).toEqual({ valid: 1 })
-    expect(await tasks.import({ ndjson })).toEqual({ imported: 1 })
+    expect(await tasks.import({ ndjson })).toEqual({ imported: 1, ids: [expect.any(String)] })
     const wrong = await reasonOf(tasks.import({ csv: 'title\n\n"  "\n' }))
     expect(isProblem(wrong, 'invalid-request') && wrong.errors[0]?.pointer).toBe('/line/3')
   })

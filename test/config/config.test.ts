@@ -36,7 +36,7 @@ const namesRead = () => {
 
 test('without variables, the embedded database runs with the defaults of the contract', () => {
   expect(readConfig({})).toEqual({
-    host: '::',
+    host: '127.0.0.1',
     port: 3000,
     database: { kind: 'embedded', dataDir: './data', timeoutMs: 5000 },
     dataDir: './data',
@@ -67,26 +67,54 @@ test('without variables, the embedded database runs with the defaults of the con
     drainMs: 5000,
     metrics: { token: undefined },
     log: { level: 'info' },
+    misspelled: [],
   })
 })
 
+test('in production the default address is every address, otherwise loopback', () => {
+  expect(readConfig({ ...postgres, NODE_ENV: 'production' }).host).toBe('::')
+  expect(readConfig({ ...postgres, NODE_ENV: 'development' }).host).toBe('127.0.0.1')
+  expect(readConfig({ ...postgres, HOST: '0.0.0.0' }).host).toBe('0.0.0.0')
+})
+
+test.each([
+  ['CORS_ORIGIN', 'CORS_ORIGINS'],
+  ['RATE_LIMITT', 'RATE_LIMIT'],
+  ['DATABSE_URL', 'DATABASE_URL'],
+  ['rate_limit', 'RATE_LIMIT'],
+  ['JWT-SECRET', 'JWT_SECRET'],
+  ['TASKWARDEN_TRUST_PROXY', 'TRUST_PROXY'],
+])('%s is reported as a probable %s', (variable, likely) => {
+  expect(readConfig({ [variable]: 'x' }).misspelled).toEqual([{ variable, likely }])
+})
+
+test('settings, and names that are close to none, are not reported', () => {
+  const others = { HOME: '/root', HOSTNAME: 'x', PATH: '/bin', PORTS: '1', LOGNAME: 'x', TERM: 'x' }
+
+  expect(readConfig({ ...others, RATE_LIMIT: '5', NODE_ENV: 'test' }).misspelled).toEqual([])
+  expect(
+    readConfig(Object.fromEntries(Object.keys(process.env).map((name) => [name, '']))).misspelled,
+  ).toEqual([])
+})
+
 test('.env.example and the code name the same variables with the same defaults', () => {
-  const { JWT_SECRET: _, ...defaults } = example
   const read = namesRead()
   // Set for all programs of the process, not for this one.
   read.delete('NODE_ENV')
 
   expect(Object.keys(example).sort()).toEqual([...read].sort())
-  expect(readConfig(defaults)).toEqual(readConfig({}))
-  expect(readConfig({ ...defaults, ...postgres })).toEqual(readConfig(postgres))
+  expect(readConfig(example)).toEqual(readConfig({}))
+  expect(readConfig({ ...example, ...postgres })).toEqual(readConfig(postgres))
 })
 
 test('.env.example documents every variable, and has every default', () => {
   const empty = Object.keys(example).filter((name) => example[name] === '')
 
   expect(empty).toEqual([
+    'HOST',
     'DATABASE_URL',
     'MIGRATION_DATABASE_URL',
+    'JWT_SECRET',
     'TRUSTED_ISSUERS',
     'REDIS_URL',
     'CORS_ORIGINS',
@@ -94,8 +122,8 @@ test('.env.example documents every variable, and has every default', () => {
   ])
 })
 
-test('the placeholder secret of .env.example is refused, alone and in a list', () => {
-  const { JWT_SECRET: placeholder } = example
+test('the placeholder secret of earlier versions of .env.example is refused, alone and in a list', () => {
+  const placeholder = 'replace-me-with-the-output-of-openssl-rand-base64-48'
 
   for (const JWT_SECRET of [placeholder, `${secret},${placeholder}`])
     for (const DATABASE_URL of [undefined, postgres.DATABASE_URL]) {

@@ -89,7 +89,7 @@ const generateOne = /; generate one with: openssl rand -base64 48$/
 const wrong: Record<string, Wrong[]> = {
   NODE_ENV: [],
   DATA_DIR: [],
-  HOST: [[{ HOST: 'canary canary' }, /is not an address or a host name; unset it for ::$/]],
+  HOST: [[{ HOST: 'canary canary' }, /is not an address or a host name; unset it for 127.0.0.1$/]],
   PORT: number('PORT', '65536'),
   DATABASE_URL: [
     ...address('DATABASE_URL', { JWT_SECRET: secret }),
@@ -242,12 +242,12 @@ describe('errors that only a start shows', () => {
     const here = { ...memory, HOST: '127.0.0.1' }
 
     expect(await line({ ...here, PORT: String(taken.port) })).toBe(
-      'taskwarden: the port is in use by another process; set PORT to a free one',
+      `taskwarden: port ${taken.port} is in use by another process; set PORT to a free one`,
     )
     taken.stop(true)
     for (const HOST of ['203.0.113.9', noSuchHost])
       expect(await line({ ...memory, HOST })).toMatch(
-        /^taskwarden: HOST is not an address of this machine \(E\w+\); unset it to listen on all addresses$/,
+        /^taskwarden: HOST is not an address of this machine \(E\w+\); unset it$/,
       )
   })
 

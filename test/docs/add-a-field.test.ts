@@ -136,7 +136,7 @@ test('the new field is everywhere', async () => {
   expect(theirs.map((task: any) => task.location).sort()).toEqual(['Cellar', 'Cellar', 'Yard', 'Yard', null, null])
 
   const { schemas } = (await call('GET', '/docs/json')).body.components
-  for (const name of ['Task', 'NewTask', 'TaskReplacement', 'TaskChanges', 'ImportedTask', 'TrashedTask'])
+  for (const name of ['Task', 'NewTask', 'TaskReplacement', 'TaskPatch', 'ImportedTask', 'TrashedTask'])
     expect([name, schemas[name].properties.location]).toMatchObject([name, { minLength: 1, maxLength: 200 }])
   expect(schemas.Task.required).toContain('location')
   expect(schemas.NewTask.required).not.toContain('location')

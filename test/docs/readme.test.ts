@@ -74,8 +74,7 @@ test('the settings table matches .env.example', async () => {
     .filter(([name = '']) => /^[A-Z_]+$/.test(name))
     .map(([name, value]): [string, string] => [name ?? '', value === 'none' ? '' : (value ?? '')])
 
-  // The placeholder is not a default: it is refused.
-  const defaults = new Map([...example, ['JWT_SECRET', ''], ['TRUST_PROXY', '']])
+  const defaults = new Map([...example, ['TRUST_PROXY', '']])
   expect(new Map(documented)).toEqual(defaults)
   expect(documented).toHaveLength(example.length)
 })

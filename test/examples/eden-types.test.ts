@@ -121,7 +121,9 @@ test('a typed client exports and imports', async () => {
   )
 
   expectTypeOf(exported.data).toEqualTypeOf<{ tasks: Task[] } | string | null>()
-  expectTypeOf(imported.data).toEqualTypeOf<{ imported: number } | { valid: number } | null>()
+  expectTypeOf(imported.data).toEqualTypeOf<
+    { imported: number; ids: string[] } | { valid: number } | null
+  >()
   expect(exported.data).toStartWith('id,user_id,title,')
   expect(imported.data).toEqual({ valid: 1 })
 })

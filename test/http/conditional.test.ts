@@ -254,8 +254,29 @@ describe('a merge patch', () => {
     expect([reopened.completed, reopened.completed_at]).toEqual([false, null])
   })
 
+  test('that is empty changes nothing, and returns the task with its ETag', async () => {
+    const { call, path, ada } = await owner()
+    const before = (await rowsOf(ada.id)).tasks
+    const read = await call('GET', path)
+
+    const patched = await call('PATCH', path, {})
+    const conditional = await call('PATCH', path, {}, { 'if-match': '"3"' })
+    const refused = await call('PATCH', path, {}, { 'if-match': '"2"' })
+    const { updated } = (
+      await call('POST', '/api/tasks/batch', { update: [{ id: read.body.id, version: 3 }] })
+    ).body
+
+    for (const { status, body, headers } of [patched, conditional])
+      expect([status, body, headers.get('etag')]).toEqual([200, read.body, '"3"'])
+    expect([refused.status, refused.headers.get('etag')]).toEqual([412, '"3"'])
+    expect(updated).toEqual([read.body])
+    expect((await rowsOf(ada.id)).tasks).toEqual(before)
+    expect((await call('PATCH', `/api/tasks/${Bun.randomUUIDv7()}`, {})).status).toBe(404)
+    await ada.call('POST', '/api/auth/logout')
+    expect((await call('PATCH', path, {})).status).toBe(401)
+  })
+
   test.each([
-    [{}, ''],
     [{ title: null }, '/title'],
     [{ title: ' ' }, '/title'],
     [{ priority: null }, '/priority'],

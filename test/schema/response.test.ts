@@ -3,7 +3,7 @@ import { Elysia, t } from 'elysia'
 import { ResponseBody } from '../../src/schema/response.ts'
 import { Enum, Integer, Text, Timestamp } from '../../src/schema/types.ts'
 import { listTasks } from '../../src/tasks/listing/schema.ts'
-import { readTask } from '../../src/tasks/task/schema.ts'
+import { getTask } from '../../src/tasks/task/schema.ts'
 import { service } from '../support/service.ts'
 
 const Thing = t.Object(
@@ -71,8 +71,8 @@ test('responses with tasks are checked for their members', async () => {
     return (await app.handle(new Request('http://localhost/'))).status
   }
 
-  expect(await check(readTask.response[200], task)).toBe(200)
-  expect(await check(readTask.response[200], { ...task, deleted_at: null })).toBe(500)
+  expect(await check(getTask.response[200], task)).toBe(200)
+  expect(await check(getTask.response[200], { ...task, deleted_at: null })).toBe(500)
   expect(await check(listTasks.response[200], { tasks: [task], next_cursor: null })).toBe(200)
   expect(
     await check(listTasks.response[200], { tasks: [{ ...task, change: 1 }], next_cursor: null }),

@@ -50,7 +50,7 @@ export const importAll = async ({ call }: Pick<Someone, 'call'>, tasks: readonly
   const from = statements.length
   const answer = await call('POST', '/api/tasks/import', { tasks })
   statements.splice(from)
-  expect([answer.status, answer.text]).toEqual([200, JSON.stringify({ imported: tasks.length })])
+  expect([answer.status, answer.body.imported]).toEqual([200, tasks.length])
 }
 
 const ranks = { low: 0, normal: 1, high: 2, urgent: 3 }
@@ -72,8 +72,9 @@ export const compare = (sort: Sort) => {
 /** The filters as the contract defines them. */
 const matchesFilters = (task: Task, query: Query): boolean => {
   const { completed, priority, tag, q, due_before, due_after, updated_after } = query
-  const text = q?.toLowerCase()
-  const texts = [task.title, task.description ?? ''].map((one) => one.toLowerCase())
+  const fold = (one: string) => one.normalize('NFC').toLowerCase()
+  const text = q === undefined ? undefined : fold(q)
+  const texts = [task.title, task.description ?? ''].map(fold)
   const time = (instant: string) => Date.parse(instant)
   const { due_at } = task
   return (

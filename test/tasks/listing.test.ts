@@ -226,6 +226,24 @@ describe('the list', () => {
     expect([status, body.errors?.[0]?.pointer]).toEqual([422, pointer])
   })
 
+  test('q finds text in composed and decomposed form, in both directions', async () => {
+    const ada = await (await service()).someone()
+    const forms = ['Café au lait', 'Café au lait'.normalize('NFD')]
+    for (const title of forms) await ada.call('POST', '/api/tasks', { title })
+    for (const description of forms)
+      await ada.call('POST', '/api/tasks', { title: 'x', description })
+    const exported = (await ada.call('GET', '/api/tasks/export')).body
+    await ada.call('POST', '/api/tasks/import', exported)
+
+    for (const q of ['café', 'CAFÉ'.normalize('NFD'), 'é au'.normalize('NFD')]) {
+      const { body } = await ada.call('GET', `/api/tasks?${search({ q })}`)
+      expect([q, body.tasks.length]).toEqual([q, 8])
+    }
+    const { body } = await ada.call('GET', '/api/tasks')
+    const titles = new Set(body.tasks.map(({ title }: { title: string }) => title))
+    expect(titles).toEqual(new Set([...forms, 'x']))
+  })
+
   test('accepts the limits of its parameters', async () => {
     at(minute(2))
     for (const query of ['limit=1', 'limit=200', `q=${'é'.repeat(200)}`, `tag=${'😀'.repeat(50)}`])

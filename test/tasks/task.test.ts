@@ -115,19 +115,38 @@ describe('a task', () => {
     expect((await call('GET', path)).body).toEqual(body)
   })
 
-  test('is not replaced without a title and completed', async () => {
+  test('is replaced by a title alone: all other members get their defaults', async () => {
+    const { call, path } = await ada()
+    const full = { title: 'x', completed: true, priority: 'high', tags: ['a'], description: 'd' }
+    await call('PUT', path, full)
+
+    const { status, body } = await call('PUT', path, { title: 'y' })
+
+    const defaults = { completed: false, completed_at: null, priority: 'normal', tags: [] }
+    expect([status, body]).toMatchObject([200, { title: 'y', description: null, ...defaults }])
+  })
+
+  test('can be sent back as it was read', async () => {
+    const { call, path } = await ada()
+    const full = { title: 'x', completed: true, priority: 'high', tags: ['a'], description: 'd' }
+    await call('PUT', path, full)
+    const read = (await call('GET', path)).body
+
+    const { status, body } = await call('PUT', path, read)
+
+    const { updated_at } = body
+    expect([status, body]).toEqual([200, { ...read, version: read.version + 1, updated_at }])
+  })
+
+  test('is not replaced without a title', async () => {
     const { call, task, path } = await ada()
 
-    for (const [sent, missing] of [
-      [{ title: 'x' }, '/completed'],
-      [{ completed: true }, '/title'],
-    ] as const) {
-      const { status, body } = await call('PUT', path, sent)
-      expect([status, body.errors]).toEqual([
-        422,
-        [{ in: 'body', pointer: missing, detail: 'is required' }],
-      ])
-    }
+    const { status, body } = await call('PUT', path, { completed: true })
+
+    expect([status, body.errors]).toEqual([
+      422,
+      [{ in: 'body', pointer: '/title', detail: 'is required' }],
+    ])
     expect((await call('GET', path)).body).toEqual(task)
   })
 
@@ -360,7 +379,7 @@ describe('a due date', () => {
       stored,
       stored,
     ])
-    expect(imported.body).toEqual({ imported: 1 })
+    expect(imported.body).toMatchObject({ imported: 1 })
     const all = (await call('GET', '/api/tasks')).body.tasks
     const last = all.find(({ title }: { title: string }) => title === 'z')
     expect([last.due_at, last.completed_at, last.created_at]).toEqual([stored, stored, stored])

@@ -239,7 +239,7 @@ describe('what was exported is imported without loss', () => {
 
     const { status, body } = await send(bob, text, types[format])
 
-    expect([status, body]).toEqual([200, { imported: hostile.length }])
+    expect([status, body.imported]).toEqual([200, hostile.length])
     const [theirs, mine] = [await listOf(bob), await listOf(ada)]
     expect(theirs.map(carried)).toEqual(mine.map(carried))
     expect(mine.map(carried)).toEqual(hostileTasks as never)
@@ -281,7 +281,7 @@ describe('CSV', () => {
   test('can have columns in any order, fewer columns, and a byte order mark', async () => {
     const { ada } = await someone()
     const text = '\ufefftags,title,completed\n"[""a"",""b,c""]",One,true\n,Two,\n'
-    expect((await send(ada, text, types.csv)).body).toEqual({ imported: 2 })
+    expect((await send(ada, text, types.csv)).body.imported).toBe(2)
     expect(
       (await listOf(ada)).map(({ title, tags, completed }) => [title, tags, completed]),
     ).toEqual([
@@ -300,6 +300,59 @@ describe('CSV', () => {
       "'x",
       '=x',
     ])
+  })
+
+  test.each([
+    ['semicolons', 'Title;Completed;Tags\nOne;TRUE;"[""a"",""b;c""]"\n"Two, too";FALSE;\n'],
+    ['tabs', 'TITLE\tcompleted\ttags\r\nOne\ttrue\t"[""a"",""b;c""]"\r\nTwo, too\tfalse\t\r\n'],
+    ['commas', ' title , COMPLETED ,Tags\nOne,True,"[""a"",""b;c""]"\n"Two, too",False,\n'],
+  ])('with %s and column names in any case is imported', async (_, text) => {
+    const { ada } = await someone()
+    const { body } = await send(ada, text, types.csv)
+    const found = await listOf(ada)
+    expect(found.map(({ title, tags, completed }) => [title, tags, completed])).toEqual([
+      ['One', ['a', 'b;c'], true],
+      ['Two, too', [], false],
+    ])
+    expect(body).toEqual({ imported: 2, ids: found.map(({ id }) => id) })
+  })
+
+  test.each([
+    ['little', 'utf-16'],
+    ['big', undefined],
+  ])('in UTF-16 with a byte order mark (%s-endian) is imported', async (order, charset) => {
+    const { ada } = await someone()
+    const bytes = Buffer.from('\ufefftitle;description\nCafé 😀;x\n', 'utf16le')
+    if (order === 'big') bytes.swap16()
+    const type = charset === undefined ? types.csv : `${types.csv}; charset=${charset}`
+    expect((await send(ada, new Uint8Array(bytes), type)).body.imported).toBe(1)
+    expect((await listOf(ada))[0]?.title).toBe('Café 😀')
+  })
+
+  test('with an unknown column or without a title lists the known columns', async () => {
+    const { ada } = await someone()
+    for (const text of ['title;owner\nx;y\n', 'owner\nx\n']) {
+      const { body } = await send(ada, text, types.csv)
+      expect(body.errors[0].detail).toEndWith(
+        'the columns are title, description, priority, due_at, tags, completed, completed_at, created_at, id, user_id, version, updated_at',
+      )
+    }
+  })
+
+  test('in UTF-16 without a byte order mark is 400', async () => {
+    const { ada } = await someone()
+    const bytes = new Uint8Array(Buffer.from('title\né\n', 'utf16le'))
+    expect((await send(ada, bytes, types.csv)).status).toBe(400)
+  })
+
+  test('of an import replays its ids with the same Idempotency-Key', async () => {
+    const { ada } = await someone()
+    const text = 'title\na\nb\nc\n'
+    const headers = { 'content-type': types.csv, 'idempotency-key': 'import' }
+    const first = await ada.call('POST', '/api/tasks/import', text, headers)
+    const again = await ada.call('POST', '/api/tasks/import', text, headers)
+    expect(first.body.ids).toHaveLength(3)
+    expect([again.headers.get('idempotency-replayed'), again.body]).toEqual(['true', first.body])
   })
 
   test.each([
@@ -400,7 +453,9 @@ describe('an import', () => {
     const ignored = { id: 7, user_id: ada.id, version: 'x', updated_at: null }
 
     const tasks = [{ ...members, ...ignored }, { title: 'b' }, { title: 'c', completed: true }]
-    expect((await send(fresh.ada, { tasks }, types.json)).text).toBe('{"imported":3}')
+    const { body } = await send(fresh.ada, { tasks }, types.json)
+    const stored = (await rowsOf(fresh.ada.id)).tasks
+    expect(body).toEqual({ imported: 3, ids: stored.map(({ id }) => id) })
 
     const now = '2026-08-01T00:00:00.000Z'
     const plain = {
@@ -482,11 +537,8 @@ describe('an import', () => {
     expect((await dry({ tasks: [{ title: 'a' }, { title: 'b' }] })).text).toBe('{"valid":2}')
     expect((await dry({ tasks: [{ title: 'a' }, {}] })).body.errors[0].pointer).toBe('/tasks/1')
     expect((await rowsOf(ada.id)).tasks).toEqual([])
-    expect(
-      (await send(ada, { tasks: [{ title: 'a' }] }, types.json, '?dry_run=false')).body,
-    ).toEqual({
-      imported: 1,
-    })
+    const real = await send(ada, { tasks: [{ title: 'a' }] }, types.json, '?dry_run=false')
+    expect(real.body.imported).toBe(1)
     expect((await send(ada, { tasks: [] }, types.json, '?dry_run=1')).status).toBe(422)
     await ada.call('POST', '/api/auth/logout')
     expect((await dry({ tasks: [{ title: 'a' }] })).status).toBe(401)
@@ -656,7 +708,7 @@ test('an export without tasks can be imported', async () => {
     return (await send(ada, text, types[format])).body
   }
 
-  expect(await imported('json')).toEqual({ imported: 0 })
-  expect(await imported('ndjson')).toEqual({ imported: 0 })
-  expect(await imported('csv')).toEqual({ imported: 0 })
+  expect(await imported('json')).toEqual({ imported: 0, ids: [] })
+  expect(await imported('ndjson')).toEqual({ imported: 0, ids: [] })
+  expect(await imported('csv')).toEqual({ imported: 0, ids: [] })
 })

@@ -1,11 +1,12 @@
-import { and, asc, eq, exists, gt, sql } from 'drizzle-orm'
+import { and, asc, eq, exists, gt, inArray, sql } from 'drizzle-orm'
 import type { PgUpdateSetSource } from 'drizzle-orm/pg-core'
 import { now } from '../../db/clock.ts'
 import type { Db } from '../../db/database.ts'
 import { runRead, runWrite } from '../../db/errors.ts'
 import { users } from '../../db/schema.ts'
 import { lockUser } from '../../db/user-scope.ts'
-import { normalizeEmail, normalizeId } from '../../schema/types.ts'
+import { storedSpellings } from '../../schema/email.ts'
+import { normalizeId } from '../../schema/types.ts'
 import { endAllSessions } from '../sessions/repository.ts'
 
 /** Rows per statement of the list. */
@@ -43,7 +44,7 @@ export const createAccountDirectory = (db: Db, pageRows = pageRowsMax) => ({
   /** By e-mail or id; users of trusted issuers have no e-mail. */
   async find(account: string) {
     const condition = account.includes('@')
-      ? eq(users.email, normalizeEmail(account))
+      ? inArray(users.email, storedSpellings(account))
       : eq(users.id, normalizeId(account))
     return (await runRead(() => db.select(accountColumns).from(users).where(condition)))[0]
   },

@@ -1,8 +1,9 @@
-import { and, eq, exists, ne, sql } from 'drizzle-orm'
+import { and, eq, exists, inArray, ne, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/database.ts'
 import { runRead, runWrite, violatesConstraint } from '../../db/errors.ts'
 import { sessions, users } from '../../db/schema.ts'
 import { createUserScope, type Principal, scopeParameters, TRUE } from '../../db/user-scope.ts'
+import { storedSpellings } from '../../schema/email.ts'
 import { endAllSessions } from '../sessions/repository.ts'
 import type { User } from './schema.ts'
 
@@ -19,6 +20,20 @@ export const credentialColumns = {
   id: users.id,
   email: sql<string>`${users.email}`,
   password_hash: sql<string>`${users.password_hash}`,
+}
+
+/**
+ * The address for a new or changed account. If another account is stored under a spelling of it, the result is that
+ * spelling, which violates the unique constraint.
+ */
+export const uniqueEmail = (db: Db, email: string, userId?: string): SQL<string> => {
+  const isOther = userId === undefined ? undefined : ne(users.id, userId)
+  const other = db
+    .select({ email: users.email })
+    .from(users)
+    .where(and(inArray(users.email, storedSpellings(email)), isOther))
+    .limit(1)
+  return sql`coalesce(${other}, ${email})`
 }
 
 /**
@@ -73,7 +88,9 @@ export const createAccountRepository = (db: Db) => (principal: Principal) => {
       verifiedHash: string,
     ): Promise<User | 'taken' | undefined> {
       const condition = isVerified(verifiedHash)
-      const updated = db.with(sessionRow, lockedUser).update(users).set(changes).where(condition)
+      const email = uniqueEmail(db, changes.email, userId)
+      const set = { ...changes, email }
+      const updated = db.with(sessionRow, lockedUser).update(users).set(set).where(condition)
       try {
         return (await runWrite(() => updated.returning(userColumns)))[0]
       } catch (error) {

@@ -3,11 +3,11 @@ import { type Authenticated, requireSession } from '../../http/authenticated.ts'
 import { auditFields, type RequestPrincipal } from '../../http/principal.ts'
 import { throwInvalidRequest, throwProblem } from '../../http/problem.ts'
 import type { Log } from '../../log.ts'
-import { normalizeEmail } from '../../schema/types.ts'
+import { normalizeEmail } from '../../schema/email.ts'
 import type { LoginThrottle } from '../login-throttle.ts'
 import { type PasswordHasher, requireStrongPassword } from '../passwords/hasher.ts'
 import type { AccountRepository } from './repository.ts'
-import { changeMe, changePassword, deleteMe, readMe } from './schema.ts'
+import { changePassword, deleteCurrentUser, getCurrentUser, updateCurrentUser } from './schema.ts'
 
 type Needs = {
   accounts: AccountRepository
@@ -25,7 +25,7 @@ export const accountRoutes = (needs: Needs) => {
     .use(authenticated)
     .derive(({ principal }) => ({ account: accounts(principal) }))
 
-    .get('', async ({ account }) => requireSession(await account.me()), readMe)
+    .get('', async ({ account }) => requireSession(await account.me()), getCurrentUser)
 
     .patch(
       '',
@@ -33,7 +33,8 @@ export const accountRoutes = (needs: Needs) => {
         if (email === undefined) {
           if (current_password !== undefined)
             return throwInvalidRequest('/current_password', 'is accepted together with email only')
-          return requireSession(await account.rename(name ?? null))
+          const user = await (name === undefined ? account.me() : account.rename(name))
+          return requireSession(user)
         }
         if (current_password === undefined)
           return throwInvalidRequest('/current_password', 'is required to change the e-mail')
@@ -45,7 +46,7 @@ export const accountRoutes = (needs: Needs) => {
         log.info('e-mail changed', auditFields(principal))
         return changed
       },
-      changeMe,
+      updateCurrentUser,
     )
 
     .put(
@@ -73,7 +74,7 @@ export const accountRoutes = (needs: Needs) => {
         log.info('account deleted', auditFields(principal))
         set.status = 204
       },
-      deleteMe,
+      deleteCurrentUser,
     )
 }
 

@@ -1,6 +1,7 @@
 import { type Static, t } from 'elysia'
 import { problemResponses } from '../../http/problem.ts'
-import { Email, Id, NoContent, Text, Timestamp } from '../../schema/types.ts'
+import { NoContent } from '../../schema/body.ts'
+import { Email, Id, Text, Timestamp } from '../../schema/types.ts'
 
 export const closed = { additionalProperties: false }
 
@@ -10,15 +11,18 @@ export const AnyPassword = Text({ min: 1, max: 128, examples: ['correct horse ba
 export const NewPassword = Text({
   min: 1,
   max: 128,
-  description: 'At least PASSWORD_MIN (8) characters, and not a commonly used password',
+  description: 'At least PASSWORD_MIN (8) characters, and not easy to guess',
   examples: ['correct horse battery'],
 })
 
 export const User = t.Object(
   {
     id: Id(),
-    email: Email({
+    email: Text({
+      min: 0,
+      max: 254,
       nullable: true,
+      format: 'email',
       description: 'null if the user signs in through another identity provider',
       examples: ['ada@example.com'],
     }),
@@ -35,10 +39,9 @@ const ProfileEmail = t.Object({
   current_password: AnyPassword,
 })
 /** Either `name`, or `email` with `current_password`. */
-const ProfileChanges = t.Partial(t.Composite([ProfileName, ProfileEmail]), {
+const UserPatch = t.Partial(t.Composite([ProfileName, ProfileEmail]), {
   ...closed,
-  minProperties: 1,
-  $id: 'ProfileChanges',
+  $id: 'UserPatch',
   examples: [{ name: 'Ada' }],
 })
 
@@ -49,19 +52,19 @@ const PasswordChange = t.Object(
 
 const Confirmation = t.Object({ current_password: AnyPassword }, { ...closed, $id: 'Confirmation' })
 
-export const readMe = {
+export const getCurrentUser = {
   response: { 200: User },
-  detail: { operationId: 'readMe', summary: 'Get the current user' },
+  detail: { operationId: 'getCurrentUser', summary: 'Get the current user' },
 }
 
-export const changeMe = {
-  body: ProfileChanges,
+export const updateCurrentUser = {
+  body: UserPatch,
   response: {
     200: User,
     ...problemResponses('wrong-password', 'email-taken', 'invalid-request', 'too-many-attempts'),
   },
   detail: {
-    operationId: 'changeMe',
+    operationId: 'updateCurrentUser',
     summary: 'Change name or e-mail',
     description: 'A change of the e-mail requires `current_password`.',
   },
@@ -81,14 +84,14 @@ export const changePassword = {
   },
 } as const
 
-export const deleteMe = {
+export const deleteCurrentUser = {
   body: Confirmation,
   response: {
     204: NoContent,
     ...problemResponses('wrong-password', 'invalid-request', 'too-many-attempts'),
   },
   detail: {
-    operationId: 'deleteMe',
+    operationId: 'deleteCurrentUser',
     summary: 'Erase the account, its sessions and its tasks',
   },
 }

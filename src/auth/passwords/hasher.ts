@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { throwProblem } from '../../http/problem.ts'
-import { countCodePoints, normalizeEmail } from '../../schema/types.ts'
+import { normalizeEmail } from '../../schema/email.ts'
+import { countCodePoints } from '../../schema/types.ts'
 
 type Settings = {
   /** Code points. */
@@ -42,14 +43,17 @@ export const createPasswordHasher = ({ lengthMin, bcryptCost, queueMax }: Settin
     /** Whether the hash has a lower cost than BCRYPT_COST. */
     needsRehash: (hash: string): boolean => Number(hash.split('$')[2]) < bcryptCost,
 
-    /** Why the password is too weak; undefined if it is not (NIST SP 800-63B: length and blocklist, no composition rules). */
+    /**
+     * Why the password is too weak; undefined if it is not. NIST SP 800-63B: length, and no password that is easy to
+     * guess; no composition rules.
+     */
     findWeakness: async (password: string, email: string): Promise<string | undefined> => {
       const normal = password.normalize('NFC')
       if (countCodePoints(normal) < lengthMin) return `must have at least ${lengthMin} characters`
       // Loaded at the first use: a process without sign-ups does not need it.
-      const { isCommon } = await import('./common-passwords.ts')
-      if (isCommon(normal)) return 'is one of the most used passwords'
-      return normalizeEmail(password) === normalizeEmail(email) ? 'is the e-mail itself' : undefined
+      if (normalizeEmail(password) === normalizeEmail(email)) return 'is the e-mail itself'
+      const { isGuessable } = await import('./strength.ts')
+      return isGuessable(normal) ? 'is easy to guess' : undefined
     },
   }
 }

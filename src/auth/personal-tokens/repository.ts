@@ -5,13 +5,13 @@ import { runRead, runWrite } from '../../db/errors.ts'
 import { sessions } from '../../db/schema.ts'
 import { createUserScope, type Principal, scopeParameters, TRUE } from '../../db/user-scope.ts'
 import { endOwnSession } from '../sessions/repository.ts'
-import type { NewToken, PersonalToken } from './schema.ts'
+import type { NewPersonalToken, PersonalToken } from './schema.ts'
 
 const defaultSeconds = 90 * 86_400
 
 /** The scope that is stored and signed: write includes read. */
 const granted = { 'tasks:read': 'tasks:read', 'tasks:write': 'tasks:read tasks:write' }
-export const grantedScope = (scope: NewToken['scope']): string => granted[scope]
+export const grantedScope = (scope: NewPersonalToken['scope']): string => granted[scope]
 const toScope = (stored: string): PersonalToken['scope'] =>
   stored === granted['tasks:write'] ? 'tasks:write' : 'tasks:read'
 
@@ -29,7 +29,7 @@ export const createPersonalTokenRepository = (db: Db) => (principal: Principal) 
   const isOwn = and(eq(sessions.user_id, userId), isPersonal, gt(sessions.expires_at, now))
 
   return {
-    async add({ name, scope, expires_in }: NewToken): Promise<PersonalToken | undefined> {
+    async add({ name, scope, expires_in }: NewPersonalToken): Promise<PersonalToken | undefined> {
       const id = Bun.randomUUIDv7()
       // Whole seconds, as in the token.
       const startedAt = `${now.slice(0, 19)}.000Z`

@@ -6,7 +6,7 @@ import type { Log } from '../../log.ts'
 import { normalizeId } from '../../schema/types.ts'
 import type { Jwt } from '../access-tokens/jwt.ts'
 import { grantedScope, type PersonalTokenRepository } from './repository.ts'
-import { createToken, endToken, listTokens } from './schema.ts'
+import { createPersonalToken, listPersonalTokens, revokePersonalToken } from './schema.ts'
 
 type Needs = {
   personalTokens: PersonalTokenRepository
@@ -31,13 +31,13 @@ export const personalTokenRoutes = ({ personalTokens, jwt, authenticated, log }:
         const access_token = await jwt.sign(principal.userId, id, expires_at, grantedScope(scope))
         return { ...token, access_token }
       },
-      createToken,
+      createPersonalToken,
     )
 
     .get(
       '',
       async ({ principal }) => ({ tokens: requireSession(await personalTokens(principal).list()) }),
-      listTokens,
+      listPersonalTokens,
     )
 
     .delete(
@@ -48,5 +48,5 @@ export const personalTokenRoutes = ({ personalTokens, jwt, authenticated, log }:
         log.info('token ended', auditFields(principal))
         set.status = 204
       },
-      endToken,
+      revokePersonalToken,
     )

@@ -1,6 +1,7 @@
 import { type Static, t } from 'elysia'
 import { problemResponses } from '../../http/problem.ts'
-import { Enum, Id, Integer, NoBody, NoContent, Text, Timestamp } from '../../schema/types.ts'
+import { NoBody, NoContent } from '../../schema/body.ts'
+import { Enum, Id, Integer, Text, Timestamp } from '../../schema/types.ts'
 import { personalSecondsMax } from '../access-tokens/jwt.ts'
 import { closed } from '../accounts/schema.ts'
 import { tokenMembers } from '../sign-in/schema.ts'
@@ -8,7 +9,7 @@ import { tokenMembers } from '../sign-in/schema.ts'
 const scopes = ['tasks:read', 'tasks:write'] as const
 const TokenName = Text({ min: 1, max: 100, examples: ['backup script'] })
 
-const NewToken = t.Object(
+const NewPersonalToken = t.Object(
   {
     name: TokenName,
     scope: Enum(scopes, {
@@ -24,29 +25,29 @@ const NewToken = t.Object(
       }),
     ),
   },
-  { ...closed, $id: 'NewToken' },
+  { ...closed, $id: 'NewPersonalToken' },
 )
 const personalToken = { id: Id(), name: TokenName, scope: Enum(scopes), expires_at: Timestamp({}) }
 const PersonalToken = t.Object(personalToken, { ...closed, $id: 'PersonalToken' })
 /** The only response that contains the token itself. */
-const IssuedToken = t.Object(
+const IssuedPersonalToken = t.Object(
   { ...personalToken, access_token: tokenMembers.access_token },
-  { ...closed, $id: 'IssuedToken' },
+  { ...closed, $id: 'IssuedPersonalToken' },
 )
-const PersonalTokens = t.Object(
+const PersonalTokenList = t.Object(
   { tokens: t.Array(PersonalToken) },
-  { ...closed, $id: 'PersonalTokens' },
+  { ...closed, $id: 'PersonalTokenList' },
 )
 const TokenId = t.Object({ id: Id() })
 
-export type NewToken = Static<typeof NewToken>
+export type NewPersonalToken = Static<typeof NewPersonalToken>
 export type PersonalToken = Static<typeof PersonalToken>
 
-export const createToken = {
-  body: NewToken,
-  response: { 201: IssuedToken, ...problemResponses('invalid-request') },
+export const createPersonalToken = {
+  body: NewPersonalToken,
+  response: { 201: IssuedPersonalToken, ...problemResponses('invalid-request') },
   detail: {
-    operationId: 'createToken',
+    operationId: 'createPersonalToken',
     summary: 'Create a personal access token',
     description:
       'For scripts. The token can use the task routes within its scope, and read the current user. Only this ' +
@@ -54,17 +55,17 @@ export const createToken = {
   },
 }
 
-export const listTokens = {
-  response: { 200: PersonalTokens },
-  detail: { operationId: 'listTokens', summary: 'List the personal access tokens' },
+export const listPersonalTokens = {
+  response: { 200: PersonalTokenList },
+  detail: { operationId: 'listPersonalTokens', summary: 'List the personal access tokens' },
 }
 
-export const endToken = {
+export const revokePersonalToken = {
   params: TokenId,
   body: NoBody,
   response: { 204: NoContent, ...problemResponses('token-not-found') },
   detail: {
-    operationId: 'endToken',
+    operationId: 'revokePersonalToken',
     summary: 'End one personal access token',
     'x-rate-limit': 'revocation',
   },

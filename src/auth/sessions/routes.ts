@@ -7,7 +7,7 @@ import type { Log } from '../../log.ts'
 import { normalizeId } from '../../schema/types.ts'
 import { accessTokenResponse, type Jwt } from '../access-tokens/jwt.ts'
 import type { SessionRepository } from './repository.ts'
-import { endSession, endSessions, listSessions, logout, refresh } from './schema.ts'
+import { endAllSessions, endSession, listSessions, logout, refresh } from './schema.ts'
 
 type Needs = {
   config: Pick<Config, 'jwt'>
@@ -36,7 +36,7 @@ export const sessionRoutes = ({ config, sessions, jwt, authenticated, log }: Nee
         log.info('all sessions ended', auditFields(principal))
         set.status = 204
       },
-      endSessions,
+      endAllSessions,
     )
 
     .delete(

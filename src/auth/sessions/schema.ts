@@ -1,6 +1,7 @@
 import { t } from 'elysia'
 import { problemResponses } from '../../http/problem.ts'
-import { Enum, Id, NoBody, NoContent, Timestamp } from '../../schema/types.ts'
+import { NoBody, NoContent } from '../../schema/body.ts'
+import { Enum, Id, Timestamp } from '../../schema/types.ts'
 import { closed, Name } from '../accounts/schema.ts'
 import { AccessToken } from '../sign-in/schema.ts'
 
@@ -25,11 +26,11 @@ export const listSessions = {
   detail: { operationId: 'listSessions', summary: 'List the sessions of the user' },
 }
 
-export const endSessions = {
+export const endAllSessions = {
   body: NoBody,
   response: { 204: NoContent },
   detail: {
-    operationId: 'endSessions',
+    operationId: 'endAllSessions',
     summary: 'End all sessions, including this one',
     'x-rate-limit': 'revocation',
   },

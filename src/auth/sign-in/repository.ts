@@ -1,10 +1,11 @@
-import { and, eq, exists, isNull, lte, type Subquery, sql } from 'drizzle-orm'
+import { and, eq, exists, inArray, isNull, lte, type Subquery, sql } from 'drizzle-orm'
 import { addSeconds, now } from '../../db/clock.ts'
 import type { Db } from '../../db/database.ts'
 import { runRead, runWrite, violatesConstraint } from '../../db/errors.ts'
 import { sessions, userChanges, users } from '../../db/schema.ts'
 import { lockUser } from '../../db/user-scope.ts'
-import { credentialColumns, userColumns } from '../accounts/repository.ts'
+import { storedSpellings } from '../../schema/email.ts'
+import { credentialColumns, uniqueEmail, userColumns } from '../accounts/repository.ts'
 import type { User } from '../accounts/schema.ts'
 
 /** The scope of a sign-in token. */
@@ -41,13 +42,15 @@ export const createSignInRepository = (db: Db, { ttlSeconds, sessionMaxDays }: S
     },
 
     async credentials(email: string) {
-      const [account] = await runRead(() =>
+      const spellings = storedSpellings(email)
+      const found = await runRead(() =>
         db
           .select({ ...credentialColumns, disabled_at: users.disabled_at })
           .from(users)
-          .where(eq(users.email, email)),
+          .where(inArray(users.email, spellings)),
       )
-      return account
+      const rank = (account: { email: string }) => spellings.indexOf(account.email)
+      return found.sort((a, b) => rank(a) - rank(b))[0]
     },
 
     /**
@@ -73,7 +76,12 @@ const registerStatement = (db: Db, draft: NewUser, session: Session) => {
   const account = db.$with('account').as(
     db
       .insert(users)
-      .values({ ...draft, id: Bun.randomUUIDv7(), created_at: session.started_at })
+      .values({
+        ...draft,
+        email: uniqueEmail(db, draft.email),
+        id: Bun.randomUUIDv7(),
+        created_at: session.started_at,
+      })
       .returning(userColumns),
   )
   const counter = insertChangeCounter(db, account, account.id)

@@ -1,14 +1,17 @@
 import { Elysia } from 'elysia'
 import type { Config } from '../../config/config.ts'
-import { bearerChallenge, throwProblem } from '../../http/problem.ts'
+import { bearerChallenge } from '../../http/bearer.ts'
+import { throwProblem } from '../../http/problem.ts'
 import type { RequestContexts } from '../../http/request-context.ts'
+import { toFieldErrors } from '../../http/validation-errors.ts'
 import type { Log } from '../../log.ts'
-import { normalizeEmail } from '../../schema/types.ts'
+import { compileSchema } from '../../schema/compile.ts'
+import { normalizeEmail } from '../../schema/email.ts'
 import { accessTokenResponse, type Jwt } from '../access-tokens/jwt.ts'
 import type { LoginThrottle } from '../login-throttle.ts'
-import { type PasswordHasher, requireStrongPassword } from '../passwords/hasher.ts'
+import type { PasswordHasher } from '../passwords/hasher.ts'
 import type { SignInRepository, StartedSession } from './repository.ts'
-import { login, oauthToken, register } from './schema.ts'
+import { createOAuthToken, login, Registration, register } from './schema.ts'
 
 type Needs = {
   config: Pick<Config, 'registration'>
@@ -34,9 +37,9 @@ export const signInRoutes = (needs: Needs) => {
   return new Elysia({ detail: { tags: ['Sign-in'], security: [] } })
     .post(
       '/auth/register',
-      async ({ body: { email, password, name = null }, request, set }) => {
+      async ({ body, request, set }) => {
         if (config.registration === 'closed') throwProblem('registration-closed')
-        await requireStrongPassword(passwords, password, email, '/password')
+        const { email, password, name = null } = await validateRegistration(body, passwords)
         const { id, address } = contexts.of(request)
         await loginThrottle.signUp(address)
         const password_hash = await passwords.hash(password)
@@ -74,8 +77,29 @@ export const signInRoutes = (needs: Needs) => {
           })
         return accessTokenResponse(jwt, started.user.id, started.session)
       },
-      oauthToken,
+      createOAuthToken,
     )
+}
+
+const registration = compileSchema(Registration)
+
+/** Reports all invalid members at once, a weak password too. */
+const validateRegistration = async (
+  body: unknown,
+  passwords: PasswordHasher,
+): Promise<Registration> => {
+  const errors = registration.matches(body)
+    ? []
+    : toFieldErrors(registration.errorsOf(body), 'body')
+  const { email, password } = (body ?? {}) as Record<string, unknown>
+  const canJudge =
+    typeof password === 'string' && errors.every(({ pointer }) => pointer !== '/password')
+  const weakness = canJudge ? await passwords.findWeakness(password, String(email)) : undefined
+  if (weakness === undefined && errors.length === 0) return body as Registration
+
+  const code = errors.length > 0 ? 'invalid-request' : 'weak-password'
+  const weak = { in: 'body' as const, pointer: '/password', detail: weakness ?? '' }
+  return throwProblem(code, { errors: weakness === undefined ? errors : [...errors, weak] })
 }
 
 /** Starts a session; undefined for every kind of failure alike, after one bcrypt verification. */
@@ -85,7 +109,7 @@ const signIn = async (
 ): Promise<StartedSession | undefined> => {
   const { id: request_id, address } = contexts.of(request)
   const attempt = await loginThrottle.signIn(email, address)
-  const account = await signIns.credentials(normalizeEmail(email))
+  const account = await signIns.credentials(email)
   const isVerified = await passwords.verify(password, account?.password_hash)
   if (account?.disabled_at === null && isVerified) {
     const { id, password_hash } = account

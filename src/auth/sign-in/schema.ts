@@ -1,9 +1,10 @@
-import { t } from 'elysia'
+import { type Static, t } from 'elysia'
 import { problemResponses } from '../../http/problem.ts'
-import { Email, Enum, FormBody, Text } from '../../schema/types.ts'
+import { FormBody, RouteValidated } from '../../schema/body.ts'
+import { Email, Enum, Text } from '../../schema/types.ts'
 import { AnyPassword, closed, Name, NewPassword, User } from '../accounts/schema.ts'
 
-const Registration = t.Object(
+export const Registration = t.Object(
   {
     email: Email({ examples: ['ada@example.com'] }),
     password: NewPassword,
@@ -11,6 +12,8 @@ const Registration = t.Object(
   },
   { ...closed, $id: 'Registration' },
 )
+
+export type Registration = Static<typeof Registration>
 
 const Credentials = t.Object(
   { email: Text({ min: 0, max: 10_000, examples: ['ada@example.com'] }), password: AnyPassword },
@@ -47,12 +50,12 @@ export const tokenMembers = {
   expires_in: t.Integer({ description: 'Seconds', examples: [86400] }),
 }
 export const AccessToken = t.Object(tokenMembers, { ...closed, $id: 'AccessToken' })
-const SignedIn = t.Object({ ...tokenMembers, user: User }, { ...closed, $id: 'SignedIn' })
+const SignInResult = t.Object({ ...tokenMembers, user: User }, { ...closed, $id: 'SignInResult' })
 
 export const register = {
-  body: Registration,
+  body: RouteValidated(Registration),
   response: {
-    201: SignedIn,
+    201: SignInResult,
     ...problemResponses(
       'registration-closed',
       'email-taken',
@@ -67,17 +70,17 @@ export const register = {
 export const login = {
   body: Credentials,
   response: {
-    200: SignedIn,
+    200: SignInResult,
     ...problemResponses('invalid-credentials', 'invalid-request', 'too-many-attempts'),
   },
   detail: { operationId: 'login', summary: 'Sign in' },
 }
 
-export const oauthToken = {
+export const createOAuthToken = {
   body: PasswordGrant,
   response: { 200: AccessToken, 400: GrantError, ...problemResponses('too-many-attempts') },
   detail: {
-    operationId: 'oauthToken',
+    operationId: 'createOAuthToken',
     summary: 'Sign in with the OAuth 2 password form',
     description: 'For OAuth 2 clients (RFC 6749 §4.3), such as the Authorize dialog.',
     'x-accepts': ['application/x-www-form-urlencoded'],

@@ -20,7 +20,7 @@ import { currentTimeBudget } from './time-budget.ts'
  * - A statement that missed its deadline while waiting is never sent. One that is running is cancelled on the server.
  *   So a write does not run after its 503, except in the milliseconds before the cancel request arrives.
  * - A connection that failed or missed a deadline is replaced. No slot is lost, and rows never reach another statement.
- * - Connects are limited to 50 per second.
+ * - Connects are limited to 50 per second (`connectsPerSecondMax` in `connection.ts`).
  * - Quick reads are pipelined (`pipeline.ts`). One that fails beside others is repeated alone.
  *
  * The driver's own pool does not (test/db/pool/driver-pool.test.ts): after a few killed backends all its slots hang

@@ -59,7 +59,7 @@ export const toOperation = (generated: GeneratedOperation, schemas: Schemas) => 
   const body = Object.values(generated.requestBody?.content ?? {})[0]?.schema
   const trait: Trait = {
     isPublic: generated.security?.length === 0,
-    readsProfile: operationId === 'readMe',
+    readsProfile: operationId === 'getCurrentUser',
     counted: generated['x-rate-limit'] !== 'none',
     body: body !== undefined && !isEmpty(body),
     form: accepts.includes('application/x-www-form-urlencoded'),

@@ -82,7 +82,7 @@ export const anyProblem = {
 
 const exampleErrors: Partial<Record<ProblemCode, { pointer: string; detail: string }>> = {
   'invalid-request': { pointer: '/title', detail: 'must have at most 500 characters' },
-  'weak-password': { pointer: '/password', detail: 'is one of the most used passwords' },
+  'weak-password': { pointer: '/password', detail: 'is easy to guess' },
 }
 
 /** One example for each code, for references. */

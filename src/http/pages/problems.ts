@@ -11,7 +11,7 @@ const entries = codes.map((code) => {
 })
 type Entry = (typeof entries)[number]
 
-const ProblemPage = t.Object(
+const ProblemDescription = t.Object(
   {
     type: t.String(),
     code: t.String(),
@@ -20,11 +20,11 @@ const ProblemPage = t.Object(
     cause: t.String(),
     cure: t.String(),
   },
-  { additionalProperties: false, $id: 'ProblemPage', examples: entries.slice(0, 1) },
+  { additionalProperties: false, $id: 'ProblemDescription', examples: entries.slice(0, 1) },
 )
-const ProblemPages = t.Object(
-  { problems: t.Array(ProblemPage) },
-  { additionalProperties: false, $id: 'ProblemPages' },
+const ProblemList = t.Object(
+  { problems: t.Array(ProblemDescription) },
+  { additionalProperties: false, $id: 'ProblemList' },
 )
 
 const detail = {
@@ -43,7 +43,7 @@ export const problemPages = () =>
       ({ request, set }) =>
         prefersHtml(request, set) ? renderPage('Problems', list, set) : { problems: entries },
       {
-        response: { 200: t.Union([ProblemPages, t.String()]) },
+        response: { 200: t.Union([ProblemList, t.String()]) },
         detail: { operationId: 'listProblems', summary: 'All problem codes' },
       },
     )
@@ -55,9 +55,12 @@ export const problemPages = () =>
       },
       {
         params: t.Object({ code: t.String({ examples: ['invalid-request'] }) }),
-        response: { 200: t.Union([ProblemPage, t.String()]), ...problemResponses('not-found') },
+        response: {
+          200: t.Union([ProblemDescription, t.String()]),
+          ...problemResponses('not-found'),
+        },
         detail: {
-          operationId: 'readProblem',
+          operationId: 'getProblem',
           summary: 'One problem code, its cause and what to do',
         },
       },

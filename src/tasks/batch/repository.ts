@@ -10,7 +10,7 @@ import { arrayLiteral } from '../../db/params.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
 import { type Principal, scopeParameters } from '../../db/user-scope.ts'
 import { presentMembers, withUtcTimes } from '../task/columns.ts'
-import type { NewTask, Task, TaskChanges } from '../task/schema.ts'
+import type { NewTask, Task, TaskPatch } from '../task/schema.ts'
 import { batchStatement, idempotentBatchStatement } from './statements.ts'
 
 /** One operation on a task. `ord` is its number in the batch, which tells the first operation that fails. */
@@ -19,7 +19,7 @@ export type BatchOperation = {
   kind: 'update' | 'complete' | 'delete'
   id: string
   version?: number
-} & TaskChanges
+} & TaskPatch
 export type TaskDraft = NewTask & { id: string }
 
 /** All written tasks; or the first operation that is refused, with the current version (null: no such task); or the stored response. */

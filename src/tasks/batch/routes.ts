@@ -8,7 +8,7 @@ import { normalizeId } from '../../schema/types.ts'
 import type { ResponseHead } from '../task/responses.ts'
 import type { Task } from '../task/schema.ts'
 import type { BatchOperation, BatchRepository, BatchResult, TaskDraft } from './repository.ts'
-import { type Batch, type BatchDone, batchTasks } from './schema.ts'
+import { type Batch, type BatchOutcome, batchTasks } from './schema.ts'
 
 type Needs = { batch: BatchRepository; authenticated: Authenticated }
 
@@ -51,11 +51,6 @@ const checkOperations = (batch: Batch, operations: IndexedOperation[]) => {
   const count = operations.length + (batch.create?.length ?? 0)
   if (count < 1 || count > operationsMax)
     throwInvalidRequest('', `must have 1 to ${operationsMax} operations in total`)
-  const empty = batch.update?.findIndex(({ id: _id, version: _version, ...changes }) => {
-    return Object.keys(changes).length === 0
-  })
-  if (empty !== undefined && empty >= 0)
-    throwInvalidRequest(`/update/${empty}`, 'must change at least one member')
   const seen = new Set<string>()
   for (const operation of operations) {
     if (operation.id !== normalizeId('') && seen.has(operation.id))
@@ -91,10 +86,10 @@ const tasksOf = (
 }
 
 /** Sorts the written tasks into the order of the request. Those that no operation names were created. */
-const inOrder = (batch: Batch, tasks: Task[]): BatchDone => {
+const inOrder = (batch: Batch, tasks: Task[]): BatchOutcome => {
   const byId = new Map(tasks.map((task) => [task.id, task]))
   const take = (ids: string[]) =>
-    ids.flatMap((id) => {
+    ids.map(normalizeId).flatMap((id) => {
       const task = byId.get(id)
       byId.delete(id)
       return task ?? []

@@ -4,7 +4,7 @@ import { problemResponses } from '../../http/problem.ts'
 import { ResponseBody } from '../../schema/response.ts'
 import { Id, Text } from '../../schema/types.ts'
 import * as examples from '../examples.ts'
-import { closed, NewTask, Task, TaskChanges, Version } from '../task/schema.ts'
+import { closed, NewTask, Task, TaskPatch, Version } from '../task/schema.ts'
 
 const BatchId = Text({ min: 1, max: 100, examples: ['0198f2c4-5c1e-7a44-9d5c-3f1f6a9b2c10'] })
 const operations = { maxItems: 100 }
@@ -15,7 +15,7 @@ const Batch = t.Object(
     update: t.Optional(
       t.Array(
         t.Object(
-          { id: BatchId, version: t.Optional(Version), ...TaskChanges.properties },
+          { id: BatchId, version: t.Optional(Version), ...TaskPatch.properties },
           { ...closed, $id: 'BatchUpdate' },
         ),
         operations,
@@ -34,25 +34,25 @@ const Batch = t.Object(
   },
   { ...closed, $id: 'Batch', examples: [examples.batch] },
 )
-const BatchDone = t.Object(
+const BatchOutcome = t.Object(
   {
     created: t.Array(Task),
     updated: t.Array(Task),
     completed: t.Array(Task),
     deleted: t.Array(Id()),
   },
-  { ...closed, $id: 'BatchDone', examples: [examples.batchDone] },
+  { ...closed, $id: 'BatchOutcome', examples: [examples.batchDone] },
 )
 
 export type Batch = Static<typeof Batch>
-export type BatchDone = Static<typeof BatchDone>
+export type BatchOutcome = Static<typeof BatchOutcome>
 
 const tags = ['Many at once']
 
 export const batchTasks = {
   body: Batch,
   response: {
-    200: ResponseBody(BatchDone),
+    200: ResponseBody(BatchOutcome),
     ...problemResponses('task-not-found', 'version-mismatch', ...idempotencyProblems),
   },
   detail: {

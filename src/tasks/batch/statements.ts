@@ -32,6 +32,9 @@ const newCompleted = sql`case ${member('kind')}
   when 'complete' then coalesce(${member('completed')}, not ${tasks.completed})
   else ${tasks.completed} end`
 
+/** An empty patch changes nothing, as in PATCH. */
+const isUnchanged = sql`(${member('kind')} = 'update' and ${member('sets')} = '{}' and ${member('completed')} is null)`
+
 /**
  * The CTEs that make the batch all or nothing. They lock the current rows and compare them with the operations. If a
  * row is missing or has another version, `proceed` has no row, and no writing CTE has an effect.
@@ -84,9 +87,9 @@ const createEffects = (db: Db, { operations, proceed }: Guards) => {
         ...patchColumnsFrom(recordsetColumn('operations'), member('sets')),
         ...completionColumns(newCompleted),
         deleted_at: sql`case when ${member('kind')} = 'delete' then ${nowParam} end`,
-        version: sql`${tasks.version} + 1`,
-        updated_at: nowParam,
-        change: sql`${proceed.change}`,
+        version: sql`${tasks.version} + case when ${isUnchanged} then 0 else 1 end`,
+        updated_at: sql`case when ${isUnchanged} then ${tasks.updated_at} else ${nowParam} end`,
+        change: sql`case when ${isUnchanged} then ${tasks.change} else ${proceed.change} end`,
       })
       .from(operations)
       .innerJoin(proceed, TRUE)

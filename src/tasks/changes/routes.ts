@@ -3,9 +3,9 @@ import type { Config } from '../../config/config.ts'
 import { addSeconds, now } from '../../db/clock.ts'
 import { type Authenticated, requireSession } from '../../http/authenticated.ts'
 import type { CursorCodec } from '../../http/cursor-codec.ts'
-import { throwProblem } from '../../http/problem.ts'
+import { throwMalformedRequest, throwProblem } from '../../http/problem.ts'
 import type { ChangesRepository, Progress } from './repository.ts'
-import { readChanges } from './schema.ts'
+import { listChanges } from './schema.ts'
 
 type Needs = {
   changes: ChangesRepository
@@ -20,7 +20,9 @@ type Token = Progress & { at: string }
 /** The changes feed, for clients that keep a copy. */
 export const changesRoutes = ({ changes, cursorCodec, authenticated, config }: Needs) => {
   const decodeToken = (since: string, binding: string): Token => {
-    const token = cursorCodec.decode<Token>(since, binding) ?? throwProblem('malformed-request')
+    const token =
+      cursorCodec.decode<Token>(since, binding) ??
+      throwMalformedRequest('query', '/since', 'must be the `next` of an earlier response')
     // Tombstones from before this time may be deleted.
     if (token.at < addSeconds(now(), -config.trashDays * 86_400)) throwProblem('sync-expired')
     return token
@@ -39,6 +41,6 @@ export const changesRoutes = ({ changes, cursorCodec, authenticated, config }: N
       const next = cursorCodec.encode({ ...page.progress, at: completeAt }, binding)
       return { changes: page.changes, next, has_more: page.has_more }
     },
-    readChanges,
+    listChanges,
   )
 }

@@ -20,12 +20,15 @@ const ChangesQuery = t.Object(
   },
   closed,
 )
-const Upsert = t.Object({ op: t.Literal('upsert'), task: Task }, { ...closed, $id: 'Upsert' })
-const Removal = t.Object(
-  { op: t.Literal('delete'), id: Id(), deleted_at: Timestamp({}) },
-  { ...closed, $id: 'Removal' },
+const TaskUpsert = t.Object(
+  { op: t.Literal('upsert'), task: Task },
+  { ...closed, $id: 'TaskUpsert' },
 )
-const Change = t.Union([Upsert, Removal])
+const TaskRemoval = t.Object(
+  { op: t.Literal('delete'), id: Id(), deleted_at: Timestamp({}) },
+  { ...closed, $id: 'TaskRemoval' },
+)
+const Change = t.Union([TaskUpsert, TaskRemoval])
 const ChangesPage = t.Object(
   {
     changes: t.Array(Change),
@@ -37,7 +40,7 @@ const ChangesPage = t.Object(
 
 export type Change = Static<typeof Change>
 
-export const readChanges = {
+export const listChanges = {
   query: ChangesQuery,
   response: {
     200: ResponseBody(ChangesPage),
@@ -45,7 +48,7 @@ export const readChanges = {
   },
   detail: {
     tags: ['Many at once'],
-    operationId: 'readChanges',
+    operationId: 'listChanges',
     summary: 'Get the changes since the last request',
     description:
       'For keeping a copy. Without `since` it returns all tasks; with the last `next`, what has changed since, each ' +

@@ -12,6 +12,7 @@ import {
   TRUE,
   type UserScopeValues,
 } from '../../db/user-scope.ts'
+import { titleLengthMax } from '../../limits.ts'
 import { toUtc } from '../../schema/timestamp.ts'
 import type { Task } from '../task/schema.ts'
 import { activeTasksOf, taskColumns } from '../task/sql.ts'
@@ -50,7 +51,7 @@ export const toCursorPosition = (task: Task, sort: Sort): Position => {
 const edges = {
   timestamptz: { least: '-infinity', greatest: 'infinity' },
   priority: { least: 'low', greatest: 'urgent' },
-  text: { least: '', greatest: '\u{10ffff}'.repeat(501) },
+  text: { least: '', greatest: '\u{10ffff}'.repeat(titleLengthMax + 1) },
 }
 const firstId = '00000000-0000-0000-0000-000000000000'
 const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
@@ -130,14 +131,16 @@ const filterCondition = (filters: Filters): SQL | undefined => {
   const { completed, priority, tag, q, due_before, due_after, updated_after } = filters
   const times = [due_before, due_after, updated_after].map((time) => toUtc(time))
   const [before, after, changed] = times
-  const pattern = q === undefined ? undefined : `%${q.replace(/[\\%_]/g, '\\$&')}%`
+  // Compared in NFC: other forms of the same text are equal, and it is stored as it was sent.
+  const text = q?.normalize('NFC')
+  const pattern = text === undefined ? undefined : `%${text.replace(/[\\%_]/g, '\\$&')}%`
   return and(
     completed === undefined ? undefined : eq(tasks.completed, completed === 'true'),
     priority === undefined ? undefined : eq(tasks.priority, priority),
     tag === undefined ? undefined : sql`${tasks.tags} @> ${arrayLiteral([tag].flat())}::text[]`,
     pattern === undefined
       ? undefined
-      : sql`(${tasks.title} ilike ${pattern} or ${tasks.description} ilike ${pattern})`,
+      : sql`(normalize(${tasks.title}) ilike ${pattern} or normalize(${tasks.description}) ilike ${pattern})`,
     before === undefined ? undefined : lt(tasks.due_at, before),
     after === undefined ? undefined : gt(tasks.due_at, after),
     changed === undefined ? undefined : gt(tasks.updated_at, changed),

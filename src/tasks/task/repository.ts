@@ -10,7 +10,7 @@ import { arrayLiteral, type ExpectedVersions } from '../../db/params.ts'
 import { type Principal, scopeParameters } from '../../db/user-scope.ts'
 import { normalizeId } from '../../schema/types.ts'
 import { insertParameters, patchParameters } from './columns.ts'
-import type { NewTask, Task, TaskChanges, TaskReplacement } from './schema.ts'
+import type { NewTask, Task, TaskPatch, TaskReplacement } from './schema.ts'
 import { createTaskStatements } from './statements.ts'
 
 /**
@@ -56,12 +56,20 @@ export const createTaskRepository = (db: Db) => {
         return toResult(await runWrite(() => statements[name].execute(values)))
       })
 
+    const find = async (id: string): Promise<Task | null | undefined> => {
+      const values = { ...scope(), id: normalizeId(id) }
+      const [row] = await runRead(() => statements.find.execute(values))
+      return row?.task
+    }
+    const unchanged = async (id: string, expected: ExpectedVersions) => {
+      const task = await find(id)
+      if (!task) return task
+      const isExpected = expected === undefined || expected.includes(task.version)
+      return isExpected ? { task } : { version: task.version }
+    }
+
     return {
-      async find(id: string): Promise<Task | null | undefined> {
-        const values = { ...scope(), id: normalizeId(id) }
-        const [row] = await runRead(() => statements.find.execute(values))
-        return row?.task
-      },
+      find,
 
       async add(task: NewTask): Promise<Task | undefined> {
         const values = { ...insertParameters(task), id: Bun.randomUUIDv7(), ...scope() }
@@ -73,13 +81,19 @@ export const createTaskRepository = (db: Db) => {
         writeOnce('addIdempotent', key, { ...insertParameters(task), id: Bun.randomUUIDv7() }),
 
       replace: (id: string, task: TaskReplacement, expected: ExpectedVersions) =>
-        write('replace', id, expected, { ...insertParameters(task), completed: task.completed }),
-
-      change: (id: string, changes: TaskChanges, expected: ExpectedVersions) =>
-        write('change', id, expected, {
-          ...patchParameters(changes),
-          completed: changes.completed ?? null,
+        write('replace', id, expected, {
+          ...insertParameters(task),
+          completed: task.completed ?? false,
         }),
+
+      /** An empty patch changes nothing, and returns the task as it is. */
+      change: (id: string, changes: TaskPatch, expected: ExpectedVersions) =>
+        Object.keys(changes).length === 0
+          ? unchanged(id, expected)
+          : write('change', id, expected, {
+              ...patchParameters(changes),
+              completed: changes.completed ?? null,
+            }),
 
       /** Sets `completed`, or toggles it if `completed` is undefined. */
       complete: (id: string, completed: boolean | undefined, expected: ExpectedVersions) =>

@@ -4,14 +4,7 @@ import { formatEtag, matchesIfNoneMatch, parseIfMatch } from '../../http/conditi
 import { parseIdempotencyKey } from '../../http/idempotency.ts'
 import type { TaskRepository } from './repository.ts'
 import { requireTask, respondToWrite } from './responses.ts'
-import {
-  changeTask,
-  completeTask,
-  createTask,
-  deleteTask,
-  readTask,
-  replaceTask,
-} from './schema.ts'
+import { completeTask, createTask, deleteTask, getTask, replaceTask, updateTask } from './schema.ts'
 
 type Needs = { tasks: TaskRepository; authenticated: Authenticated }
 
@@ -44,7 +37,7 @@ export const taskRoutes = ({ tasks, authenticated }: Needs) =>
         set.headers.etag = etag
         return matchesIfNoneMatch(request.headers, etag) ? status(304, undefined) : task
       },
-      readTask,
+      getTask,
     )
 
     .put(
@@ -58,7 +51,7 @@ export const taskRoutes = ({ tasks, authenticated }: Needs) =>
       '/:id',
       async ({ own, params, body, request, set }) =>
         respondToWrite(await own.change(params.id, body, parseIfMatch(request.headers)), set),
-      changeTask,
+      updateTask,
     )
 
     .patch(

@@ -1,13 +1,15 @@
 import { type Static, t } from 'elysia'
 import { idempotencyProblems } from '../../http/idempotency.ts'
 import { problemResponses } from '../../http/problem.ts'
+import { titleLengthMax } from '../../limits.ts'
+import { NoBody } from '../../schema/body.ts'
 import { ResponseBody } from '../../schema/response.ts'
-import { Enum, Id, Integer, NoBody, Text, Timestamp } from '../../schema/types.ts'
+import { Enum, Id, Integer, Text, Timestamp } from '../../schema/types.ts'
 import * as examples from '../examples.ts'
 
 export const closed = { additionalProperties: false }
 
-export const Title = Text({ min: 1, max: 500, blank: false, examples: ['Buy milk'] })
+export const Title = Text({ min: 1, max: titleLengthMax, blank: false, examples: ['Buy milk'] })
 const Description = Text({ min: 0, max: 10_000, nullable: true, examples: [null] })
 export const Priority = Enum(['low', 'normal', 'high', 'urgent'], { examples: ['normal'] })
 export const Version = Integer({
@@ -51,9 +53,21 @@ export const NewTask = t.Object(
   { title: Title, ...optional },
   { ...closed, $id: 'NewTask', examples: [examples.newTask] },
 )
+/** A member that the server sets. It is accepted in any form, so that a task can be sent back as it was read. */
+export const ignored = t.Optional(t.Unknown({ description: 'Ignored' }))
 /** All members that a client can set. Absent members get their defaults. */
 export const TaskReplacement = t.Object(
-  { title: Title, completed: t.Boolean(), ...optional },
+  {
+    title: Title,
+    completed: t.Optional(t.Boolean()),
+    ...optional,
+    id: ignored,
+    user_id: ignored,
+    completed_at: ignored,
+    version: ignored,
+    created_at: ignored,
+    updated_at: ignored,
+  },
   { ...closed, $id: 'TaskReplacement', examples: [examples.replacement] },
 )
 
@@ -72,9 +86,9 @@ const Completed = t.Object(
 const Deleted = t.Object({ success: t.Literal(true) }, { ...closed, $id: 'Deleted' })
 
 /** RFC 7396: absent members stay, null clears. */
-export const TaskChanges = t.Partial(
+export const TaskPatch = t.Partial(
   t.Object({ title: Title, completed: t.Boolean(), ...optional }),
-  { ...closed, minProperties: 1, $id: 'TaskChanges', examples: [examples.changes] },
+  { ...closed, $id: 'TaskPatch', examples: [examples.changes] },
 )
 
 export const TaskId = t.Object({ id: Id() })
@@ -82,7 +96,7 @@ export const TaskId = t.Object({ id: Id() })
 export type Task = Static<typeof Task>
 export type NewTask = Static<typeof NewTask>
 export type TaskReplacement = Static<typeof TaskReplacement>
-export type TaskChanges = Static<typeof TaskChanges>
+export type TaskPatch = Static<typeof TaskPatch>
 
 const tags = ['Tasks']
 
@@ -100,7 +114,7 @@ export const createTask = {
   },
 } as const
 
-export const readTask = {
+export const getTask = {
   params: TaskId,
   response: {
     200: ResponseBody(Task),
@@ -109,7 +123,7 @@ export const readTask = {
   },
   detail: {
     tags,
-    operationId: 'readTask',
+    operationId: 'getTask',
     summary: 'Get a task',
     'x-takes': ['If-None-Match'],
   },
@@ -126,23 +140,26 @@ export const replaceTask = {
     tags,
     operationId: 'replaceTask',
     summary: 'Replace a task',
-    description: 'Absent members get their defaults.',
+    description:
+      'Absent members get their defaults. Members that the server sets are ignored, so that a task can be sent back ' +
+      'as it was read.',
     'x-takes': ['If-Match'],
   },
 } as const
 
-export const changeTask = {
+export const updateTask = {
   params: TaskId,
-  body: TaskChanges,
+  body: TaskPatch,
   response: {
     200: ResponseBody(Task),
     ...problemResponses('task-not-found', 'version-mismatch', 'invalid-request'),
   },
   detail: {
     tags,
-    operationId: 'changeTask',
+    operationId: 'updateTask',
     summary: 'Update a task',
-    description: 'A merge patch (RFC 7396): absent members stay, null clears.',
+    description:
+      'A merge patch (RFC 7396): absent members stay, null clears. An empty patch changes nothing.',
     'x-accepts': ['application/merge-patch+json', 'application/json'],
     'x-takes': ['If-Match'],
   },

@@ -122,9 +122,8 @@ const updateTask = (
       .where(
         and(
           eq(tasks.user_id, placeholders.user),
-          // Repeated: with the join alone and outdated statistics, PostgreSQL reads all tasks of the user.
+          // `current` has this row or none.
           byId,
-          eq(tasks.id, current.id),
           sql`(${versions} is null or ${current.version} = any(${versions}))`,
           condition,
         ),

@@ -1,7 +1,8 @@
 import type { TSchema } from '@sinclair/typebox'
 import { depthDetail, exceedsDepth } from '../../http/json-depth.ts'
 import { throwProblem, toJsonPointer } from '../../http/problem.ts'
-import { isText, TextBody } from '../../schema/types.ts'
+import { TextBody } from '../../schema/body.ts'
+import { isText } from '../../schema/types.ts'
 import { unescapeCell } from './formats/csv.ts'
 import { ImportedTask } from './schema.ts'
 
@@ -10,6 +11,7 @@ export type Record = { pointer: string; value: unknown; unreadable?: string }
 
 const members: { [name: string]: TSchema } = ImportedTask.properties
 const columnsMax = Object.keys(members).length
+const knownColumns = `the columns are ${Object.keys(members).join(', ')}`
 
 /**
  * Parses the records of an import, valid or not; 413 for more than `rowsMax`.
@@ -63,14 +65,19 @@ const fromLine = (json: string, pointer: string): Record => {
 
 type Cell = { text: string; isQuoted: boolean }
 
-/** RFC 4180. An empty cell is null, `""` is empty text. */
+/**
+ * RFC 4180, and what spreadsheets write: `;` or tabs between cells, and names of columns in any case. An empty cell is
+ * null, `""` is empty text.
+ */
 const fromCsv = async (text: string, rowsMax: number): Promise<Record[]> => {
   const [header, ...records] = await csvRows(text, rowsMax)
   if (records.length > rowsMax) throwProblem('body-too-large')
-  const names = header?.cells.map((cell) => cell.text) ?? []
-  if (!names.includes('title')) return throwInvalidBody('must name the column title', '/line/1')
+  const names = header?.cells.map((cell) => cell.text.trim().toLowerCase()) ?? []
+  if (!names.includes('title'))
+    return throwInvalidBody(`must name the column title; ${knownColumns}`, '/line/1')
   const unknown = names.findIndex((name) => !Object.hasOwn(ImportedTask.properties, name))
-  if (unknown !== -1) return throwInvalidBody(`column ${unknown + 1} is not known`, '/line/1')
+  if (unknown !== -1)
+    return throwInvalidBody(`column ${unknown + 1} is not known; ${knownColumns}`, '/line/1')
   if (new Set(names).size < names.length)
     return throwInvalidBody('must not repeat a column', '/line/1')
 
@@ -100,6 +107,7 @@ const csvRows = async (
     relax_column_count: true,
     skip_empty_lines: true,
     record_delimiter: ['\r\n', '\n'],
+    delimiter: delimiterOf(text),
     // The header, and one row more than the limit.
     to: rowsMax + 2,
     cast: (text: string, { quoting }: { quoting: boolean }): Cell => {
@@ -124,6 +132,16 @@ const csvRows = async (
   }
 }
 
+const delimiters = [',', ';', '\t']
+
+/** The delimiter that is most frequent in the header, outside quotes. */
+const delimiterOf = (text: string): string => {
+  const end = text.search(/[\r\n]/)
+  const header = text.slice(0, end === -1 ? undefined : end).replaceAll(/"[^"]*"/g, '')
+  const countOf = (delimiter: string) => header.split(delimiter).length
+  return delimiters.reduce((best, one) => (countOf(one) > countOf(best) ? one : best))
+}
+
 const [cr, lf] = [13, 10]
 
 /**
@@ -145,10 +163,15 @@ const toMember = (name: string, { text, isQuoted }: Cell): [string, unknown][] =
   const schema = members[name]
   const types: unknown[] = [schema?.type].flat()
   if (isText(schema)) return [[name, unescapeCell(text)]]
-  if (types.includes('boolean'))
-    return [[name, text === 'true' || (text === 'false' ? false : text)]]
+  if (types.includes('boolean')) return [[name, booleans.get(text.toLowerCase()) ?? text]]
   return [[name, types.includes('array') || types.includes('integer') ? parseJsonCell(text) : text]]
 }
+
+/** Spreadsheets write them in capitals. */
+const booleans = new Map([
+  ['true', true],
+  ['false', false],
+])
 
 const parseJsonCell = (text: string): unknown => {
   try {

@@ -39,7 +39,7 @@ const exportStatement = (db: Db) => {
   return db.with(sessionRow).select().from(sessionRow).leftJoinLateral(task, TRUE)
 }
 
-/** CTEs that insert all rows of the parameter `records`, if `condition` holds, and count them. */
+/** CTEs that insert all rows of the parameter `records`, if `condition` holds. Ids are in the order of the records. */
 const createImportCtes = (db: Db, condition = TRUE) => {
   const { nextChange } = createUserScope(db, placeholders)
   const records = sql`jsonb_to_recordset(${param('records', 'jsonb')}) as record (
@@ -55,9 +55,14 @@ const createImportCtes = (db: Db, condition = TRUE) => {
   const imported = db
     .$with('imported')
     .as(db.insert(tasks).select(rows).returning({ id: tasks.id }))
-  const counted = db
-    .$with('counted')
-    .as(db.select({ count: sql<number>`count(*)::int`.as('count') }).from(imported))
+  const counted = db.$with('counted').as(
+    db
+      .select({
+        count: sql<number>`count(*)::int`.as('count'),
+        ids: sql`coalesce(json_agg(${imported.id} order by ${imported.id}), '[]')`.as('ids'),
+      })
+      .from(imported),
+  )
   return { imported, counted }
 }
 
@@ -78,7 +83,7 @@ const idempotentImportStatement = (db: Db) => {
   const { earlierResponse, expired, storeResponse, isFirstUse } = createIdempotencyCtes(db)
   const { imported, counted } = createImportCtes(db, isFirstUse)
   const storedResponse = storeResponse(
-    sql`json_build_object('imported', ${counted.count})`,
+    sql`json_build_object('imported', ${counted.count}, 'ids', ${counted.ids})`,
     sql`null`,
     sql`(select * from ${counted} where ${isFirstUse}) as counted`,
   )

@@ -7,7 +7,7 @@ import { throwProblem } from '../../http/problem.ts'
 import { exportResponse, exportRows, negotiateFormat } from './export.ts'
 import { toImportRows } from './import.ts'
 import type { TransferRepository } from './repository.ts'
-import { exportTasks, importTasks } from './schema.ts'
+import { exportTasks, type Imported, importTasks } from './schema.ts'
 
 type Needs = {
   transfer: TransferRepository
@@ -34,18 +34,18 @@ export const transferRoutes = ({ transfer, authenticated, config }: Needs) =>
     .post(
       '/import',
       async ({ principal, body, query, request, set }) => {
+        const key = parseIdempotencyKey(request, body)
         const rows = await toImportRows(body, config.importing.rowsMax, now())
         const { page, add } = transfer(principal)
         if (query.dry_run === 'true') {
           requireSession(await page(0))
           return { valid: rows.length }
         }
-        const key = parseIdempotencyKey(request, body)
         const result = requireSession(await add(rows, key))
-        if ('count' in result) return { imported: result.count }
+        if ('count' in result) return { imported: result.count, ids: rows.map(({ id }) => id) }
         if ('inFlight' in result) return throwProblem('idempotency-in-flight')
         if (key === undefined) throw new Error('a stored response for a request without a key')
-        return replayResponse(result.storedResponse, key, set.headers) as { imported: number }
+        return replayResponse(result.storedResponse, key, set.headers) as Imported
       },
       importTasks,
     )

@@ -1,12 +1,12 @@
 import { type Static, t } from 'elysia'
 import { idempotencyProblems } from '../../http/idempotency.ts'
 import { problemResponses } from '../../http/problem.ts'
-import { BooleanParam, Enum, FileBody, Timestamp } from '../../schema/types.ts'
+import { FileBody } from '../../schema/body.ts'
+import { BooleanParam, Enum, Id, Timestamp } from '../../schema/types.ts'
 import * as examples from '../examples.ts'
-import { closed, optional, Task, Title } from '../task/schema.ts'
+import { closed, ignored, optional, Task, Title } from '../task/schema.ts'
 import { formats } from './export.ts'
 
-const ignored = t.Optional(t.Unknown())
 /** A record of an import. It accepts all members of an export; those that the server sets are ignored. */
 export const ImportedTask = t.Object(
   {
@@ -38,8 +38,16 @@ const ImportQuery = t.Object(
   },
   closed,
 )
+const Imported = t.Object(
+  {
+    imported: t.Integer({ examples: [2] }),
+    ids: t.Array(Id(), { description: 'The ids of the new tasks, in the order of the records' }),
+  },
+  { ...closed, $id: 'Imported' },
+)
+export type Imported = Static<typeof Imported>
 const ImportResult = t.Union([
-  t.Object({ imported: t.Integer({ examples: [2] }) }, { ...closed, $id: 'Imported' }),
+  Imported,
   t.Object({ valid: t.Integer({ examples: [2] }) }, { ...closed, $id: 'Checked' }),
 ])
 /** The JSON format; the other formats are text. */

@@ -1,8 +1,9 @@
 import { type Static, t } from 'elysia'
 import { NextCursor, pagingParams } from '../../http/paging.ts'
 import { problemResponses } from '../../http/problem.ts'
+import { NoBody, NoContent } from '../../schema/body.ts'
 import { ResponseBody } from '../../schema/response.ts'
-import { NoBody, NoContent, Timestamp } from '../../schema/types.ts'
+import { Timestamp } from '../../schema/types.ts'
 import * as examples from '../examples.ts'
 import { closed, Task, TaskId } from '../task/schema.ts'
 

@@ -8,8 +8,10 @@ import { type Mention, mentionsIn } from './mentions.ts'
  */
 const withoutToken: Record<string, string> = {
   'read users by email': 'a sign-in: the account is found by its e-mail',
-  'insert into users, insert into user_changes, insert into sessions':
-    'a sign-up: the rows are bound to the id of the new user',
+  'read users by email, insert into users, insert into user_changes, insert into sessions':
+    'a sign-up: the rows are bound to the id of the new user, and the address must be free',
+  'read sessions, read user_changes, read users by email and id, update users':
+    'a change of the e-mail: the update is bound to the user, and the address must be free',
   'read user_changes, update users, delete from sessions, insert into sessions':
     'a sign-in: bound to the account that was found by its e-mail',
 }

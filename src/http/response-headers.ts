@@ -31,7 +31,3 @@ export const createResponseHeaders =
   })
 
 const hsts = { 'strict-transport-security': 'max-age=31536000' }
-
-/** The token of a `Bearer` credential; the scheme in any case (RFC 6750 §2.1). Two joined headers give undefined. */
-export const parseBearer = (authorization: string | null): string | undefined =>
-  /^Bearer +([^\s,]+)$/i.exec(authorization ?? '')?.[1]
