@@ -111,7 +111,7 @@ export const createApp = (needs: Needs) => {
       .use(healthRoutes({ isReady }))
       .use(homePage(config))
       .use(problemPages())
-      .use(swaggerUi({ routes }))
+      .use(swaggerUi({ routes, limits: config }))
       .group('/api', (api) =>
         api
           .use(authRoutes({ config, db, rateLimitStore, log, contexts, jwt, passwords, accounts }))

@@ -13,19 +13,19 @@ import httpx
 from taskwarden_client import AuthenticatedClient, Client
 from taskwarden_client.api.sign_in import login, register
 from taskwarden_client.api.tasks import (
-    change_task,
     complete_task,
     create_task,
     list_tasks,
+    update_task,
 )
 from taskwarden_client.models import (
-    Completion,
+    CompletionRequest,
     Credentials,
-    ListTasksSort,
     NewTask,
-    NewTaskPriority,
+    Priority,
     Problem,
     Registration,
+    Sort,
     Task,
     TaskPatch,
 )
@@ -97,13 +97,13 @@ def main(api: str, email: str, password: str) -> None:
 
     # A time needs a zone. It has six fraction digits here, of which the service keeps three.
     tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
-    water = NewTask("Water the plants", priority=NewTaskPriority.HIGH, due_at=tomorrow)
+    water = NewTask("Water the plants", priority=Priority.HIGH, due_at=tomorrow)
     # With an Idempotency-Key, a request can be sent again, and one task is added.
     key = str(uuid.uuid4())
     for _ in range(2):
         added = call(create_task, client=client, body=water, idempotency_key=key)
     done = call(
-        complete_task, client=client, id=added.id, body=Completion(completed=True)
+        complete_task, client=client, id=added.id, body=CompletionRequest(completed=True)
     )
     print(f"{added.title}: {'done' if done.completed else 'to do'}")
 
@@ -111,7 +111,7 @@ def main(api: str, email: str, password: str) -> None:
     try:
         stale = TaskPatch(title="Water the cactus")
         call(
-            change_task,
+            update_task,
             client=client,
             id=added.id,
             body=stale,
@@ -120,7 +120,7 @@ def main(api: str, email: str, password: str) -> None:
     except ProblemError as error:
         print(f"refused: {error.problem.title}")
 
-    query = {"completed": False, "sort": ListTasksSort("-priority")}
+    query = {"completed": False, "sort": Sort("-priority")}
     for task in list_all(client, **query):
         print(
             f"[ ] {task.title}"

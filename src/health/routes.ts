@@ -7,7 +7,10 @@ type Needs = {
 }
 
 const open = { tags: ['Service'], security: [], 'x-rate-limit': 'none' as const }
-const Status = t.Object({ status: t.Literal('ok') }, { additionalProperties: false, $id: 'Status' })
+const Status = t.Object(
+  { status: t.Literal('ok') },
+  { additionalProperties: false, $id: 'ServiceStatus' },
+)
 
 /** Probes: `/health` for the process, `/ready` for load balancers. */
 export const healthRoutes = ({ isReady }: Needs) =>

@@ -6,7 +6,13 @@ import { throwMalformedRequest } from './problem.ts'
 /** The query parameters of every paged list. */
 export const pagingParams = {
   limit: t.Optional(
-    IntegerParam({ minimum: 1, maximum: 200, description: '50 if absent', examples: [50] }),
+    IntegerParam({
+      minimum: 1,
+      maximum: 200,
+      description: 'Tasks per page',
+      examples: [50],
+      'x-default': 50,
+    }),
   ),
   cursor: t.Optional(
     Text({

@@ -57,7 +57,7 @@ export const Problem = t.Object(
   {
     type: t.String({ examples: ['/problems/invalid-request'] }),
     title: t.String(),
-    status: t.Number(),
+    status: t.Integer(),
     code: t.String({ enum: Object.keys(problemCatalogue) }),
     request_id: t.String(),
     errors: t.Optional(

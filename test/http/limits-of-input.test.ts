@@ -52,15 +52,15 @@ test('every member of requests and responses has the bounds of the contract', as
     'About',
     'AccessToken',
     'BatchOutcome',
-    'Changes',
-    'Completed',
-    'Completion',
-    'Deleted',
+    'ChangePage',
+    'CompletionResult',
+    'CompletionRequest',
+    'DeletionResult',
   ]
   const alsoClosed = [
-    'Export',
+    'TaskExport',
     'GrantError',
-    'Import',
+    'TaskImport',
     'PersonalTokenList',
     'Problem',
     'ProblemDescription',
@@ -69,12 +69,12 @@ test('every member of requests and responses has the bounds of the contract', as
     'ProblemList',
     'TaskRemoval',
     'Session',
-    'Sessions',
+    'SessionList',
     'SignInResult',
-    'Status',
+    'ServiceStatus',
     'TaskUpsert',
   ]
-  const andOf = ['About/links', 'Checked', 'Imported']
+  const andOf = ['About/links', 'ImportCheck', 'ImportResult']
   const contract = [
     ...[...closed, ...alsoClosed, ...andThese, ...andOf].map((one) => `${one}: closed`),
     'Batch: closed',

@@ -371,15 +371,17 @@ describe('maintenance', () => {
     },
   )
 
-  test('erases more rows than one statement', async () => {
+  test('erases more rows than one statement, also of a user with more live tasks', async () => {
     at('2005-01-01T00:00:00.000Z')
     const { ada, call } = await owner([])
     await importAll(
       ada,
-      Array.from({ length: 120 }, (_, n) => ({ title: `${n}` })),
+      Array.from({ length: 180 }, (_, n) => ({ title: `${n}` })),
     )
     const { db } = await database()
-    await db.execute(`update tasks set deleted_at = updated_at where user_id = '${ada.id}'`)
+    await db.execute(
+      `update tasks set deleted_at = updated_at where user_id = '${ada.id}' and title::int >= 60`,
+    )
     pass(7 * day)
 
     expect(await purgeTrash(db, new Date(Date.now() - 7 * day).toISOString(), 50)).toBe(120)

@@ -11,7 +11,7 @@ export const AnyPassword = Text({ min: 1, max: 128, examples: ['correct horse ba
 export const NewPassword = Text({
   min: 1,
   max: 128,
-  description: 'At least PASSWORD_MIN (8) characters, and not easy to guess',
+  description: 'Not easy to guess',
   examples: ['correct horse battery'],
 })
 

@@ -6,28 +6,30 @@ import { personalSecondsMax } from '../access-tokens/jwt.ts'
 import { closed } from '../accounts/schema.ts'
 import { tokenMembers } from '../sign-in/schema.ts'
 
-const scopes = ['tasks:read', 'tasks:write'] as const
+const Scope = Enum(['tasks:read', 'tasks:write'], {
+  $id: 'Scope',
+  description: '`tasks:write` includes `tasks:read`',
+  examples: ['tasks:read'],
+})
 const TokenName = Text({ min: 1, max: 100, examples: ['backup script'] })
 
 const NewPersonalToken = t.Object(
   {
     name: TokenName,
-    scope: Enum(scopes, {
-      description: '`tasks:write` includes `tasks:read`',
-      examples: ['tasks:read'],
-    }),
+    scope: Scope,
     expires_in: t.Optional(
       Integer({
         minimum: 1,
         maximum: personalSecondsMax,
-        description: 'Seconds, at most a year; 90 days if absent',
+        description: 'Seconds, at most a year',
         examples: [7_776_000],
+        'x-default': 7_776_000,
       }),
     ),
   },
   { ...closed, $id: 'NewPersonalToken' },
 )
-const personalToken = { id: Id(), name: TokenName, scope: Enum(scopes), expires_at: Timestamp({}) }
+const personalToken = { id: Id(), name: TokenName, scope: Scope, expires_at: Timestamp({}) }
 const PersonalToken = t.Object(personalToken, { ...closed, $id: 'PersonalToken' })
 /** The only response that contains the token itself. */
 const IssuedPersonalToken = t.Object(

@@ -18,7 +18,7 @@ const Session = t.Object(
   },
   { ...closed, $id: 'Session' },
 )
-const Sessions = t.Object({ sessions: t.Array(Session) }, { ...closed, $id: 'Sessions' })
+const Sessions = t.Object({ sessions: t.Array(Session) }, { ...closed, $id: 'SessionList' })
 const SessionId = t.Object({ id: Id() })
 
 export const listSessions = {
@@ -59,6 +59,6 @@ export const refresh = {
   detail: {
     operationId: 'refresh',
     summary: 'Get a new token for this session',
-    description: 'A session ends at most SESSION_MAX_DAYS (30) after sign-in.',
+    description: 'Only until the end of the session.',
   },
 }

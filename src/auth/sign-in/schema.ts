@@ -8,7 +8,7 @@ export const Registration = t.Object(
   {
     email: Email({ examples: ['ada@example.com'] }),
     password: NewPassword,
-    name: t.Optional(Name),
+    name: t.Optional({ ...Name, 'x-default': null }),
   },
   { ...closed, $id: 'Registration' },
 )

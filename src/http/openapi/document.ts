@@ -1,8 +1,8 @@
 import { Elysia } from 'elysia'
 import { responseHeaders } from './headers.ts'
-import { about, securitySchemes } from './info.ts'
+import { createAbout, type Limits, securitySchemes } from './info.ts'
 import { type GeneratedOperation, toOperation } from './operation.ts'
-import { problemExamples } from './problem-responses.ts'
+import { commonResponse, problemExamples } from './problem-responses.ts'
 import { collectNamed, type Schema } from './schemas.ts'
 
 export type Routes = Elysia['routes']
@@ -15,12 +15,12 @@ type Paths = Record<string, Record<string, GeneratedOperation>>
  * every body has three media types, and problems are plain JSON. So each operation is built again from it. What
  * applies to every operation is added here: common problems and response headers.
  */
-export const createOpenApiDocument = async (routes: Routes) => {
+export const createOpenApiDocument = async (routes: Routes, limits: Limits) => {
   const documented = routes.filter(({ hooks }) => hooks.detail?.hide !== true)
   const schemas = collectNamed(documented.flatMap(schemasOf))
 
   return {
-    ...about,
+    ...createAbout(limits),
     paths: mapValues(await generate(documented), (methods) =>
       mapValues(methods, (generated) => toOperation(generated, schemas)),
     ),
@@ -28,6 +28,7 @@ export const createOpenApiDocument = async (routes: Routes) => {
       securitySchemes,
       schemas,
       headers: responseHeaders,
+      responses: { Problem: commonResponse },
       examples: problemExamples(),
     },
   }
@@ -50,8 +51,8 @@ const generate = async (routes: Routes): Promise<Paths> => {
 }
 
 /** From the routes, because the plugin drops `additionalProperties` of responses. */
-const schemasOf = ({ hooks: { body, response = {} } }: Routes[number]): Schema[] =>
-  JSON.parse(JSON.stringify([body, ...Object.values(response)].filter(Boolean)))
+const schemasOf = ({ hooks: { body, query, response = {} } }: Routes[number]): Schema[] =>
+  JSON.parse(JSON.stringify([body, query, ...Object.values(response)].filter(Boolean)))
 
 const mapValues = <From, To>(from: Record<string, From>, change: (one: From) => To) =>
   Object.fromEntries(Object.entries(from).map(([key, one]) => [key, change(one)]))

@@ -60,6 +60,9 @@ export const responseHeaders = {
   },
 } as const
 
+/** `*`, or a list of entity tags (RFC 9110 §13.1.1). */
+const entityTags = '^(\\*|(W/)?"[^"]*"( *, *(W/)?"[^"]*")*)$'
+
 /**
  * Request headers that change what a request does. Their examples are in the schemas: Swagger UI fills its form
  * with the examples of a parameter, which would make every request conditional.
@@ -68,11 +71,11 @@ const requestHeaders = {
   'If-Match': {
     description:
       'Only if the task has this version, otherwise 412: an `ETag` with its quotes, a list of them, or `*`',
-    schema: { ...text, examples: ['"1"'] },
+    schema: { ...text, pattern: entityTags, examples: ['"1"'] },
   },
   'If-None-Match': {
     description: 'Only if the task has another version than this `ETag`, otherwise 304',
-    schema: { ...text, examples: ['"1"'] },
+    schema: { ...text, pattern: entityTags, examples: ['"1"'] },
   },
   'Idempotency-Key': {
     description:
@@ -85,7 +88,9 @@ const requestHeaders = {
 export type ResponseHeader = keyof typeof responseHeaders
 export type RequestHeader = keyof typeof requestHeaders
 
-export const countedHeaders: readonly ResponseHeader[] = [
+/** Every counted response has these. */
+export const commonHeaders: readonly ResponseHeader[] = [
+  'X-Request-Id',
   'RateLimit-Limit',
   'RateLimit-Remaining',
   'RateLimit-Reset',
@@ -93,9 +98,13 @@ export const countedHeaders: readonly ResponseHeader[] = [
   'RateLimit',
 ]
 
-/** The `headers` of a response, by reference. */
+/** The `headers` of a response by reference, if it has any. */
 export const headerRefs = (names: readonly ResponseHeader[]) =>
-  Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]))
+  names.length > 0 && {
+    headers: Object.fromEntries(
+      names.map((name) => [name, { $ref: `#/components/headers/${name}` }]),
+    ),
+  }
 
 /** The optional header parameters of an operation. */
 export const headerParameters = (names: readonly RequestHeader[]) =>

@@ -1,21 +1,15 @@
 import type { DocumentDecoration } from 'elysia'
 import type { ProblemCode } from '../problem.ts'
-import {
-  countedHeaders,
-  headerParameters,
-  headerRefs,
-  type RequestHeader,
-  type ResponseHeader,
-} from './headers.ts'
+import { problemCatalogue } from '../problem-catalogue.ts'
+import { headerParameters, headerRefs, type RequestHeader, type ResponseHeader } from './headers.ts'
 import { protectedBy } from './info.ts'
 import {
   anyProblem,
   byStatus,
-  codesOf,
-  generalCodes,
+  commonCodes,
   headersOf,
+  isCommon,
   problemResponse,
-  type Trait,
 } from './problem-responses.ts'
 import { exampleOf, isEmpty, isOptional, plain, type Schema, type Schemas } from './schemas.ts'
 
@@ -57,34 +51,25 @@ export const toOperation = (generated: GeneratedOperation, schemas: Schemas) => 
   const { operationId, summary, description, tags } = generated
   const accepts = generated['x-accepts'] ?? json
   const body = Object.values(generated.requestBody?.content ?? {})[0]?.schema
-  const trait: Trait = {
-    isPublic: generated.security?.length === 0,
-    readsProfile: operationId === 'getCurrentUser',
-    counted: generated['x-rate-limit'] !== 'none',
-    body: body !== undefined && !isEmpty(body),
-    form: accepts.includes('application/x-www-form-urlencoded'),
-    query: generated.parameters?.some((parameter) => parameter.in === 'query') ?? false,
-    takes: generated['x-takes'] ?? [],
-  }
 
   return {
     operationId,
     summary,
     ...(description !== undefined && { description }),
     tags,
-    security: trait.isPublic ? [] : protectedBy,
+    security: generated.security?.length === 0 ? [] : protectedBy,
     parameters: [
       ...(generated.parameters ?? []).map(toParameter),
-      ...headerParameters(trait.takes),
+      ...headerParameters(generated['x-takes'] ?? []),
     ],
     ...(body !== undefined &&
-      trait.body && {
+      !isEmpty(body) && {
         requestBody: {
           required: !isOptional(body),
           content: contentOf(plain(body), accepts, { schemas, generated }),
         },
       }),
-    responses: responsesOf(generated, trait, schemas),
+    responses: responsesOf(generated, schemas),
   }
 }
 
@@ -124,33 +109,39 @@ const withoutText = (schema: Schema): Schema => {
   return structure !== undefined && more.length === 0 ? structure : schema
 }
 
-const responsesOf = (generated: GeneratedOperation, trait: Trait, schemas: Schemas) => {
-  const common: ResponseHeader[] = ['X-Request-Id', ...(trait.counted ? countedHeaders : [])]
+/**
+ * The responses of this operation only. Problems and headers that most operations have are described once, at the top of
+ * the document, and `default` stands for them.
+ */
+const responsesOf = (generated: GeneratedOperation, schemas: Schemas) => {
   const declared = Object.entries(generated.responses)
-  const codes = declared
-    .filter(([, { $id }]) => $id === 'Problem')
-    .flatMap(([status, response]) => response['x-codes'] ?? codesOf(Number(status)))
+  const codes = declared.flatMap(([, response]) => response['x-codes'] ?? [])
 
-  const responses: Record<string, { description: string; headers: object; content?: Media }> = {}
+  const responses: Record<string, { description: string; headers?: object; content?: Media }> = {}
   for (const [status, response] of declared)
     if (response.$id !== 'Problem')
       responses[status] = {
         description: response.description ?? phrases[status] ?? 'The response',
-        headers: headerRefs([...common, ...headersWith(status, response, generated)]),
+        ...headerRefs(headersWith(status, response, generated)),
         ...(status !== '204' &&
           status !== '304' && { content: successContent(response, generated, schemas) }),
       }
 
-  for (const [status, shared] of byStatus([...codes, ...generalCodes(trait)])) {
+  // Where a status has a response of another form, the common problems of the status are listed too.
+  const listed = [
+    ...codes.filter((code) => !isCommon(code)),
+    ...commonCodes.filter((code) => problemCatalogue[code].status in responses),
+  ]
+  for (const [status, shared] of byStatus(listed)) {
     const problem = problemResponse(shared)
     const other = responses[status]
     responses[status] = {
       description: [other?.description, problem.description].filter(Boolean).join('\n\n'),
-      headers: headerRefs([...common, ...shared.flatMap(headersOf)]),
+      ...headerRefs(shared.flatMap(headersOf)),
       content: { ...other?.content, ...problem.content },
     }
   }
-  return { ...responses, default: { ...anyProblem, headers: headerRefs(common) } }
+  return { ...responses, default: anyProblem }
 }
 
 const phrases: Record<string, string> = {

@@ -1,47 +1,24 @@
 import type { ProblemCode } from '../problem.ts'
 import { problemCatalogue } from '../problem-catalogue.ts'
-import type { RequestHeader, ResponseHeader } from './headers.ts'
+import { commonHeaders, headerRefs, type ResponseHeader } from './headers.ts'
 import { exampleId } from './schemas.ts'
 
 const codes = Object.keys(problemCatalogue) as ProblemCode[]
 
-/** The codes of the catalogue that share a status. */
-export const codesOf = (status: number): ProblemCode[] =>
-  codes.filter((code) => problemCatalogue[code].status === status)
+/** The problems that most operations can return. */
+export const commonCodes = [
+  'malformed-request',
+  'unauthenticated',
+  'insufficient-scope',
+  'body-too-large',
+  'unsupported-media-type',
+  'invalid-request',
+  'rate-limited',
+  'internal',
+  'unavailable',
+] as const satisfies readonly ProblemCode[]
 
-/** The properties of an operation that decide which problems it can return. */
-export type Trait = {
-  isPublic: boolean
-  /** The one route that accepts every scope. */
-  readsProfile: boolean
-  counted: boolean
-  body: boolean
-  form: boolean
-  query: boolean
-  takes: readonly RequestHeader[]
-}
-
-const general: [ProblemCode, (trait: Trait) => boolean][] = [
-  ['malformed-request', ({ body, query, takes }) => body || query || takes.some(isCondition)],
-  ['unauthenticated', ({ isPublic }) => !isPublic],
-  ['insufficient-scope', ({ isPublic, readsProfile }) => !isPublic && !readsProfile],
-  ['body-too-large', ({ body }) => body],
-  ['unsupported-media-type', ({ body }) => body],
-  // A form gets the errors of RFC 6749.
-  [
-    'invalid-request',
-    ({ body, form, query, takes }) => (body && !form) || query || takes.includes('Idempotency-Key'),
-  ],
-  ['rate-limited', ({ counted }) => counted],
-  ['internal', () => true],
-  ['unavailable', ({ counted }) => counted],
-]
-
-const isCondition = (header: RequestHeader) => header !== 'Idempotency-Key'
-
-/** The problems that every operation with these properties can return. */
-export const generalCodes = (trait: Trait): ProblemCode[] =>
-  general.filter(([, applies]) => applies(trait)).map(([code]) => code)
+export const isCommon = (code: ProblemCode): boolean => commonCodes.some((one) => one === code)
 
 /** Groups the codes by status, each once. */
 export const byStatus = (codes: ProblemCode[]): [string, ProblemCode[]][] => [
@@ -74,10 +51,21 @@ export const problemResponse = (shared: readonly ProblemCode[]) => ({
 const describe = (code: ProblemCode) =>
   `\`${code}\`: ${problemCatalogue[code].title}. ${problemCatalogue[code].cause}`
 
-/** The default response: problems that an operation does not list, such as an unexpected body. */
-export const anyProblem = {
-  description: 'Any other problem of the catalogue at `/problems`.',
-  content: { 'application/problem+json': { schema: problem } },
+/** The response for every other status, by reference. */
+export const anyProblem = { $ref: '#/components/responses/Problem' }
+
+/** The component for `anyProblem`, with the headers that every response has. */
+export const commonResponse = {
+  description: 'A problem. The common ones are described at the top of this document.',
+  ...headerRefs([...commonHeaders, 'WWW-Authenticate', 'Retry-After']),
+  content: {
+    'application/problem+json': {
+      schema: problem,
+      examples: Object.fromEntries(
+        commonCodes.map((code) => [code, { $ref: `#/components/examples/${code}` }]),
+      ),
+    },
+  },
 }
 
 const exampleErrors: Partial<Record<ProblemCode, { pointer: string; detail: string }>> = {

@@ -20,7 +20,13 @@ export type Schemas = Record<string, Schema>
  * reference.
  */
 export const plain = (schema: Schema): Schema =>
-  schema.$id === undefined ? unnamed(schema) : { $ref: `#/components/schemas/${schema.$id}` }
+  schema.$id === undefined
+    ? unnamed(schema)
+    : { $ref: `#/components/schemas/${schema.$id}`, ...defaultOf(schema) }
+
+/** `x-default` documents a default. With `default`, the validator would insert it. */
+const defaultOf = (schema: Schema) =>
+  'x-default' in schema ? { default: schema['x-default'] } : {}
 
 /** Every schema with an `$id`, at any depth, under its name. */
 export const collectNamed = (schemas: Schema[]): Schemas => {
@@ -54,7 +60,7 @@ const parts = ({
 ]
 
 /** Keywords of this service, which JSON Schema does not have. */
-const internal = new Set(['$id', 'nullable', 'blank', 'x-codes', 'x-headers'])
+const internal = new Set(['$id', 'nullable', 'blank', 'x-codes', 'x-default', 'x-headers'])
 
 const unnamed = (schema: Schema): Schema => {
   const { anyOf } = schema
@@ -63,7 +69,10 @@ const unnamed = (schema: Schema): Schema => {
     if (left.length === 1 && left[0] !== undefined) return plain(left[0])
   }
   const entries = Object.entries(schema).filter(([keyword]) => !internal.has(keyword))
-  return Object.fromEntries(entries.map(([keyword, value]) => [keyword, toPlain(keyword, value)]))
+  return {
+    ...Object.fromEntries(entries.map(([keyword, value]) => [keyword, toPlain(keyword, value)])),
+    ...(schema.$id === undefined && defaultOf(schema)),
+  }
 }
 
 const toPlain = (keyword: string, value: unknown): unknown => {

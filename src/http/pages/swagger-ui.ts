@@ -7,10 +7,12 @@ import styles from 'swagger-ui-dist/swagger-ui.css' with { type: 'file' }
 import bundle from 'swagger-ui-dist/swagger-ui-bundle.js' with { type: 'file' }
 import { assetBytes } from '../../asset.ts'
 import { createOpenApiDocument, type Routes } from '../openapi/document.ts'
+import type { Limits } from '../openapi/info.ts'
 
 type Needs = {
   /** Called once, at the first request for the document, when all routes are registered. */
   routes: () => Routes
+  limits: Limits
 }
 
 /** The path contains the version, so that browsers can cache the assets forever. */
@@ -63,7 +65,7 @@ const policy = {
 }
 
 /** The OpenAPI document, and Swagger UI with all assets from this process: it works without internet. */
-export const swaggerUi = ({ routes }: Needs) => {
+export const swaggerUi = ({ routes, limits }: Needs) => {
   let json: Promise<string> | undefined
 
   return new Elysia({
@@ -74,7 +76,7 @@ export const swaggerUi = ({ routes }: Needs) => {
     .get('', ({ request, set }) => revalidatedText(page, 'text/html', request, set))
     .get('/start.js', ({ request, set }) => revalidatedText(start, 'text/javascript', request, set))
     .get('/json', async ({ request, set }) => {
-      json ??= createOpenApiDocument(routes()).then((document) => JSON.stringify(document))
+      json ??= createOpenApiDocument(routes(), limits).then((document) => JSON.stringify(document))
       return revalidatedText(await json, 'application/json', request, set)
     })
     .get(`${assets}/swagger-ui.css`, immutableFile(styles, 'text/css; charset=utf-8'))

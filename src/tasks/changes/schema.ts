@@ -35,7 +35,7 @@ const ChangesPage = t.Object(
     next: t.String({ description: 'The value of `since` for the next request' }),
     has_more: t.Boolean({ description: 'Whether there are more changes now' }),
   },
-  { ...closed, $id: 'Changes', examples: [examples.changesPage] },
+  { ...closed, $id: 'ChangePage', examples: [examples.changesPage] },
 )
 
 export type Change = Static<typeof Change>

@@ -5,10 +5,15 @@ import { ResponseBody } from '../../schema/response.ts'
 import { BooleanParam, Enum, ListParam, Text, Timestamp } from '../../schema/types.ts'
 import { closed, Priority, Task } from '../task/schema.ts'
 
+/** `created_at` → `CreatedAt`. */
+const nameOf = (sort: string) =>
+  sort.replaceAll(/(^|_)(.)/g, (_, _mark, first) => first.toUpperCase())
 const sorts = ['created_at', 'updated_at', 'due_at', 'priority', 'title'] as const
 export const Sort = Enum([...sorts, ...sorts.map((sort) => `-${sort}` as const)], {
-  description: '`-` sorts descending. `-created_at` if absent. Tasks without a due date sort last.',
+  $id: 'Sort',
+  description: '`-` sorts descending. Tasks without a due date sort last.',
   examples: ['-priority'],
+  'x-enum-varnames': [...sorts.map(nameOf), ...sorts.map((sort) => `${nameOf(sort)}Descending`)],
 })
 
 const timeFilter = (description: string) =>
@@ -36,7 +41,7 @@ export const TaskQuery = t.Object(
     due_before: timeFilter('Due before this time'),
     due_after: timeFilter('Due after this time'),
     updated_after: timeFilter('Changed after this time'),
-    sort: t.Optional(Sort),
+    sort: t.Optional({ ...Sort, 'x-default': '-created_at' }),
     ...pagingParams,
   },
   closed,

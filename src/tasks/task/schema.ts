@@ -11,7 +11,10 @@ export const closed = { additionalProperties: false }
 
 export const Title = Text({ min: 1, max: titleLengthMax, blank: false, examples: ['Buy milk'] })
 const Description = Text({ min: 0, max: 10_000, nullable: true, examples: [null] })
-export const Priority = Enum(['low', 'normal', 'high', 'urgent'], { examples: ['normal'] })
+export const Priority = Enum(['low', 'normal', 'high', 'urgent'], {
+  $id: 'Priority',
+  examples: ['normal'],
+})
 export const Version = Integer({
   minimum: 1,
   maximum: 2_147_483_647,
@@ -49,8 +52,18 @@ export const optional = {
   due_at: t.Optional(DueAt),
   tags: t.Optional(Tags),
 }
+const defaults: Record<string, unknown> = { priority: 'normal', tags: [] }
+/** The same members with their defaults, which the document shows. The columns of the table have the same. */
+export const withDefaults = <Members extends Record<string, object>>(members: Members): Members =>
+  Object.fromEntries(
+    Object.entries(members).map(([name, schema]) => [
+      name,
+      { ...schema, 'x-default': defaults[name] ?? null },
+    ]),
+  ) as Members
+
 export const NewTask = t.Object(
-  { title: Title, ...optional },
+  { title: Title, ...withDefaults(optional) },
   { ...closed, $id: 'NewTask', examples: [examples.newTask] },
 )
 /** A member that the server sets. It is accepted in any form, so that a task can be sent back as it was read. */
@@ -59,8 +72,8 @@ export const ignored = t.Optional(t.Unknown({ description: 'Ignored' }))
 export const TaskReplacement = t.Object(
   {
     title: Title,
-    completed: t.Optional(t.Boolean()),
-    ...optional,
+    completed: t.Optional(t.Boolean({ 'x-default': false })),
+    ...withDefaults(optional),
     id: ignored,
     user_id: ignored,
     completed_at: ignored,
@@ -76,14 +89,14 @@ const Completion = t.Union([
   t.Undefined(),
   t.Object(
     { completed: t.Boolean() },
-    { ...closed, $id: 'Completion', examples: [examples.completion] },
+    { ...closed, $id: 'CompletionRequest', examples: [examples.completion] },
   ),
 ])
 const Completed = t.Object(
   { success: t.Literal(true), completed: t.Boolean({ examples: [true] }) },
-  { ...closed, $id: 'Completed', 'x-headers': ['ETag'] },
+  { ...closed, $id: 'CompletionResult', 'x-headers': ['ETag'] },
 )
-const Deleted = t.Object({ success: t.Literal(true) }, { ...closed, $id: 'Deleted' })
+const Deleted = t.Object({ success: t.Literal(true) }, { ...closed, $id: 'DeletionResult' })
 
 /** RFC 7396: absent members stay, null clears. */
 export const TaskPatch = t.Partial(

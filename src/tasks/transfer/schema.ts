@@ -4,15 +4,15 @@ import { problemResponses } from '../../http/problem.ts'
 import { FileBody } from '../../schema/body.ts'
 import { BooleanParam, Enum, Id, Timestamp } from '../../schema/types.ts'
 import * as examples from '../examples.ts'
-import { closed, ignored, optional, Task, Title } from '../task/schema.ts'
+import { closed, ignored, optional, Task, Title, withDefaults } from '../task/schema.ts'
 import { formats } from './export.ts'
 
 /** A record of an import. It accepts all members of an export; those that the server sets are ignored. */
 export const ImportedTask = t.Object(
   {
     title: Title,
-    ...optional,
-    completed: t.Optional(t.Boolean()),
+    ...withDefaults(optional),
+    completed: t.Optional(t.Boolean({ 'x-default': false })),
     completed_at: t.Optional(Timestamp({ nullable: true })),
     created_at: t.Optional(Timestamp({})),
     id: ignored,
@@ -27,13 +27,17 @@ export type ImportedTask = Static<typeof ImportedTask>
 const Import = FileBody(
   t.Object(
     { tasks: t.Array(ImportedTask) },
-    { ...closed, $id: 'Import', examples: [examples.imports['application/json']] },
+    { ...closed, $id: 'TaskImport', examples: [examples.imports['application/json']] },
   ),
 )
 const ImportQuery = t.Object(
   {
     dry_run: t.Optional(
-      BooleanParam({ description: 'Validate without importing', examples: [true] }),
+      BooleanParam({
+        description: 'Validate without importing',
+        examples: [true],
+        'x-default': false,
+      }),
     ),
   },
   closed,
@@ -43,16 +47,16 @@ const Imported = t.Object(
     imported: t.Integer({ examples: [2] }),
     ids: t.Array(Id(), { description: 'The ids of the new tasks, in the order of the records' }),
   },
-  { ...closed, $id: 'Imported' },
+  { ...closed, $id: 'ImportResult' },
 )
 export type Imported = Static<typeof Imported>
 const ImportResult = t.Union([
   Imported,
-  t.Object({ valid: t.Integer({ examples: [2] }) }, { ...closed, $id: 'Checked' }),
+  t.Object({ valid: t.Integer({ examples: [2] }) }, { ...closed, $id: 'ImportCheck' }),
 ])
 /** The JSON format; the other formats are text. */
 const Export = t.Union([
-  t.Object({ tasks: t.Array(Task) }, { ...closed, $id: 'Export' }),
+  t.Object({ tasks: t.Array(Task) }, { ...closed, $id: 'TaskExport' }),
   t.String(),
 ])
 const ExportQuery = t.Object(

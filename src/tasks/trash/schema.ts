@@ -32,7 +32,7 @@ export const listTrash = {
     operationId: 'listTrash',
     summary: 'List the trash',
     description:
-      'Newest deletion first. Tasks are erased automatically after TRASH_DAYS (30) in the trash.',
+      'Newest deletion first. Tasks are erased automatically after some time in the trash.',
   },
 }
 

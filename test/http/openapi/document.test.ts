@@ -32,14 +32,15 @@ const operation = (id: string): Json =>
 
 const contents = (): { at: string; media: Json; refusal: boolean }[] =>
   operations().flatMap(({ operation: { operationId, requestBody, responses } }) =>
-    [['body', requestBody], ...Object.entries<Json>(responses)].flatMap(
-      ([status, { content } = {}]) =>
+    [['body', requestBody], ...Object.entries<Json>(responses)]
+      .filter(([status]) => status !== 'default')
+      .flatMap(([status, { content } = {}]) =>
         Object.entries<Json>(content ?? {}).map(([type, media]) => ({
           at: `${operationId} ${status} ${type}`,
           media,
           refusal: type === 'application/problem+json',
         })),
-    ),
+      ),
   )
 
 const ajv = () => {
@@ -89,29 +90,44 @@ describe('the document', () => {
       if (one === undefined) continue
       const open = hooks.detail?.security?.length === 0
       expect(one.security, path).toEqual(open ? [] : [{ password: [] }, { bearer: [] }])
-      expect(Object.hasOwn(one.responses, '401'), path).toBe(!open || path.endsWith('/login'))
+      expect(Object.hasOwn(one.responses, '401'), path).toBe(path.endsWith('/login'))
     }
   })
 
   test('describes every response, with its media type unless it is empty', () => {
     for (const { operation: one } of operations())
-      for (const [status, answer] of Object.entries<Json>(one.responses)) {
+      for (const [status, reference] of Object.entries<Json>(one.responses)) {
+        const answer = resolved(reference)
         const at = `${one.operationId} ${status}`
         expect(answer.description.length, at).toBeGreaterThan(3)
-        expect(Object.keys(answer.headers), at).toContain('X-Request-Id')
         expect(answer.content === undefined, at).toBe(status === '204' || status === '304')
         if (Number(status) >= 400 || status === 'default')
           expect(Object.keys(answer.content), at).toContain('application/problem+json')
       }
   })
 
-  test('lists problems that share a status separately', () => {
-    const shared = operation('changePassword').responses['422']
+  test('lists problems that share a status separately, and common ones only once', () => {
+    const shared = operation('createTask').responses['422'] ?? {}
+    const own = operation('register').responses
+    const common = resolved(operation('createTask').responses.default)
 
-    expect(Object.keys(shared.content['application/problem+json'].examples).sort()).toEqual([
-      'invalid-request',
-      'weak-password',
+    expect(Object.keys(shared.content['application/problem+json'].examples)).toEqual([
+      'idempotency-mismatch',
     ])
+    expect(Object.keys(own)).toEqual(['201', '403', '409', '422', '429', 'default'])
+    expect(Object.keys(common.content['application/problem+json'].examples).sort()).toEqual([
+      'body-too-large',
+      'insufficient-scope',
+      'internal',
+      'invalid-request',
+      'malformed-request',
+      'rate-limited',
+      'unauthenticated',
+      'unavailable',
+      'unsupported-media-type',
+    ])
+    for (const code of Object.keys(common.content['application/problem+json'].examples))
+      expect(document.info.description).toContain(`| \`${code}\` |`)
     for (const { at, media, refusal } of contents())
       for (const code of Object.keys((refusal && media.examples) || {}))
         expect(at).toContain(` ${problemCatalogue[code as keyof typeof problemCatalogue].status} `)
@@ -163,9 +179,11 @@ describe('the document', () => {
             name as string
           ]
           expect(Object.keys(responses), operationId).toContain(refused ?? '')
-          expect(Object.keys(responses), operationId).toContain(
-            name === 'Idempotency-Key' ? '422' : '400',
-          )
+          if (name !== 'Idempotency-Key')
+            for (const value of ['"1"', 'W/"1"', '"1", "2"', '*', '""'])
+              expect(value).toMatch(new RegExp(schema.pattern))
+          for (const value of ['1', '"1', '"1" "2"', ''])
+            if (name !== 'Idempotency-Key') expect(value).not.toMatch(new RegExp(schema.pattern))
           return `${operationId} ${name}`
         }),
     )
@@ -187,10 +205,48 @@ describe('the document', () => {
   test('is plain JSON Schema without keywords of the validator', () => {
     const text = JSON.stringify(document)
 
-    expect(text).not.toMatch(/"(\$id|nullable|blank|x-[a-z-]+|\[Kind\])":/)
+    expect(text).not.toMatch(/"(\$id|nullable|blank|x-(?!enum-varnames)[a-z-]+|\[Kind\])":/)
     expect(text).not.toMatch(/"type":"(undefined|void|Date|null)"/)
     expect(document.components.schemas.Task.properties.due_at.type).toEqual(['string', 'null'])
     expect(document.components.schemas.Task.properties.version.type).toBe('integer')
+  })
+
+  test('has named types, defaults, and names that a client would use', () => {
+    const { schemas } = document.components
+    const parameters = operation('listTasks').parameters
+    const parameter = (name: string) => parameters.find((one: Json) => one.name === name).schema
+
+    expect(parameter('sort')).toEqual({ $ref: '#/components/schemas/Sort', default: '-created_at' })
+    expect(parameter('priority').$ref).toBe('#/components/schemas/Priority')
+    expect(parameter('limit').default).toBe(50)
+    expect(schemas.Sort['x-enum-varnames']).toHaveLength(schemas.Sort.enum.length)
+    expect(schemas.Sort['x-enum-varnames']).toContain('DueAtDescending')
+    expect(schemas.Task.properties.priority).toEqual({ $ref: '#/components/schemas/Priority' })
+    expect(schemas.PersonalToken.properties.scope).toEqual({ $ref: '#/components/schemas/Scope' })
+    expect(schemas.Problem.properties.status.type).toBe('integer')
+    const defaultsOf = (name: string) =>
+      Object.fromEntries(
+        Object.entries<Json>(schemas[name].properties).flatMap(([member, one]) =>
+          'default' in one ? [[member, one.default]] : [],
+        ),
+      )
+    const defaults = { description: null, priority: 'normal', due_at: null, tags: [] }
+    expect(defaultsOf('NewTask')).toEqual(defaults)
+    expect(defaultsOf('TaskReplacement')).toEqual({ ...defaults, completed: false })
+    expect(defaultsOf('TaskPatch')).toEqual({})
+    expect(defaultsOf('NewPersonalToken')).toEqual({ expires_in: 7_776_000 })
+    // No name is another one's plural, participle or noun.
+    const stems = Object.keys(schemas).map((name) => name.replace(/(s|d|ed|ion|ions|tion)$/, ''))
+    expect(new Set(stems).size).toBe(stems.length)
+  })
+
+  test('shows the configured limits', async () => {
+    const { call } = await service({ RATE_LIMIT: '7', BODY_LIMIT: '2048', TRASH_DAYS: '9' })
+    const { description } = (await call('GET', '/docs/json')).body.info
+
+    expect(description).toContain('| 7 in 3600 s |')
+    expect(description).toContain('| body | 2048 bytes |')
+    expect(description).toContain('| trash | 9 days |')
   })
 
   test('does not depend on earlier requests', async () => {
@@ -259,7 +315,8 @@ test('responses match the document in body and headers', async () => {
   ]
 
   for (const [id, { status, headers, body, text }] of answers) {
-    const documented = operation(id).responses[status]
+    const { responses } = operation(id)
+    const documented = resolved(responses[status] ?? responses.default)
     const type = headers.get('content-type')?.split(';')[0] ?? ''
     const { schema } = documented.content[type]
     expect(wrong(checker, schema, body ?? text), `${id} ${status}`).toEqual([])
@@ -268,7 +325,12 @@ test('responses match the document in body and headers', async () => {
 })
 
 const isDocumented = (id: string, status: number, headers: Headers) => {
-  const names = Object.keys(operation(id).responses[status].headers).map((one) => one.toLowerCase())
+  const { responses } = operation(id)
+  const common = resolved(responses.default)
+  const own = responses[status] ?? common
+  const names = [common, own].flatMap(({ headers: documented = {} }) =>
+    Object.keys(documented).map((one) => one.toLowerCase()),
+  )
   const sent = [...headers.keys()].filter((name) => !ordinary.has(name))
   expect(names, `${id} ${status}`).toEqual(expect.arrayContaining(sent))
 }
@@ -326,7 +388,7 @@ test('an export matches its example', async () => {
     expect([type, status, body.imported]).toEqual([type, 200, 1])
   }
   expect(content['text/calendar'].example).toStartWith('BEGIN:VCALENDAR\r\nVERSION:2.0\r\n')
-  expect(content['application/json'].schema).toEqual({ $ref: '#/components/schemas/Export' })
+  expect(content['application/json'].schema).toEqual({ $ref: '#/components/schemas/TaskExport' })
 })
 
 const ordinary = new Set([
