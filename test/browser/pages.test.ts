@@ -11,6 +11,8 @@ import { browse, missing, operationOf } from './chromium.ts'
 const { version } = await Bun.file('package.json').json()
 const picture = join(import.meta.dir, '../../docs/swagger-ui.png')
 const testMs = 240_000
+/** Pixels of the browser window. */
+const screenHeight = 960
 
 describe.skipIf(missing !== '')(`in Chromium ${missing}`, () => {
   let here: Awaited<ReturnType<typeof listening>>
@@ -67,6 +69,34 @@ describe.skipIf(missing !== '')(`in Chromium ${missing}`, () => {
       expect(completed.body).toEqual({ success: true, completed: true })
       expect(listed.body).toEqual(body)
       expect(body.tasks).toMatchObject([{ title: 'Buy milk', completed: true, tags: ['home'] }])
+      isQuiet()
+    },
+    testMs,
+  )
+
+  test(
+    'the Authorize dialog shows e-mail and password first, and an expanded operation takes at most two screens',
+    async () => {
+      const { page } = browser
+      await page.goto(`${here.origin}/docs`)
+      await page.getByRole('button', { name: 'Authorize', exact: true }).click()
+      const first = page.locator('.modal-ux .auth-container').first()
+      await first.locator('#oauth_username').waitFor()
+      await first.locator('#oauth_password').waitFor()
+      await page.locator('.close-modal').click()
+
+      const blocks = await page.locator('.opblock').all()
+      const heights: [string | null, number][] = []
+      for (const block of blocks) {
+        await block.locator('.opblock-summary-control').click()
+        await block.locator('.responses-wrapper').waitFor()
+        const { height = Number.NaN } = (await block.boundingBox()) ?? {}
+        heights.push([await block.getAttribute('id'), height])
+        await block.locator('.opblock-summary-control').click()
+      }
+
+      expect(heights.length).toBeGreaterThan(30)
+      expect(heights.filter(([, height]) => !(height <= 2 * screenHeight))).toEqual([])
       isQuiet()
     },
     testMs,

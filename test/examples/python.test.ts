@@ -45,17 +45,12 @@ describe.skipIf(missing !== '')(`the client in Python ${missing}`, () => {
 
     const { code, out, err } = await run([
       ...['-m', 'openapi_python_client', 'generate', '--url', url],
+      ...['--config', resolve('examples/python/generator.yml')],
       ...['--meta', 'none', '--output-path', output],
     ])
 
     expect(code, err).toBe(0)
-    // The generator supports one media type for a body; an import has two more.
-    expect((out + err).match(/^WARNING.*|^ERROR.*|^Unsupported.*/gm)).toEqual([
-      'WARNING parsing POST /api/tasks/import within many_at_once.',
-      'Unsupported content type application/x-ndjson',
-      'WARNING parsing POST /api/tasks/import within many_at_once.',
-      'Unsupported content type text/csv',
-    ])
+    expect((out + err).match(/^WARNING.*|^ERROR.*|^Unsupported.*/gm)).toBeNull()
     const files = await readdir(join(output, 'api'), { recursive: true })
     const { paths } = (await here.call('GET', '/docs/json')).body
     const ids = Object.values<Record<string, { operationId: string }>>(paths).flatMap((methods) =>
@@ -108,7 +103,7 @@ describe.skipIf(missing !== '')(`the client in Python ${missing}`, () => {
 
     expect([wrong.code, wrong.out, weak.code, nowhere.code]).toEqual([1, '', 1, 1])
     expect(wrong.err).toMatch(/^401 .* \(invalid-credentials, request [\w-]+\)\n$/)
-    expect(weak.err).toMatch(/^422 .*weak-password.*\n {2}\/password is one of the most used/)
+    expect(weak.err).toMatch(/^422 .*weak-password.*\n {2}\/password is easy to guess/)
     expect(nowhere.err).toContain('refused')
   }, 120_000)
 })

@@ -137,6 +137,7 @@ const wholeSuite = [
   'test/attack/**',
   'test/image/**',
   'test/browser/**',
+  'test/generators/**',
   'test/docs/add-a-field.test.ts',
 ].flatMap((pattern) => ['--path-ignore-patterns', pattern])
 

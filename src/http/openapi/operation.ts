@@ -111,7 +111,7 @@ const withoutText = (schema: Schema): Schema => {
 
 /**
  * The responses of this operation only. Problems and headers that most operations have are described once, at the top of
- * the document, and `default` stands for them.
+ * the document, and `default` stands for them. Not `4XX`: the client that orval generates from it does not compile.
  */
 const responsesOf = (generated: GeneratedOperation, schemas: Schemas) => {
   const declared = Object.entries(generated.responses)

@@ -10,6 +10,7 @@ export const commonCodes = [
   'malformed-request',
   'unauthenticated',
   'insufficient-scope',
+  'method-not-allowed',
   'body-too-large',
   'unsupported-media-type',
   'invalid-request',
@@ -51,7 +52,7 @@ export const problemResponse = (shared: readonly ProblemCode[]) => ({
 const describe = (code: ProblemCode) =>
   `\`${code}\`: ${problemCatalogue[code].title}. ${problemCatalogue[code].cause}`
 
-/** The response for every other status, by reference. */
+/** The response for every other status of a problem, by reference. */
 export const anyProblem = { $ref: '#/components/responses/Problem' }
 
 /** The component for `anyProblem`, with the headers that every response has. */

@@ -26,6 +26,7 @@ const page = `<!doctype html>
 <title>Taskwarden API</title>
 <link rel="icon" href="/docs${assets}/favicon.png">
 <link rel="stylesheet" href="/docs${assets}/swagger-ui.css">
+<link rel="stylesheet" href="/docs/page.css">
 </head>
 <body>
 <div id="swagger-ui"></div>
@@ -33,6 +34,18 @@ const page = `<!doctype html>
 <script src="/docs/start.js"></script>
 </body>
 </html>
+`
+
+/**
+ * An operation takes at most two screens: long examples scroll. The form of a problem and the common headers are described at the
+ * top of the page, and not repeated.
+ */
+const pageStyles = `
+.swagger-ui .opblock .highlight-code pre.microlight { max-height: 6rem; overflow: auto }
+.swagger-ui .response:is([data-code^="4"], [data-code="default"]) .model-example,
+.swagger-ui .response[data-code="default"] .headers-wrapper { display: none }
+.swagger-ui .response-col_description__inner, .swagger-ui .response .model-example { margin: 0 }
+.swagger-ui .opblock .tab { margin: .5rem 0 0; padding: 0 }
 `
 
 const options = {
@@ -74,6 +87,7 @@ export const swaggerUi = ({ routes, limits }: Needs) => {
   })
     .onBeforeHandle(({ set }) => void Object.assign(set.headers, policy))
     .get('', ({ request, set }) => revalidatedText(page, 'text/html', request, set))
+    .get('/page.css', ({ request, set }) => revalidatedText(pageStyles, 'text/css', request, set))
     .get('/start.js', ({ request, set }) => revalidatedText(start, 'text/javascript', request, set))
     .get('/json', async ({ request, set }) => {
       json ??= createOpenApiDocument(routes(), limits).then((document) => JSON.stringify(document))

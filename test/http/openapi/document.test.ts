@@ -121,6 +121,7 @@ describe('the document', () => {
       'internal',
       'invalid-request',
       'malformed-request',
+      'method-not-allowed',
       'rate-limited',
       'unauthenticated',
       'unavailable',
