@@ -433,7 +433,7 @@ describe('the page', () => {
       if (url.includes('swagger-ui-'))
         expect(whole.headers.get('cache-control')).toContain('immutable')
     }
-    expect(await linked()).toHaveLength(4)
+    expect(await linked()).toHaveLength(5)
   })
 
   test('compresses its script for clients that accept it', async () => {
