@@ -195,7 +195,7 @@ export const start = async (settings: Record<string, string>) => {
   }
 }
 
-export type PendingQuery = Awaited<ReturnType<typeof start>>
+export type RunningService = Awaited<ReturnType<typeof start>>
 
 const raw = (port: number, text: string, quietMs: number): Promise<string> =>
   new Promise((resolve) => {

@@ -6,9 +6,10 @@ import {
   cleanUp,
   embedded,
   folder,
+  invoke,
   kinds,
-  type PendingQuery,
   patience,
+  type RunningService,
   run,
   start,
 } from './process.ts'
@@ -215,6 +216,47 @@ describe('settings', () => {
   )
 
   test(
+    'a copy of .env.example starts on the embedded database, on loopback only, and says so',
+    async () => {
+      const example = await Bun.file('.env.example').text()
+      const lines = example.matchAll(/^([A-Z_]+)=(.*)$/gm)
+      const settings = Object.fromEntries([...lines].map(([, name, value]) => [name, value ?? '']))
+      const copied = await start({ ...settings, PORT: '0', DRAIN_MS: '0', ...(await embedded()) })
+
+      expect(await copied.logged('listening')).toMatchObject({
+        url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/$/),
+      })
+      expect(await copied.logged('other machines cannot connect')).toMatchObject({
+        advice: expect.stringContaining('HOST=::'),
+      })
+      expect(await copied.stop()).toBe(0)
+    },
+    patience,
+  )
+
+  test(
+    'a misspelled setting is logged as a warning, and reported by doctor',
+    async () => {
+      const settings = { ...(await embedded()), CORS_ORIGIN: 'https://canary.example' }
+      const service = await start(settings)
+      const warning = await service.logged('unknown setting')
+      await service.stop()
+      const { out } = await invoke(['doctor'], settings)
+
+      expect(warning).toMatchObject({
+        level: 'warn',
+        variable: 'CORS_ORIGIN',
+        likely: 'CORS_ORIGINS',
+      })
+      expect(out).toContain(
+        'note   settings: CORS_ORIGIN is not a setting; perhaps CORS_ORIGINS is meant',
+      )
+      expect(out + service.lines.join('')).not.toContain('canary')
+    },
+    patience,
+  )
+
+  test(
     'invalid settings are all reported, one line each, without their values',
     async () => {
       const refused = run({
@@ -325,7 +367,7 @@ describe('a signal', () => {
 })
 
 describe('on the wire', () => {
-  let running: Promise<PendingQuery> | undefined
+  let running: Promise<RunningService> | undefined
   const wire = () => {
     running ??= (async () => start({ ...(await embedded()), HOST: '::', RATE_LIMIT: '100000' }))()
     return running
