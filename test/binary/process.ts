@@ -7,6 +7,10 @@ import postgres from 'postgres'
 const root = join(import.meta.dir, '../..')
 const command = process.env.TEST_BINARY ? [process.env.TEST_BINARY] : ['bun', 'src/main.ts']
 const startedWithinMs = 20_000
+if (process.env.TEST_BINARY && Bun.which(process.env.TEST_BINARY) === null) {
+  console.error(`TEST_BINARY: there is no program ${process.env.TEST_BINARY}: run bun run build`)
+  process.exit(1)
+}
 
 const running = new Set<Bun.Subprocess>()
 const folders: string[] = []

@@ -10,6 +10,11 @@ const installed = ['chromium', 'chromium-browser', 'google-chrome'].flatMap(
 /** The browser in CHROMIUM, or an installed one. If CHROMIUM names a missing one, the tests fail. */
 const executable = named || installed[0]
 
+if (named && Bun.which(named) === null) {
+  console.error(`CHROMIUM: there is no program ${named}`)
+  process.exit(1)
+}
+
 /** The reason why the tests cannot run, for their names. */
 export const missing =
   executable === undefined ? 'skipped: no Chromium is installed, and CHROMIUM names none' : ''

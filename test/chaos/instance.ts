@@ -3,7 +3,7 @@ import { type Client, client } from './http.ts'
 import { freePort, scratch, spawn, stop, until } from './processes.ts'
 
 const root = join(import.meta.dir, '../..')
-const binary = resolve(root, process.env.TEST_BINARY ?? 'dist/taskwarden')
+export const binary = resolve(root, process.env.TEST_BINARY ?? 'dist/taskwarden')
 
 export type Settings = Record<string, string>
 

@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs'
 import { databaseFaults } from './faults/database.ts'
 import { exhaustionFaults } from './faults/exhaustion.ts'
 import { limiterFaults } from './faults/limiter.ts'
 import { networkFaults } from './faults/network.ts'
 import { processFaults } from './faults/processes.ts'
 import { startFaults } from './faults/starts.ts'
+import { binary } from './instance.ts'
 import { stopAll } from './processes.ts'
 import { createTotals, formatTable, hasPassed, type Totals } from './report.ts'
 import { startPgBouncer, startPostgres, startRedis } from './servers.ts'
@@ -27,6 +29,13 @@ const full = process.env.CHAOS !== 'short'
 const only = process.env.CHAOS_ONLY ?? ''
 const from = performance.now()
 const allTotals: Totals[] = []
+
+/** What this machine lacks, in one line. */
+const findMissing = (): string | undefined => {
+  if (!existsSync(binary)) return `there is no ${binary}: run bun run build, or set TEST_BINARY`
+  const programs = ['redis-server', 'pgbouncer'].filter((name) => Bun.which(name) === null)
+  return programs.length > 0 ? `this needs ${programs.join(' and ')}` : undefined
+}
 
 const tryAll = async () => {
   const postgres = await startPostgres()
@@ -78,6 +87,11 @@ const interrupted = (code: number) => {
 process.on('SIGINT', () => interrupted(130))
 process.on('SIGTERM', () => interrupted(143))
 
+const missing = findMissing()
+if (missing !== undefined) {
+  console.error(`test:chaos: ${missing}`)
+  process.exit(1)
+}
 let code = 1
 try {
   await tryAll()

@@ -121,8 +121,9 @@ describe('a command', () => {
   )
 })
 
-test('openapi prints the document of /docs/json, without settings', async () => {
-  const { call } = await service()
+test('openapi prints the document of /docs/json with the default limits, without settings', async () => {
+  // The document shows the configured limits.
+  const { call } = await service({ RATE_LIMIT: '100' })
 
   const { code, out } = await command('openapi')
 

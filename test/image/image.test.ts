@@ -4,7 +4,11 @@ import { join } from 'node:path'
 
 /* The image that test/image/run built: its files, and what it says of itself. */
 
-const root = process.env.TEST_IMAGE_ROOT ?? ''
+if (!process.env.TEST_IMAGE_ROOT) {
+  console.error('these tests need an image: run bun run test:image')
+  process.exit(1)
+}
+const root = process.env.TEST_IMAGE_ROOT
 const inspected = await Bun.file(process.env.TEST_IMAGE_CONFIG ?? '').json()
 const { config } = inspected.Docker
 

@@ -8,6 +8,7 @@ import { createApp } from '../../src/app.ts'
 import { type Config, readConfig } from '../../src/config/config.ts'
 import { openDatabase } from '../../src/db/client.ts'
 import type { Database, Db, StatementSender } from '../../src/db/database.ts'
+import { DatabaseUnavailable } from '../../src/db/errors.ts'
 import { sessions, tasks, userChanges, users } from '../../src/db/schema.ts'
 import { createLog, type LogFields } from '../../src/log.ts'
 import { purgeExpired } from '../../src/maintenance/purge.ts'
@@ -36,7 +37,11 @@ const opened = globalThis as typeof globalThis & { database?: Promise<Database> 
 export const database = (): Promise<Database> => {
   opened.database ??= (async () => {
     const database = await openDatabase(readConfig(environment).database)
-    await database.migrate()
+    await database.migrate().catch((error) => {
+      if (!(error instanceof DatabaseUnavailable)) throw error
+      console.error(`TEST_DATABASE_URL: no PostgreSQL responds there (${error.code})`)
+      process.exit(1)
+    })
     return database
   })()
   return opened.database

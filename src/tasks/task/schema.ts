@@ -3,6 +3,7 @@ import { idempotencyProblems } from '../../http/idempotency.ts'
 import { problemResponses } from '../../http/problem.ts'
 import { titleLengthMax } from '../../limits.ts'
 import { NoBody } from '../../schema/body.ts'
+import { withDefaults } from '../../schema/defaults.ts'
 import { ResponseBody } from '../../schema/response.ts'
 import { Enum, Id, Integer, Text, Timestamp } from '../../schema/types.ts'
 import * as examples from '../examples.ts'
@@ -52,34 +53,29 @@ export const optional = {
   due_at: t.Optional(DueAt),
   tags: t.Optional(Tags),
 }
-const defaults: Record<string, unknown> = { priority: 'normal', tags: [] }
-/** The same members with their defaults, which the document shows. The columns of the table have the same. */
-export const withDefaults = <Members extends Record<string, object>>(members: Members): Members =>
-  Object.fromEntries(
-    Object.entries(members).map(([name, schema]) => [
-      name,
-      { ...schema, 'x-default': defaults[name] ?? null },
-    ]),
-  ) as Members
+export const defaults = { priority: 'normal', tags: [] }
 
 export const NewTask = t.Object(
-  { title: Title, ...withDefaults(optional) },
+  { title: Title, ...withDefaults(optional, defaults) },
   { ...closed, $id: 'NewTask', examples: [examples.newTask] },
 )
-/** A member that the server sets. It is accepted in any form, so that a task can be sent back as it was read. */
-export const ignored = t.Optional(t.Unknown({ description: 'Ignored' }))
+/** Members that the server sets are accepted in any form, so that a task can be sent back as it was read. */
+const ignored = t.Optional(t.Unknown({ description: 'Ignored' }))
+export const ignoredMembers = {
+  id: ignored,
+  user_id: ignored,
+  version: ignored,
+  updated_at: ignored,
+}
 /** All members that a client can set. Absent members get their defaults. */
 export const TaskReplacement = t.Object(
   {
     title: Title,
     completed: t.Optional(t.Boolean({ 'x-default': false })),
-    ...withDefaults(optional),
-    id: ignored,
-    user_id: ignored,
+    ...withDefaults(optional, defaults),
+    ...ignoredMembers,
     completed_at: ignored,
-    version: ignored,
     created_at: ignored,
-    updated_at: ignored,
   },
   { ...closed, $id: 'TaskReplacement', examples: [examples.replacement] },
 )

@@ -2,23 +2,21 @@ import { type Static, t } from 'elysia'
 import { idempotencyProblems } from '../../http/idempotency.ts'
 import { problemResponses } from '../../http/problem.ts'
 import { FileBody } from '../../schema/body.ts'
+import { withDefaults } from '../../schema/defaults.ts'
 import { BooleanParam, Enum, Id, Timestamp } from '../../schema/types.ts'
 import * as examples from '../examples.ts'
-import { closed, ignored, optional, Task, Title, withDefaults } from '../task/schema.ts'
+import { closed, defaults, ignoredMembers, optional, Task, Title } from '../task/schema.ts'
 import { formats } from './export.ts'
 
 /** A record of an import. It accepts all members of an export; those that the server sets are ignored. */
 export const ImportedTask = t.Object(
   {
     title: Title,
-    ...withDefaults(optional),
+    ...withDefaults(optional, defaults),
     completed: t.Optional(t.Boolean({ 'x-default': false })),
     completed_at: t.Optional(Timestamp({ nullable: true })),
     created_at: t.Optional(Timestamp({})),
-    id: ignored,
-    user_id: ignored,
-    version: ignored,
-    updated_at: ignored,
+    ...ignoredMembers,
   },
   { ...closed, $id: 'ImportedTask' },
 )
