@@ -54,7 +54,6 @@ export const optional = {
   tags: t.Optional(Tags),
 }
 export const defaults = { priority: 'normal', tags: [] }
-
 export const NewTask = t.Object(
   { title: Title, ...withDefaults(optional, defaults) },
   { ...closed, $id: 'NewTask', examples: [examples.newTask] },
@@ -116,8 +115,7 @@ export const createTask = {
     tags,
     operationId: 'createTask',
     summary: 'Create a task',
-    description:
-      'With an `Idempotency-Key`, the request can be repeated without creating a second task.',
+    description: 'With an `Idempotency-Key`, a repeated request creates no second task.',
     'x-takes': ['Idempotency-Key'],
     'x-headers': ['Idempotency-Replayed'],
   },
@@ -149,9 +147,7 @@ export const replaceTask = {
     tags,
     operationId: 'replaceTask',
     summary: 'Replace a task',
-    description:
-      'Absent members get their defaults. Members that the server sets are ignored, so that a task can be sent back ' +
-      'as it was read.',
+    description: 'Absent members get their defaults. Members that the server sets are ignored.',
     'x-takes': ['If-Match'],
   },
 } as const
@@ -167,8 +163,7 @@ export const updateTask = {
     tags,
     operationId: 'updateTask',
     summary: 'Update a task',
-    description:
-      'A merge patch (RFC 7396): absent members stay, null clears. An empty patch changes nothing.',
+    description: 'A merge patch (RFC 7396): absent members stay, null clears, `{}` keeps all.',
     'x-accepts': ['application/merge-patch+json', 'application/json'],
     'x-takes': ['If-Match'],
   },
