@@ -108,7 +108,8 @@ test('every failed sign-in gets the same response, for known and unknown e-mails
       '$2b$04$uuuuuuuuuuuuuuuuuuuuuueeeeeeeeeeeeeeeeeeeeeeeeeeeeeee',
       'null',
     ])
-    const isKnown = email.trim().normalize('NFC').toLowerCase() === ada.email
+    // A dot at the end of the domain is not part of the address.
+    const isKnown = email.trim().normalize('NFC').toLowerCase().replace(/\.$/, '') === ada.email
     const isRight = isKnown && password === right
 
     const answer = await here.call('POST', '/api/auth/login', { body: { email, password } })
