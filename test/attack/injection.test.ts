@@ -29,9 +29,9 @@ const some = (place: string) => {
 type Json = any
 
 /** Bodies of an operation with the text at one position each, and the values of the example elsewhere. */
-const createAdmission = (schema: Json, text: string): Json[] => {
+const valuesOf = (schema: Json, text: string): Json[] => {
   const { properties, items, type, examples, enum: values, anyOf } = document.resolved(schema)
-  if (anyOf) return anyOf.flatMap((one: Json) => createAdmission(one, text))
+  if (anyOf) return anyOf.flatMap((one: Json) => valuesOf(one, text))
   if (properties) {
     const usual = Object.fromEntries(
       Object.entries<Json>(properties).flatMap(([name, member]) => {
@@ -41,11 +41,11 @@ const createAdmission = (schema: Json, text: string): Json[] => {
     )
     const base = examples?.[0] ?? usual
     const inMembers = Object.entries<Json>(properties).flatMap(([name, member]) =>
-      createAdmission(member, text).map((value) => ({ ...base, [name]: value })),
+      valuesOf(member, text).map((value) => ({ ...base, [name]: value })),
     )
     return [...inMembers, { ...base, [text]: 1 }]
   }
-  if (items) return createAdmission(items, text).map((one) => [one])
+  if (items) return valuesOf(items, text).map((one) => [one])
   return [type].flat().includes('string') || values ? [text] : [text, [text]]
 }
 
@@ -89,7 +89,7 @@ test('text in a body is never part of a statement, and is stored unchanged or re
         const answer = await judged(count, secrets, what, () =>
           here.call(operation.method, path, { token: ada.token, body, headers }),
         )
-        if (answer.status < 300 && !verbatim(answer.body, JSON.stringify(text), body))
+        if (answer.status < 300 && !isVerbatim(answer.body, JSON.stringify(text), body))
           count.wrong(`kept otherwise: ${answer.text.slice(0, 300)}: ${what}`)
       }
     }
@@ -97,8 +97,24 @@ test('text in a body is never part of a statement, and is stored unchanged or re
   count.matches()
 })
 
+/** The members that the document says are ignored, as `version` in a task that is sent as it was read. */
+const ignored = new Set(
+  document.operations
+    .flatMap(({ bodies }) => bodies)
+    .flatMap(({ schema }) => [
+      schema,
+      ...Object.values<Json>(document.resolved(schema).properties ?? {}),
+    ])
+    .map((schema) => document.resolved(schema))
+    .flatMap(({ properties, items }) =>
+      Object.entries<Json>(properties ?? document.resolved(items).properties ?? {}),
+    )
+    .filter(([, member]) => member.description === 'Ignored')
+    .map(([name]) => name),
+)
+
 const bodiesOf = ({ bodies: [media] }: Operation, text: string): string[] => {
-  const values = createAdmission(media?.schema, text)
+  const values = valuesOf(media?.schema, text)
   if (media?.type.endsWith('urlencoded'))
     return values.map((value) =>
       new URLSearchParams(
@@ -112,10 +128,11 @@ const bodiesOf = ({ bodies: [media] }: Operation, text: string): string[] => {
 }
 
 /** The response contains the text as it was sent, unless it contains nothing of the request. */
-const verbatim = (answered: Json, text: string, sent: string): boolean => {
-  const tells = JSON.stringify(answered) ?? ''
-  const isTask = answered?.title !== undefined || answered?.created !== undefined
-  return !isTask || !sent.includes(text) || tells.includes(text)
+const isVerbatim = (answered: Json, text: string, sent: string): boolean => {
+  if (answered?.title === undefined && answered?.created === undefined) return true
+  const isStored = (name: string, value: Json) => (ignored.has(name) ? undefined : value)
+  const stored = JSON.stringify(JSON.parse(sent, isStored))
+  return !stored.includes(text) || JSON.stringify(answered).includes(text)
 }
 
 test('text in an id, a query or a header is never part of a statement', async () => {
@@ -158,10 +175,12 @@ test('a search finds its text literally, without wildcards', async () => {
   const count = totals('injection', 'injection: a search for each text among all')
   const ada = await here.someone()
   // PostgreSQL and JavaScript differ in the lower case of some characters.
-  const titles = [...new Set(texts)].filter(
-    (text) => text.isWellFormed() && !text.includes('\0') && text.trim() !== '' && text !== 'İI',
-  )
-  await ada.call('POST', '/api/tasks/import', { tasks: titles.map((title) => ({ title })) })
+  const candidates = [...new Set(texts)].filter((text) => text !== '' && text !== 'İI')
+  const titles: string[] = []
+  for (const title of candidates)
+    if ((await ada.call('POST', '/api/tasks', { title })).status === 201) titles.push(title)
+  expect(titles.length).toBeGreaterThan(candidates.length / 2)
+  const compared = (text: string) => text.normalize('NFC').toLowerCase()
   const needles = isLarge
     ? titles.flatMap((text) => [text, text.slice(1), text.slice(0, 1)])
     : titles
@@ -169,7 +188,7 @@ test('a search finds its text literally, without wildcards', async () => {
   for (const needle of needles.filter((text) => text !== '').slice(0, budget(200, 1000))) {
     if (!needle.isWellFormed()) continue
     const found = await ada.call('GET', `/api/tasks?limit=200&q=${encodeURIComponent(needle)}`)
-    const wanted = titles.filter((title) => title.toLowerCase().includes(needle.toLowerCase()))
+    const wanted = titles.filter((title) => compared(title).includes(compared(needle)))
     const got = found.body.tasks?.map(({ title }: { title: string }) => title)
     count.tried(found.status >= 400)
     count.allWrong(wrongsOf(found), needle)
