@@ -109,6 +109,11 @@ describe('sign-up', () => {
       '422 invalid-request',
       ['/email', '/password'],
     ])
+    // Not convertible to a string.
+    expect(await pointersOf({ email: { toString: 1 }, password })).toEqual([
+      '422 invalid-request',
+      ['/email'],
+    ])
     expect(await pointersOf({ email: fresh(), password: 'short' })).toEqual([
       '422 weak-password',
       ['/password'],
