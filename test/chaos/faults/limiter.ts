@@ -120,7 +120,7 @@ const closedWithout = async (
       for (let times = 0; times < 5; times++) {
         const refusedBefore = totals.refused
         await ask('/api/tasks', [], token)
-        totals.hold('an open door', totals.refused === refusedBefore + 1)
+        totals.hold('an open limiter', totals.refused === refusedBefore + 1)
         totals.hold('/health fails', (await ask('/health', [200])) !== undefined)
       }
       await comeBack()

@@ -99,21 +99,21 @@ const preparedFor = (text: string) => {
 test('a connection that is due for renewal gets no further reads', () => {
   const { open, join, joinAny } = createPipeline({ offer: () => false, release: () => {} })
   const connection = preparedFor('select 1')
-  const seat = open(connection)
+  const shared = open(connection)
   expect(inOneInstant(() => join(open(connection), 'select 1'))).toBe(true)
 
   connection.retireAt = performance.now()
 
-  expect([join(seat, 'select 1'), joinAny('select 1')]).toEqual([false, undefined])
+  expect([join(shared, 'select 1'), joinAny('select 1')]).toEqual([false, undefined])
 })
 
 test('a connection without reads is no longer shared', async () => {
   const { open, read, joinUnwritten } = createPipeline({ offer: () => false, release: () => {} })
-  const seat = open(preparedFor('select 1'))
-  expect(inOneInstant(() => joinUnwritten('select 1'))).toBe(seat)
+  const shared = open(preparedFor('select 1'))
+  expect(inOneInstant(() => joinUnwritten('select 1'))).toBe(shared)
 
   const deadline = createDeadline(60_000)
-  for (const _ of [1, 2]) await read(seat, () => Promise.resolve([]), deadline)
+  for (const _ of [1, 2]) await read(shared, () => Promise.resolve([]), deadline)
   deadline.clear()
 
   expect(inOneInstant(() => joinUnwritten('select 1'))).toBeUndefined()
