@@ -94,7 +94,9 @@ const validateRegistration = async (
   const { email, password } = (body ?? {}) as Record<string, unknown>
   const canJudge =
     typeof password === 'string' && errors.every(({ pointer }) => pointer !== '/password')
-  const weakness = canJudge ? await passwords.findWeakness(password, typeof email === 'string' ? email : '') : undefined
+  const weakness = canJudge
+    ? await passwords.findWeakness(password, typeof email === 'string' ? email : '')
+    : undefined
   if (weakness === undefined && errors.length === 0) return body as Registration
 
   const code = errors.length > 0 ? 'invalid-request' : 'weak-password'
