@@ -98,7 +98,7 @@ export const commonHeaders: readonly ResponseHeader[] = [
   'RateLimit',
 ]
 
-/** The `headers` of a response by reference, if it has any. */
+/** The `headers` member of a response, as references to the shared components; `false` if it has no headers. */
 export const headerRefs = (names: readonly ResponseHeader[]) =>
   names.length > 0 && {
     headers: Object.fromEntries(
