@@ -30,8 +30,10 @@ const forwardedAddress = (trustProxy: TrustProxy, headers: Headers) => {
 }
 
 const toAddressKey = (text: string | null | undefined) => {
-  const address = bare(text ?? '')
+  if (!text) return undefined
   // First, because parsing takes 2 µs. The library also reads octal and shortened IPv4 addresses, which no proxy writes.
+  if (isIP(text) === 4) return text
+  const address = bare(text)
   const ipv4 = address.replace(/^::ffff:(?=[\d.]+$)/i, '')
   if (isIP(ipv4) === 4) return ipv4
   if (isIP(address) !== 6) return undefined

@@ -47,10 +47,15 @@ export const createRouteGuard = (needs: Needs) => {
     const { method, headers } = request
     const entry = routeTable.find(pathOf(request.url))
     const hooks = hooksOf(entry, method)
-    const context = contexts.begin(request, createContext(needs, request, entry))
+    const authorization = headers.get('authorization')
+    const tokenSent = authorization !== null
+    const context = contexts.begin(
+      request,
+      createContext(needs, request, { entry, hooks, tokenSent }),
+    )
     Object.assign(set.headers, responseHeaders(request, context, entry?.allow))
 
-    const token = context.isPublic ? undefined : parseBearer(headers.get('authorization'))
+    const token = context.isPublic ? undefined : parseBearer(authorization)
     let authenticationError: unknown
     try {
       const verified = token && (await authenticate(token))
@@ -80,13 +85,18 @@ export const createRouteGuard = (needs: Needs) => {
 const hooksOf = (entry: RouteEntry | undefined, method: string) =>
   entry?.methods.get(method === 'HEAD' ? 'GET' : method)
 
+type Found = {
+  entry: RouteEntry | undefined
+  hooks: ReturnType<typeof hooksOf>
+  tokenSent: boolean
+}
+
 const createContext = (
   { settings, clientAddressOf }: Needs,
   request: Request,
-  entry: RouteEntry | undefined,
+  { entry, hooks, tokenSent }: Found,
 ): RequestContext => {
-  const { method, headers } = request
-  const hooks = hooksOf(entry, method)
+  const { headers } = request
   const detail = hooks?.detail
   const isUncounted = entry?.isUncounted || (entry !== undefined && isPreflight(request))
   return {
@@ -100,7 +110,7 @@ const createContext = (
     accepts: detail?.['x-accepts'] ?? ['application/json'],
     hasQuerySchema: hooks?.query !== undefined,
     bodyBytesMax: detail?.['x-imports'] ? settings.importing.bytesMax : settings.bodyLimit,
-    tokenSent: headers.has('authorization'),
+    tokenSent,
     principal: undefined,
     rateLimitKey: undefined,
     databaseErrorCode: undefined,
