@@ -48,7 +48,7 @@ export const createTaskStatements = async (url: string): Promise<Record<string, 
     complete: () => tasks.complete(id, true, [7]),
     remove: () => tasks.remove(id, [7]),
     credentials: () => accounts.credentials(given.email),
-    signIn: () => accounts.signIn(given.user, hash, hash),
+    signIn: () => accounts.signIn({ userId: given.user, verifiedHash: hash, newHash: hash }, null),
   }
 
   const statements: Record<string, Statement> = {}

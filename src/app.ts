@@ -9,6 +9,9 @@ import { createLoginThrottle } from './auth/login-throttle.ts'
 import { createPasswordHasher } from './auth/passwords/hasher.ts'
 import { createPersonalTokenRepository } from './auth/personal-tokens/repository.ts'
 import { personalTokenRoutes } from './auth/personal-tokens/routes.ts'
+import { createRefreshing } from './auth/refresh-tokens/refreshing.ts'
+import { refreshTokenRoutes } from './auth/refresh-tokens/routes.ts'
+import type { SessionActivity } from './auth/sessions/activity.ts'
 import { createSessionRepository } from './auth/sessions/repository.ts'
 import { sessionRoutes } from './auth/sessions/routes.ts'
 import { createSignInRepository } from './auth/sign-in/repository.ts'
@@ -17,7 +20,7 @@ import type { Config } from './config/config.ts'
 import type { Db } from './db/database.ts'
 import { healthRoutes } from './health/routes.ts'
 import { accessLog } from './http/access-log.ts'
-import { createAuthenticated } from './http/authenticated.ts'
+import { type Authenticated, createAuthenticated } from './http/authenticated.ts'
 import { createBodyParser } from './http/body-parser.ts'
 import { createClientAddress } from './http/client-address.ts'
 import { createCors } from './http/cors.ts'
@@ -59,6 +62,8 @@ export type Needs = {
   /** The address of the socket's peer. */
   peerOf: (request: Request) => string | undefined
   processState: ProcessState
+  /** Receives each use of a session, for `last_seen_at`. */
+  recordUse: SessionActivity['record']
   createMetrics: CreateMetrics
 }
 
@@ -69,7 +74,7 @@ export type Needs = {
  * which also checks the session (401).
  */
 export const createApp = (needs: Needs) => {
-  const { config, db, isReady } = needs
+  const { config, db, isReady, recordUse } = needs
   const contexts = createRequestContexts()
   const passwords = createPasswordHasher(config.passwords)
   const routes = () => root.routes
@@ -78,6 +83,8 @@ export const createApp = (needs: Needs) => {
   const limit = createRateLimit({ settings: config.rateLimit, rateLimitStore, contexts, log })
   const jwt = createJwt(config.jwt)
   const accounts = createAccountRepository(db)
+  const sessions = createSessionRepository(db)
+  const authenticated = createAuthenticated(contexts, recordUse)
 
   const root = new Elysia({
     // Unknown members are refused in requests, and are a bug in responses.
@@ -95,7 +102,7 @@ export const createApp = (needs: Needs) => {
           contexts,
           log,
           limit,
-          isSessionLive: (principal) => accounts(principal).isSessionLive(),
+          isSessionLive: (principal) => sessions(principal).isLive(),
         }),
       )
       // After the response: one log line.
@@ -114,8 +121,21 @@ export const createApp = (needs: Needs) => {
       .use(swaggerUi({ routes, limits: config }))
       .group('/api', (api) =>
         api
-          .use(authRoutes({ config, db, rateLimitStore, log, contexts, jwt, passwords, accounts }))
-          .use(allTaskRoutes({ config, db, contexts })),
+          .use(
+            authRoutes({
+              config,
+              db,
+              rateLimitStore,
+              log,
+              contexts,
+              jwt,
+              passwords,
+              accounts,
+              sessions,
+              authenticated,
+            }),
+          )
+          .use(allTaskRoutes({ config, db, authenticated })),
       )
   )
 }
@@ -143,22 +163,26 @@ type AuthNeeds = Pick<Needs, 'config' | 'db' | 'rateLimitStore' | 'log'> &
     jwt: Jwt
     passwords: ReturnType<typeof createPasswordHasher>
     accounts: ReturnType<typeof createAccountRepository>
+    sessions: ReturnType<typeof createSessionRepository>
+    authenticated: Authenticated
   }
 
 const authRoutes = (needs: AuthNeeds) => {
-  const { config, db, rateLimitStore, log, contexts } = needs
+  const { config, db, rateLimitStore, log } = needs
   const loginThrottle = createLoginThrottle(config.signIn, rateLimitStore, log)
-  const shared = { ...needs, loginThrottle, authenticated: createAuthenticated(contexts) }
+  const shared = { ...needs, ...createRefreshing(needs), loginThrottle }
 
   return new Elysia()
     .use(signInRoutes({ ...shared, signIns: createSignInRepository(db, config.jwt) }))
     .use(accountRoutes(shared))
-    .use(sessionRoutes({ ...shared, sessions: createSessionRepository(db) }))
+    .use(sessionRoutes(shared))
+    .use(refreshTokenRoutes(shared))
     .use(personalTokenRoutes({ ...shared, personalTokens: createPersonalTokenRepository(db) }))
 }
 
-const allTaskRoutes = ({ config, db, contexts }: Pick<Needs, 'config' | 'db'> & Contexts) => {
-  const authenticated = createAuthenticated(contexts)
+type TaskNeeds = Pick<Needs, 'config' | 'db'> & { authenticated: Authenticated }
+
+const allTaskRoutes = ({ config, db, authenticated }: TaskNeeds) => {
   const cursorCodec = createCursorCodec(config.jwt.secrets)
   const shared = { authenticated, cursorCodec, config }
   const tasks = createTaskRepository(db)

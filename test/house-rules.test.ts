@@ -8,6 +8,7 @@ const clocks = [
   'src/auth/issuers/key-set.ts',
   'src/auth/access-tokens/jwt.ts',
   'src/auth/issuers/verifier.ts',
+  'src/auth/sessions/activity.ts',
   'src/auth/access-tokens/token-cache.ts',
   'src/cli/doctor.ts',
   'src/rate-limit/memory.ts',

@@ -281,6 +281,23 @@ test('what each route sends is bound to the user of the token, and is what docs/
     'POST /api/oauth/token',
     await sentBy(() => here.call('POST', '/api/oauth/token', { body: `${form}`, headers: asForm })),
   )
+  const { refresh_token } = (
+    await here.call('POST', '/api/auth/login', { body: { email, password } })
+  ).body
+  list(
+    'POST /api/auth/refresh, by a refresh token',
+    await sentBy(() => here.call('POST', '/api/auth/refresh', { body: { refresh_token } })),
+  )
+  list(
+    'POST /api/auth/logout, by the refresh cookie',
+    await sentBy(() =>
+      here.call('POST', '/api/auth/logout', {
+        headers: { cookie: `taskwarden-refresh=${refresh_token}`, origin: 'http://localhost' },
+      }),
+    ),
+  )
+  await here.call('GET', '/api/tasks', { token })
+  list('any use of a session, once a minute', await sentBy(here.flushActivity))
   list(
     'any request that is refused before its statement',
     await sentBy(() => here.call('POST', '/api/tasks', { token, body: { user_id: id } })),

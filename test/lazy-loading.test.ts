@@ -53,6 +53,7 @@ test('a start builds no statement; a request builds the ones it needs', async ()
     db,
     rateLimitStore: createMemoryStore(),
     log: createLog(() => {}, 'silent'),
+    recordUse: () => {},
     processState: {
       inFlight: () => 0,
       pool: () => ({ max: 1, used: 0, waiting: 0 }),

@@ -23,6 +23,7 @@ export const openapi: Command = async (args, context) => {
     rateLimitStore: createMemoryStore(),
     log: createLog(() => {}, 'silent'),
     processState: { inFlight: () => 0, pool: database.pool, watchEventLoopLag: () => {} },
+    recordUse: () => {},
     isUp: () => false,
     isReady: async () => false,
     peerOf: () => undefined,

@@ -1,4 +1,5 @@
 import { createApp } from '../app.ts'
+import { activityFlushMs, createSessionActivity } from '../auth/sessions/activity.ts'
 import { type Config, loopback, readConfig } from '../config/config.ts'
 import { generateSecret, loadOrCreateSecret } from '../config/jwt-secret.ts'
 import { openDatabase } from '../db/client.ts'
@@ -30,6 +31,7 @@ export const serve: Command = async (args, context) => {
   const rateLimitStore = openRateLimitStore(config.rateLimitStore)
   const createMetrics = await loadMetrics(config.metrics.token)
 
+  const sessionActivity = createSessionActivity({ db: database.db, log })
   const checkStores = createReadinessCheck({ database, rateLimitStore, log })
 
   let migrated = false
@@ -41,6 +43,7 @@ export const serve: Command = async (args, context) => {
     log,
     peerOf: server.peerOf,
     createMetrics,
+    recordUse: sessionActivity.record,
     processState: { inFlight: server.inFlight, pool: database.pool, watchEventLoopLag },
     isUp: () => migrated,
     isReady: async () => migrated && !server.isDraining() && (await checkStores()),
@@ -54,6 +57,8 @@ export const serve: Command = async (args, context) => {
     log.info('other machines cannot connect', { advice: 'set HOST=:: to listen on all addresses' })
   const stopped = stopOnSignal(context, async () => {
     await stop()
+    // Within the deadline of a statement: a database that is down does not delay the stop by more.
+    await sessionActivity.flush()
     await Promise.all([database.close(), rateLimitStore.close()])
     log.info('stopped')
   })
@@ -65,6 +70,7 @@ export const serve: Command = async (args, context) => {
     migrated = true
     log.info('ready')
     await checkStores()
+    setInterval(sessionActivity.flush, activityFlushMs).unref()
     createScheduler(log).start(() => purgeExpired(database.db, config.trashDays))
   }
   await Promise.race([becomeReady(), stopped])

@@ -70,7 +70,7 @@ export const identities = pgTable(
   ],
 )
 
-/** One row per live sign-in or personal access token. Ending it deletes the row. */
+/** One row per live sign-in or personal access token. Ending it deletes the row, or moves both ends to the present. */
 export const sessions = pgTable(
   'sessions',
   {
@@ -80,8 +80,19 @@ export const sessions = pgTable(
     name: text(),
     scope: text().notNull(),
     created_at: timestamp().notNull(),
+    /** Until then, an access token of the session may be valid. A refresh moves it. */
     expires_at: timestamp().notNull(),
     last_seen_at: timestamp().notNull(),
+    /** Of the sign-in, at most 200 code points. */
+    user_agent: text(),
+    /** The end of the refresh tokens; null if the session has none. */
+    refresh_expires_at: timestamp(),
+    /** The number of the newest refresh token. The token itself is not stored, but derived from it. */
+    refresh_generation: integer().notNull().default(0),
+    /** When the newest refresh token was issued, which was the first use of the one before. */
+    rotated_at: timestamp(),
+    /** When a refresh token was last accepted. */
+    refreshed_at: timestamp(),
   },
   (session) => [primaryKey({ columns: [session.user_id, session.id] })],
 )

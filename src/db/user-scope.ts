@@ -1,4 +1,4 @@
-import { and, eq, exists, gt, type Placeholder, type SQL, sql } from 'drizzle-orm'
+import { and, eq, exists, gt, isNull, lte, or, type Placeholder, type SQL, sql } from 'drizzle-orm'
 import { now } from './clock.ts'
 import type { Db } from './database.ts'
 import { sessions, userChanges } from './schema.ts'
@@ -23,6 +23,17 @@ export const placeholders = {
   session: sql.placeholder('session'),
   now: sql.placeholder('now'),
 }
+
+/** Sessions that an access token or a refresh token can still use at a time. */
+export const isUsable = (at: Value) =>
+  or(gt(sessions.expires_at, at), gt(sessions.refresh_expires_at, at))
+
+/** The opposite of `isUsable`: these rows are deleted. */
+export const hasExpired = (at: Value) =>
+  and(
+    lte(sessions.expires_at, at),
+    or(isNull(sessions.refresh_expires_at), lte(sessions.refresh_expires_at, at)),
+  )
 
 /** Locks the user's row in `user_changes`. Every statement that writes rows of a user does this first. */
 export const lockUser = (db: Db, user: Value, where?: SQL) =>

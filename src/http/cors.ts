@@ -2,7 +2,7 @@
  * CORS headers (https://fetch.spec.whatwg.org/#http-cors-protocol) for the listed origins only.
  *
  * `@elysiajs/cors` sends half of its headers to every origin, and answers every OPTIONS request before the route
- * guard, for unknown paths too. Tokens are sent in a header, never in a cookie, so credentials are not allowed.
+ * guard, for unknown paths too. Credentials are allowed for the refresh cookie (`auth/refresh-tokens/cookie.ts`).
  */
 export const createCors = (origins: readonly string[]) => {
   const varies = origins.length > 0 ? { vary: 'Origin' } : {}
@@ -11,7 +11,11 @@ export const createCors = (origins: readonly string[]) => {
     const origin = request.headers.get('origin') ?? ''
     if (!origins.includes(origin)) return varies
 
-    const named = { ...varies, 'access-control-allow-origin': origin }
+    const named = {
+      ...varies,
+      'access-control-allow-origin': origin,
+      'access-control-allow-credentials': 'true',
+    }
     if (!isPreflight(request)) return { ...named, 'access-control-expose-headers': exposed }
     return {
       ...named,

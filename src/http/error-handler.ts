@@ -64,7 +64,7 @@ export const createErrorHandler = ({ contexts, log, limit, isSessionLive }: Need
       set.headers.allow = error.allow
     }
 
-    let problem = toProblem(error)
+    let problem = hideFromUnauthenticated(toProblem(error), requestContext)
     try {
       problem = await countOnce(problem, requestContext, set)
     } catch (laterError) {
@@ -94,6 +94,24 @@ const isBeforeSessionCheck = new Set<string>([
   'unsupported-media-type',
   'invalid-request',
   'weak-password',
+])
+
+/**
+ * A request whose body may contain a refresh token passes the route guard without an access token. Without a valid one,
+ * it learns nothing about its body either.
+ */
+const hideFromUnauthenticated = (problem: ProblemError | undefined, context: RequestContext) =>
+  problem !== undefined &&
+  isAfterTokenCheck.has(problem.problemCode) &&
+  !context.isPublic &&
+  context.principal === undefined
+    ? new ProblemError('unauthenticated', { headers: bearerChallenge(context.tokenSent) })
+    : problem
+
+const isAfterTokenCheck = new Set<string>([
+  'malformed-request',
+  'unsupported-media-type',
+  'invalid-request',
 ])
 
 /** A bug is logged with its stack. An outage is not: every request has the same one. */

@@ -13,8 +13,11 @@ export const problemCatalogue = {
     status: 401,
     title: 'A valid access token is required',
     cause:
-      'The request has no bearer token, or the token is malformed, expired, or of an ended session.',
-    cure: 'Sign in at POST /api/auth/login and send `Authorization: Bearer <access_token>`.',
+      'The request has no bearer token, or the token is malformed, expired, or of an ended session. The same is true ' +
+      'of a refresh token.',
+    cure:
+      'Refresh the session at POST /api/auth/refresh with `refresh_token`, or sign in at POST /api/auth/login. Send ' +
+      '`Authorization: Bearer <access_token>`.',
   },
   'invalid-credentials': {
     status: 401,
@@ -29,6 +32,14 @@ export const problemCatalogue = {
       'The token is a personal access token, or from another identity provider. Its scope does not include ' +
       'this request, or the route is for the account.',
     cure: 'Use a token with the scope `tasks:write`, or sign in.',
+  },
+  'origin-not-allowed': {
+    status: 403,
+    title: 'The refresh cookie cannot be used from this origin',
+    cause:
+      'The request has the refresh cookie, and is not from a page of the service or of an origin in CORS_ORIGINS: ' +
+      'neither `Origin` nor `Sec-Fetch-Site` says so.',
+    cure: 'Add the origin of the app to CORS_ORIGINS. A script that is not in a browser sends the token in the body.',
   },
   'registration-closed': {
     status: 403,

@@ -4,6 +4,8 @@ import type { TraceContext } from './trace-context.ts'
 /** Which limit counts a request: `revocation` is for ending sessions (`http/rate-limit.ts`). */
 export type RateLimitPolicy = 'api' | 'revocation' | 'none'
 
+export type RefreshTokenPlace = 'body' | 'cookie'
+
 /** What the service knows about one request. */
 export type RequestContext = {
   /** `X-Request-Id`. */
@@ -18,6 +20,8 @@ export type RequestContext = {
   /** The route needs no token. */
   isPublic: boolean
   rateLimitPolicy: RateLimitPolicy
+  /** Where the request may have a refresh token. Its route verifies it, because the guard reads no bodies. */
+  refreshTokenIn: readonly RefreshTokenPlace[]
   /** Media types that the body may have. */
   accepts: readonly string[]
   /** The route has a schema for its query, which then reports unknown parameters. */

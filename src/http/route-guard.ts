@@ -73,7 +73,11 @@ export const createRouteGuard = (needs: Needs) => {
     if (Number(headers.get('content-length') ?? 0) > context.bodyBytesMax)
       throwProblem('body-too-large')
     if (authenticationError !== undefined) throw authenticationError
-    if (!context.isPublic && context.principal === undefined)
+    if (
+      !context.isPublic &&
+      context.principal === undefined &&
+      !mayHaveRefreshToken(context, request)
+    )
       throwProblem('unauthenticated', { headers: bearerChallenge(context.tokenSent) })
     if (!isInScope(entry.pattern, method, context.principal?.scope))
       throwProblem('insufficient-scope', { headers: insufficientScopeChallenge })
@@ -106,6 +110,7 @@ const createContext = (
     address: clientAddressOf(request),
     route: entry?.pattern,
     isPublic: detail?.security?.length === 0,
+    refreshTokenIn: detail?.['x-refresh-token'] ?? [],
     rateLimitPolicy: isUncounted ? 'none' : (detail?.['x-rate-limit'] ?? 'api'),
     accepts: detail?.['x-accepts'] ?? ['application/json'],
     hasQuerySchema: hooks?.query !== undefined,
@@ -117,6 +122,11 @@ const createContext = (
     trace: parseTraceparent(headers.get('traceparent')),
   }
 }
+
+/** Whether the route has to look for a refresh token. */
+const mayHaveRefreshToken = ({ refreshTokenIn }: RequestContext, request: Request): boolean =>
+  (refreshTokenIn.includes('cookie') && request.headers.has('cookie')) ||
+  (refreshTokenIn.includes('body') && request.body !== null)
 
 /**
  * A token with a scope may use the task routes within its scope, and read `/api/auth/me`. Every route that is

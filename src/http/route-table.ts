@@ -1,5 +1,5 @@
 import type { DocumentDecoration } from 'elysia'
-import type { RateLimitPolicy } from './request-context.ts'
+import type { RateLimitPolicy, RefreshTokenPlace } from './request-context.ts'
 
 declare module 'elysia' {
   /** What a route declares in its `detail`. Only `security: []` makes a route public. */
@@ -8,6 +8,8 @@ declare module 'elysia' {
     'x-rate-limit'?: RateLimitPolicy
     /** Media types of the body; JSON if absent. */
     'x-accepts'?: readonly string[]
+    /** Where the request may have a refresh token instead of an access token. */
+    'x-refresh-token'?: readonly RefreshTokenPlace[]
     /** The body may have IMPORT_LIMIT bytes instead of BODY_LIMIT. */
     'x-imports'?: boolean
   }

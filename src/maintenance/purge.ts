@@ -3,6 +3,7 @@ import { addSeconds, now } from '../db/clock.ts'
 import type { Db } from '../db/database.ts'
 import { runWrite } from '../db/errors.ts'
 import { idempotencyKeys, sessions, taskTombstones } from '../db/schema.ts'
+import { hasExpired } from '../db/user-scope.ts'
 import { purgeTrash } from '../tasks/trash/repository.ts'
 
 /**
@@ -22,6 +23,6 @@ export const purgeExpired = async (db: Db, trashDays: number) => {
   const unneeded = addSeconds(daysAgo, -graceSeconds)
   await runWrite(() => db.delete(taskTombstones).where(lte(taskTombstones.erased_at, unneeded)))
   await runWrite(() => db.delete(idempotencyKeys).where(lte(idempotencyKeys.expires_at, at)))
-  await runWrite(() => db.delete(sessions).where(lte(sessions.expires_at, at)))
+  await runWrite(() => db.delete(sessions).where(hasExpired(at)))
   return { erased_tasks }
 }

@@ -40,6 +40,7 @@ export const withLogMetrics = (log: Log, registry: Registry): Log => {
     ['token ended', [end('token-ended')]],
     ['all sessions ended', [end('all-ended')]],
     ['password changed', [end('password-change')]],
+    ['refresh token reused', [end('refresh-token-reuse')]],
     ['account deleted', [end('deletion')]],
   ])
 

@@ -19,6 +19,13 @@ afterEach(realTime)
 
 const fresh = () => `${Bun.randomUUIDv7()}@example.test`
 const password = 'correct horse battery'
+const tokenMembers = [
+  'access_token',
+  'token_type',
+  'expires_in',
+  'refresh_token',
+  'refresh_expires_in',
+]
 const codeOf = ({ status, body }: Answer) => `${status} ${body?.code ?? body?.error ?? ''}`.trim()
 
 describe('sign-up', () => {
@@ -32,7 +39,7 @@ describe('sign-up', () => {
     })
 
     expect([status, headers.get('location')]).toEqual([201, '/api/auth/me'])
-    expect(Object.keys(body)).toEqual(['access_token', 'token_type', 'expires_in', 'user'])
+    expect(Object.keys(body)).toEqual([...tokenMembers, 'user'])
     expect(body).toMatchObject({ token_type: 'Bearer', user: { email, name: 'Ada' } })
     expect(body.expires_in).toBe(86_400)
     expect(Object.keys(body.user)).toEqual(['id', 'email', 'name', 'created_at'])
@@ -387,7 +394,7 @@ describe('sign-in', () => {
     })
 
     expect([status, headers.get('location')]).toEqual([200, null])
-    expect(Object.keys(body)).toEqual(['access_token', 'token_type', 'expires_in', 'user'])
+    expect(Object.keys(body)).toEqual([...tokenMembers, 'user'])
     expect(body.user).toMatchObject({ id, email, name: null })
     expect((await rowsOf(id)).sessions).toHaveLength(2)
   })
@@ -482,7 +489,7 @@ describe('the OAuth 2 token endpoint', () => {
     ] as [Record<string, string>, Record<string, string>][]) {
       const { status, body } = await ask(form({ ...good, ...extra }), headers)
       expect(status).toBe(200)
-      expect(Object.keys(body)).toEqual(['access_token', 'token_type', 'expires_in'])
+      expect(Object.keys(body)).toEqual(tokenMembers)
       expect(body.token_type).toBe('Bearer')
       expect((await call('GET', '/api/tasks', { token: body.access_token })).status).toBe(200)
     }

@@ -32,7 +32,9 @@ test.each(changes)(
 
     await db.update(users).set(change).where(eq(users.id, ada.id))
 
-    expect(await signIns.signIn(ada.id, String(account?.password_hash))).toBeUndefined()
+    const hash = String(account?.password_hash)
+    const verified = { userId: ada.id, verifiedHash: hash, newHash: hash }
+    expect(await signIns.signIn(verified, null)).toBeUndefined()
     expect((await rowsOf(ada.id)).sessions).toHaveLength(1)
   },
 )

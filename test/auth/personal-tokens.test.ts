@@ -32,7 +32,14 @@ test('a token is returned once, with its name, scope and expiry', async () => {
 
   const { access_token, ...described } = answer.body
   expect(answer.status).toBe(201)
-  expect(Object.keys(described)).toEqual(['id', 'name', 'scope', 'expires_at'])
+  expect(Object.keys(described)).toEqual([
+    'id',
+    'name',
+    'scope',
+    'created_at',
+    'expires_at',
+    'last_seen_at',
+  ])
   expect(answer.headers.get('location')).toBe(`/api/auth/tokens/${described.id}`)
   expect(tokens).toEqual([described])
   expect(Date.parse(described.expires_at) / 1000).toBe(claimsOf(token).exp)

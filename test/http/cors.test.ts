@@ -103,12 +103,12 @@ describe('a page of a listed origin', () => {
     expect(headers.get('ratelimit-limit')).not.toBeNull()
   })
 
-  test('gets neither credentials nor a wildcard', async () => {
+  test('gets credentials, for the refresh cookie, and no wildcard', async () => {
     for (const answer of [
       await api.call('GET', '/health', { headers: { origin } }),
       await api.call('OPTIONS', '/api/tasks', preflight(origin)),
     ]) {
-      expect(answer.headers.get('access-control-allow-credentials')).toBeNull()
+      expect(answer.headers.get('access-control-allow-credentials')).toBe('true')
       expect(Object.values(corsOf(answer.headers)).join()).not.toContain('*')
     }
   })

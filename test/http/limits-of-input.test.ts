@@ -56,6 +56,7 @@ test('every member of requests and responses has the bounds of the contract', as
     'CompletionResult',
     'CompletionRequest',
     'DeletionResult',
+    'OAuthToken',
   ]
   const alsoClosed = [
     'TaskExport',
@@ -115,7 +116,9 @@ test('every member of requests and responses has the bounds of the contract', as
     'PasswordChange: closed',
     `PasswordChange/current_password: ${password}`,
     `PasswordChange/new_password: ${password}`,
-    'PasswordGrant: open',
+    'TokenRequest: open',
+    'RefreshRequest: closed',
+    'Session/user_agent: 0..200 characters',
     'Problem/errors/*: closed',
     'UserPatch: closed',
     `UserPatch/name: ${name}`,

@@ -19,18 +19,51 @@ export const handWritten = [
   ]),
   ...inFile('src/app.ts', [
     [
-      'isSessionLive: (principal) => accounts(principal).isSessionLive()',
+      'isSessionLive: (principal) => sessions(principal).isLive()',
       'isSessionLive: async () => true',
     ],
   ]),
-  ...inFile('src/auth/sign-in/repository.ts', [
-    ['Math.min(ttlSeconds, sessionMaxDays * 86_400)', 'ttlSeconds'],
-  ]),
+  ...inFile('src/auth/sign-in/repository.ts', [['Math.min(ttlSeconds, secondsMax)', 'ttlSeconds']]),
   ...inFile('src/auth/sessions/repository.ts', [
     [
       'least(${expiresAt}::timestamptz, ${limit})',
       '${expiresAt}::timestamptz + (${limit} - ${limit})',
     ],
+  ]),
+  // Refresh tokens.
+  ...inFile('src/auth/refresh-tokens/token.ts', [
+    ['if (!keys.some((key) => timingSafeEqual(macOf(key, claims), mac))) return undefined\n', ''],
+    ["'taskwarden refresh token'", "'taskwarden cursor'"],
+  ]),
+  ...inFile('src/auth/refresh-tokens/repository.ts', [
+    ['graceSeconds = 60', 'graceSeconds = 61'],
+    ['graceSeconds = 60', 'graceSeconds = 59'],
+    ['(${used} >= ${newest} - 1 or', '(${used} >= ${newest} or'],
+    ['${used} = ${newest} - 2 and', '${used} <= ${newest} - 2 and'],
+    ['(not ${isAccepted} and ${sessions.refreshed_at} <= ${graceStart})', '(not ${isAccepted})'],
+    ['greatest(${newest}, ${used} + 1)', '${newest} + 1'],
+    ['case when ${used} >= ${newest} then ${time} else ${sessions.rotated_at} end', '${time}'],
+    ['when ${isStolen} then ${time}\n', '\n'],
+    ['gt(sessions.refresh_expires_at, at)', 'gt(sessions.expires_at, at)'],
+    [', ${sessions.refresh_expires_at})`', ', ${addSeconds(at, ttlSeconds)}::timestamptz)`'],
+    ['isUsable(at)', 'undefined'],
+  ]),
+  ...inFile('src/auth/refresh-tokens/cookie.ts', [
+    ['httpOnly: true,\n', ''],
+    ["sameSite: 'strict'", "sameSite: 'lax'"],
+    ['secure: !isLoopback(request)', 'secure: false'],
+    ["=== 'same-origin') return true", "!== 'cross-site') return true"],
+    ['corsOrigins.includes(origin) || isOwnOrigin(request, origin)', 'true'],
+    ['behindProxy && headers', 'headers'],
+  ]),
+  ...inFile('src/auth/refresh-tokens/routes.ts', [
+    ["query.session === 'cookie' || isFromCookie", "query.session === 'cookie'"],
+  ]),
+  ...inFile('src/http/error-handler.ts', [
+    ['hideFromUnauthenticated(toProblem(error), requestContext)', 'toProblem(error)'],
+  ]),
+  ...inFile('src/auth/sessions/activity.ts', [
+    ['.where(and(isSession, isEarlier))', '.where(isSession)'],
   ]),
   // Scopes.
   ...inFile('src/http/route-guard.ts', [
@@ -213,7 +246,8 @@ export const equivalent = [
   ...same('src/http/authenticated.ts', [
     {
       kind: 'unchecked',
-      before: "principal ?? throwProblem('unauthenticated', { headers: bearerChallenge(false) })",
+      before:
+        "context.principal ?? throwProblem('unauthenticated', { headers: bearerChallenge(false) })",
       why: 'the route guard admits no request without a principal: the check is for the type',
     },
   ]),

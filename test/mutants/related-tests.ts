@@ -18,6 +18,10 @@ const related: [file: RegExp, tests: string][] = [
   [/auth\/login-throttle/, `auth/login-throttle http/rate-limit ${auth}`],
   [/auth\/passwords/, `auth/accounts auth/login-throttle`],
   [/auth\/personal-tokens/, `auth/personal-tokens isolation cli/commands ${auth}`],
+  [
+    /auth\/refresh-tokens|sessions\/activity/,
+    'auth/refresh-tokens auth/refresh-cookie http/body-parser isolation',
+  ],
   [/auth\/sessions/, `auth/changed-accounts isolation races cli/commands ${auth}`],
   [
     /auth\//,

@@ -5,6 +5,7 @@ import { drizzle } from 'drizzle-orm/pglite'
 import { drizzle as onPostgres } from 'drizzle-orm/postgres-js'
 import type { Sql } from 'postgres'
 import { createApp } from '../../src/app.ts'
+import { createSessionActivity } from '../../src/auth/sessions/activity.ts'
 import { type Config, readConfig } from '../../src/config/config.ts'
 import { openDatabase } from '../../src/db/client.ts'
 import type { Database, Db, StatementSender } from '../../src/db/database.ts'
@@ -128,11 +129,14 @@ export const service = async (env: Record<string, string> = {}, overrides: Overr
   const db = overrides.db ? createStubDb(overrides.db) : await recordedDatabase()
   const log: LogFields[] = []
   const peer = { address: '203.0.113.1' as string | undefined }
+  const logger = createLog((line) => log.push(JSON.parse(line)), 'debug')
+  const sessionActivity = createSessionActivity({ db, log: logger })
   const app = createApp({
     config,
     db,
+    recordUse: sessionActivity.record,
     rateLimitStore: overrides.rateLimitStore ?? (await createOwnStore()),
-    log: createLog((line) => log.push(JSON.parse(line)), 'debug'),
+    log: logger,
     isUp: overrides.isUp ?? (() => true),
     isReady: overrides.isReady ?? (async () => true),
     peerOf: () => peer.address,
@@ -181,7 +185,9 @@ export const service = async (env: Record<string, string> = {}, overrides: Overr
 
   const purge = (days: number) => onBehalfOfJob('purge', () => purgeExpired(db, days))
 
-  return { app, config, call, someone, log, peer, purge }
+  const flushActivity = () => onBehalfOfJob('session activity', sessionActivity.flush)
+
+  return { app, config, call, someone, log, peer, purge, flushActivity }
 }
 
 /** A database that calls `respond` for every statement: it may throw, return rows, or never settle. */

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
 import postgres from 'postgres'
-import { taskTombstones } from '../../src/db/schema.ts'
+import { sessions, taskTombstones } from '../../src/db/schema.ts'
 import { purgeExpired } from '../../src/maintenance/purge.ts'
 import { purgeTrash } from '../../src/tasks/trash/repository.ts'
 import { locks, serverUrl } from '../support/locks.ts'
@@ -293,6 +293,8 @@ describe('maintenance', () => {
     at('2003-01-01T00:00:00.000Z')
     const { ada } = await owner()
     const { db } = await database()
+    // Like a session of an earlier version, or of a personal token.
+    await db.update(sessions).set({ refresh_expires_at: null }).where(eq(sessions.user_id, ada.id))
 
     pass(30 * day - 1)
     await purgeExpired(db, 30)

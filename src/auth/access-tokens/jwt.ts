@@ -131,7 +131,7 @@ const hasValidTimes = ({ iat, exp, scope }: Claims, ttlSeconds: number): boolean
 }
 
 /** Rounded up, so that a new session has its whole lifetime although its statement took some time. */
-const secondsUntil = (timestamp: string): number =>
+export const secondsUntil = (timestamp: string): number =>
   Math.ceil((Date.parse(timestamp) - Date.now()) / 1000)
 
 /** The token members of a response (RFC 6749 §5.1). */

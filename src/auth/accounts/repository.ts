@@ -49,10 +49,6 @@ export const createAccountRepository = (db: Db) => (principal: Principal) => {
   const isVerified = (verifiedHash: string) => and(isLocked, eq(users.password_hash, verifiedHash))
 
   return {
-    async isSessionLive(): Promise<boolean> {
-      return (await runRead(() => db.with(sessionRow).select().from(sessionRow))).length > 0
-    },
-
     async me(): Promise<User | undefined> {
       const [user] = await runRead(() =>
         db

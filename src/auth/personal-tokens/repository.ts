@@ -44,8 +44,8 @@ export const createPersonalTokenRepository = (db: Db) => (principal: Principal) 
           .for('key share', { of: sessions }),
       )
       const row = sql`select ${liveSession.user_id}, ${id}::uuid, 'personal'::session_kind, ${name}::text,
-        ${granted[scope]}::text, ${now}::timestamptz, ${expires_at}::timestamptz, ${now}::timestamptz
-        from ${liveSession}`
+        ${granted[scope]}::text, ${now}::timestamptz, ${expires_at}::timestamptz, ${now}::timestamptz, null::text,
+        null::timestamptz, 0, null::timestamptz, null::timestamptz from ${liveSession}`
       const added = await runWrite(() =>
         db
           .with(sessionRow, lockedUser, liveSession)
@@ -53,14 +53,16 @@ export const createPersonalTokenRepository = (db: Db) => (principal: Principal) 
           .select(row)
           .returning({ id: sessions.id }),
       )
-      return added.length === 0 ? undefined : { id, name, scope, expires_at }
+      return added.length === 0
+        ? undefined
+        : { id, name, scope, created_at: now, expires_at, last_seen_at: now }
     },
 
     /** Oldest first. */
     async list(): Promise<PersonalToken[] | undefined> {
-      const { id, name, scope, expires_at } = sessions
+      const { id, name, scope, created_at, expires_at, last_seen_at } = sessions
       const token = db
-        .select({ id, name, scope, expires_at })
+        .select({ id, name, scope, created_at, expires_at, last_seen_at })
         .from(sessions)
         .where(isOwn)
         .orderBy(asc(sessions.created_at), asc(sessions.id))

@@ -29,7 +29,16 @@ const NewPersonalToken = t.Object(
   },
   { ...closed, $id: 'NewPersonalToken' },
 )
-const personalToken = { id: Id(), name: TokenName, scope: Scope, expires_at: Timestamp({}) }
+const personalToken = {
+  id: Id(),
+  name: TokenName,
+  scope: Scope,
+  created_at: Timestamp({}),
+  expires_at: Timestamp({}),
+  last_seen_at: Timestamp({
+    description: 'The last use, accurate to two minutes; at first the time of creation',
+  }),
+}
 const PersonalToken = t.Object(personalToken, { ...closed, $id: 'PersonalToken' })
 /** The only response that contains the token itself. */
 const IssuedPersonalToken = t.Object(

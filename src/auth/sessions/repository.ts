@@ -1,17 +1,28 @@
-import { and, asc, eq, exists, getTableColumns, gt, ne, type SQL, sql } from 'drizzle-orm'
+import { and, asc, eq, exists, ne, type SQL, sql } from 'drizzle-orm'
 import { addSeconds } from '../../db/clock.ts'
 import type { Db } from '../../db/database.ts'
 import { runRead, runWrite } from '../../db/errors.ts'
 import { sessions } from '../../db/schema.ts'
 import {
   createUserScope,
+  isUsable,
   lockUser,
   type Principal,
   scopeParameters,
   TRUE,
 } from '../../db/user-scope.ts'
 
-const { user_id: _userId, ...sessionColumns } = getTableColumns(sessions)
+/** The columns of `Session`. */
+const sessionColumns = {
+  id: sessions.id,
+  kind: sessions.kind,
+  name: sessions.name,
+  scope: sessions.scope,
+  user_agent: sessions.user_agent,
+  created_at: sessions.created_at,
+  expires_at: sessions.expires_at,
+  last_seen_at: sessions.last_seen_at,
+}
 
 /**
  * Ends all sessions of a user except `keptId`, and returns how many.
@@ -38,7 +49,7 @@ export const endOwnSession = async (
 ): Promise<boolean | undefined> => {
   const scope = scopeParameters(principal)
   const { sessionRow, lockedUser } = createUserScope(db, scope)
-  const isOwn = and(eq(sessions.user_id, scope.user), condition, gt(sessions.expires_at, scope.now))
+  const isOwn = and(eq(sessions.user_id, scope.user), condition, isUsable(scope.now))
   const isLocked = exists(db.select().from(lockedUser))
   const ended = db
     .$with('ended')
@@ -63,17 +74,24 @@ export const createSessionRepository = (db: Db) => (principal: Principal) => {
   const isLocked = exists(db.select().from(lockedUser))
 
   return {
+    /** For requests by access token or refresh token that were refused before any statement. */
+    async isLive(): Promise<boolean> {
+      const isCurrent = and(isOwn, eq(sessions.id, sessionId), isUsable(scope.now))
+      const live = db.select({ id: sessions.id }).from(sessions).where(isCurrent)
+      return (await runRead(() => live)).length > 0
+    },
+
     /** Oldest first. */
     async list() {
       const rows = await runRead(() =>
         db
           .select(sessionColumns)
           .from(sessions)
-          .where(and(isOwn, gt(sessions.expires_at, scope.now)))
+          .where(and(isOwn, isUsable(scope.now)))
           .orderBy(asc(sessions.created_at), asc(sessions.id)),
       )
-      const marked = rows.map((row) => ({ ...row, current: row.id === sessionId }))
-      return marked.some(({ current }) => current) ? marked : undefined
+      const isLive = rows.some((row) => row.id === sessionId && row.expires_at > scope.now)
+      return isLive ? rows.map((row) => ({ ...row, current: row.id === sessionId })) : undefined
     },
 
     /** Whether there was such a session. */

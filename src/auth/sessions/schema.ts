@@ -1,9 +1,8 @@
 import { t } from 'elysia'
 import { problemResponses } from '../../http/problem.ts'
 import { NoBody, NoContent } from '../../schema/body.ts'
-import { Enum, Id, Timestamp } from '../../schema/types.ts'
+import { Enum, Id, Text, Timestamp } from '../../schema/types.ts'
 import { closed, Name } from '../accounts/schema.ts'
-import { AccessToken } from '../sign-in/schema.ts'
 
 const Session = t.Object(
   {
@@ -11,9 +10,20 @@ const Session = t.Object(
     kind: Enum(['sign-in', 'personal']),
     name: Name,
     scope: t.String({ description: 'Space-separated', examples: ['tasks:read tasks:write'] }),
+    user_agent: Text({
+      min: 0,
+      max: 200,
+      nullable: true,
+      description: 'The `User-Agent` of the sign-in, truncated',
+      examples: ['Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'],
+    }),
     created_at: Timestamp({}),
-    expires_at: Timestamp({}),
-    last_seen_at: Timestamp({ description: 'The time of the last sign-in or refresh' }),
+    expires_at: Timestamp({
+      description:
+        'Until then, access tokens of the session may be valid. A refresh moves it, at most to SESSION_MAX_DAYS ' +
+        'after `created_at`, which is the end of the refresh token.',
+    }),
+    last_seen_at: Timestamp({ description: 'The last use, accurate to two minutes' }),
     current: t.Boolean({ description: 'Whether this request uses the session' }),
   },
   { ...closed, $id: 'Session' },
@@ -46,19 +56,3 @@ export const endSession = {
     'x-rate-limit': 'revocation',
   },
 } as const
-
-export const logout = {
-  body: NoBody,
-  response: { 204: NoContent },
-  detail: { operationId: 'logout', summary: 'End this session', 'x-rate-limit': 'revocation' },
-} as const
-
-export const refresh = {
-  body: NoBody,
-  response: { 200: AccessToken },
-  detail: {
-    operationId: 'refresh',
-    summary: 'Get a new token for this session',
-    description: 'Only until the end of the session.',
-  },
-}

@@ -1,9 +1,9 @@
-import { and, eq, exists, inArray, isNull, lte, type Subquery, sql } from 'drizzle-orm'
+import { and, eq, exists, inArray, isNull, type Subquery, sql } from 'drizzle-orm'
 import { addSeconds, now } from '../../db/clock.ts'
 import type { Db } from '../../db/database.ts'
 import { runRead, runWrite, violatesConstraint } from '../../db/errors.ts'
 import { sessions, userChanges, users } from '../../db/schema.ts'
-import { lockUser } from '../../db/user-scope.ts'
+import { hasExpired, lockUser } from '../../db/user-scope.ts'
 import { storedSpellings } from '../../schema/email.ts'
 import { credentialColumns, uniqueEmail, userColumns } from '../accounts/repository.ts'
 import type { User } from '../accounts/schema.ts'
@@ -13,25 +13,34 @@ const fullScope = 'tasks:read tasks:write'
 
 type Settings = { ttlSeconds: number; sessionMaxDays: number }
 type NewUser = { email: string; name: string | null; password_hash: string }
-export type Session = { id: string; started_at: string; expires_at: string }
-export type StartedSession = { user: User; session: Session }
+export type Session = {
+  id: string
+  started_at: string
+  expires_at: string
+  /** Absent for a federated user, whose session has no refresh token. */
+  refresh_expires_at?: string
+  user_agent?: string | null
+}
+export type StartedSession = { user: User; session: Session & { refresh_expires_at: string } }
 
 /** Sign-up and sign-in, before there is a principal: accounts are found by e-mail, and sessions start. */
 export const createSignInRepository = (db: Db, { ttlSeconds, sessionMaxDays }: Settings) => {
-  const newSession = (): Session => {
+  const newSession = (user_agent: string | null) => {
     const started_at = now()
-    const lifetimeSeconds = Math.min(ttlSeconds, sessionMaxDays * 86_400)
+    const secondsMax = sessionMaxDays * 86_400
     return {
       id: Bun.randomUUIDv7(),
       started_at,
-      expires_at: addSeconds(started_at, lifetimeSeconds),
+      expires_at: addSeconds(started_at, Math.min(ttlSeconds, secondsMax)),
+      refresh_expires_at: addSeconds(started_at, secondsMax),
+      user_agent,
     }
   }
 
   return {
     /** Creates a user and the first session; undefined if the e-mail is taken. */
-    async register(draft: NewUser): Promise<StartedSession | undefined> {
-      const session = newSession()
+    async register(draft: NewUser, userAgent: string | null): Promise<StartedSession | undefined> {
+      const session = newSession(userAgent)
       try {
         const [user] = await runWrite(() => registerStatement(db, draft, session))
         return user && { user, session }
@@ -55,15 +64,13 @@ export const createSignInRepository = (db: Db, { ttlSeconds, sessionMaxDays }: S
 
     /**
      * Starts a session and deletes expired ones. Undefined if the account was erased or disabled, or if its password
-     * is no longer the verified one. `newHash` replaces a hash of a lower cost.
+     * is no longer the verified one.
      */
     async signIn(
-      userId: string,
-      verifiedHash: string,
-      newHash = verifiedHash,
+      verified: VerifiedPassword,
+      userAgent: string | null,
     ): Promise<StartedSession | undefined> {
-      const session = newSession()
-      const verified = { userId, verifiedHash, newHash }
+      const session = newSession(userAgent)
       const [user] = await runWrite(() => signInStatement(db, verified, session))
       return user && { user, session }
     },
@@ -89,10 +96,15 @@ const registerStatement = (db: Db, draft: NewUser, session: Session) => {
   return db.with(account, counter, started).select().from(account)
 }
 
-type Verified = { userId: string; verifiedHash: string; newHash: string }
+/** `newHash` replaces a hash of a lower cost; otherwise it is the verified one. */
+type VerifiedPassword = { userId: string; verifiedHash: string; newHash: string }
 
 /** Checks password and `disabled_at` again under the row lock: a change since the verification ends the sign-in. */
-const signInStatement = (db: Db, { userId, verifiedHash, newHash }: Verified, session: Session) => {
+const signInStatement = (
+  db: Db,
+  { userId, verifiedHash, newHash }: VerifiedPassword,
+  session: Session,
+) => {
   const lockedUser = lockUser(db, userId)
   const isAllowed = and(eq(users.password_hash, verifiedHash), isNull(users.disabled_at))
   const account = db.$with('account').as(
@@ -103,7 +115,7 @@ const signInStatement = (db: Db, { userId, verifiedHash, newHash }: Verified, se
       .where(and(eq(users.id, userId), isAllowed))
       .returning(userColumns),
   )
-  const isExpired = and(eq(sessions.user_id, userId), lte(sessions.expires_at, session.started_at))
+  const isExpired = and(eq(sessions.user_id, userId), hasExpired(session.started_at))
   const deletedSessions = db.$with('deleted_sessions').as(
     db
       .delete(sessions)
@@ -143,4 +155,11 @@ export const newSessionRow = (session: Session, userId: unknown, issuer: string 
   created_at: sql`${session.started_at}::timestamptz`.as('created_at'),
   expires_at: sql`${session.expires_at}::timestamptz`.as('expires_at'),
   last_seen_at: sql`${session.started_at}::timestamptz`.as('last_seen_at'),
+  user_agent: sql`${session.user_agent ?? null}::text`.as('user_agent'),
+  refresh_expires_at: sql`${session.refresh_expires_at ?? null}::timestamptz`.as(
+    'refresh_expires_at',
+  ),
+  refresh_generation: sql`0`.as('refresh_generation'),
+  rotated_at: sql`null::timestamptz`.as('rotated_at'),
+  refreshed_at: sql`null::timestamptz`.as('refreshed_at'),
 })

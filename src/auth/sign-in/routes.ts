@@ -7,9 +7,12 @@ import { toFieldErrors } from '../../http/validation-errors.ts'
 import type { Log } from '../../log.ts'
 import { compileSchema } from '../../schema/compile.ts'
 import { normalizeEmail } from '../../schema/email.ts'
-import { accessTokenResponse, type Jwt } from '../access-tokens/jwt.ts'
 import type { LoginThrottle } from '../login-throttle.ts'
 import type { PasswordHasher } from '../passwords/hasher.ts'
+import type { RefreshCookie } from '../refresh-tokens/cookie.ts'
+import type { Redeem } from '../refresh-tokens/redeem.ts'
+import type { RefreshTokens } from '../refresh-tokens/token.ts'
+import type { TokenResponse } from '../refresh-tokens/token-response.ts'
 import type { SignInRepository, StartedSession } from './repository.ts'
 import { createOAuthToken, login, Registration, register } from './schema.ts'
 
@@ -18,48 +21,63 @@ type Needs = {
   signIns: SignInRepository
   loginThrottle: LoginThrottle
   passwords: PasswordHasher
-  jwt: Jwt
+  refreshTokens: RefreshTokens
+  refreshCookie: RefreshCookie
+  redeem: Redeem
+  tokenResponse: TokenResponse
   contexts: RequestContexts
   log: Log
 }
 
+type Exchange = {
+  query: { session?: 'cookie' }
+  request: Request
+  set: { headers: Record<string, string | number> }
+}
 type Attempt = { email: string; password: string; request: Request }
 
 /** Sign-up, sign-in, and sign-in with the OAuth 2 password form. These routes are public. */
 export const signInRoutes = (needs: Needs) => {
-  const { config, signIns, loginThrottle, passwords, jwt, contexts, log } = needs
+  const { config, signIns, loginThrottle, passwords, contexts, log } = needs
+  const { refreshTokens, refreshCookie, redeem, tokenResponse } = needs
 
-  const signInResponse = async ({ user, session }: StartedSession) => ({
-    ...(await accessTokenResponse(jwt, user.id, session)),
-    user,
-  })
+  const tokensOf = ({ user, session }: StartedSession) =>
+    tokenResponse({ ...session, userId: user.id, generation: 0 })
+
+  const signInResponse = async (started: StartedSession, { query, request, set }: Exchange) => {
+    const tokens = await tokensOf(started)
+    const delivered =
+      query.session === 'cookie' ? refreshCookie.deliver(tokens, { request, set }) : tokens
+    return { ...delivered, user: started.user }
+  }
 
   return new Elysia({ detail: { tags: ['Sign-in'], security: [] } })
     .post(
       '/auth/register',
-      async ({ body, request, set }) => {
+      async ({ body, query, request, set }) => {
         if (config.registration === 'closed') throwProblem('registration-closed')
         const { email, password, name = null } = await validateRegistration(body, passwords)
         const { id, address } = contexts.of(request)
         await loginThrottle.signUp(address)
         const password_hash = await passwords.hash(password)
         const draft = { email: normalizeEmail(email), name, password_hash }
-        const started = (await signIns.register(draft)) ?? throwProblem('email-taken')
+        const started =
+          (await signIns.register(draft, userAgentOf(request))) ?? throwProblem('email-taken')
         log.info('signed up', { request_id: id, user_id: started.user.id })
         set.status = 201
         set.headers.location = '/api/auth/me'
-        return signInResponse(started)
+        return signInResponse(started, { query, request, set })
       },
       register,
     )
 
     .post(
       '/auth/login',
-      async ({ body, request }) => {
-        const started = await signIn(needs, { ...body, request })
-        return signInResponse(
-          started ?? throwProblem('invalid-credentials', { headers: bearerChallenge(false) }),
-        )
+      async ({ body, query, request, set }) => {
+        const started =
+          (await signIn(needs, { ...body, request })) ??
+          throwProblem('invalid-credentials', { headers: bearerChallenge(false) })
+        return signInResponse(started, { query, request, set })
       },
       login,
     )
@@ -67,15 +85,19 @@ export const signInRoutes = (needs: Needs) => {
     .post(
       '/oauth/token',
       async ({ body, request, status }) => {
-        const form = parsePasswordGrant(body)
-        if ('error' in form) return status(400, form)
-        const started = await signIn(needs, { ...form, request })
+        const grant = parseGrant(body)
+        if ('error' in grant) return status(400, grant)
+        if ('refreshToken' in grant) {
+          const claims = refreshTokens.verify(grant.refreshToken)
+          const refreshed = claims && (await redeem(claims, contexts.of(request).id))
+          if (refreshed === undefined)
+            return status(400, grantError('invalid_grant', 'The refresh token is not valid'))
+          return tokenResponse(refreshed)
+        }
+        const started = await signIn(needs, { ...grant, request })
         if (started === undefined)
-          return status(400, {
-            error: 'invalid_grant' as const,
-            error_description: 'The e-mail or the password is wrong',
-          })
-        return accessTokenResponse(jwt, started.user.id, started.session)
+          return status(400, grantError('invalid_grant', 'The e-mail or the password is wrong'))
+        return tokensOf(started)
       },
       createOAuthToken,
     )
@@ -117,8 +139,9 @@ const signIn = async (
     const { id, password_hash } = account
     const newHash = passwords.needsRehash(password_hash)
       ? await passwords.hash(password)
-      : undefined
-    const started = await signIns.signIn(id, password_hash, newHash)
+      : password_hash
+    const verified = { userId: id, verifiedHash: password_hash, newHash }
+    const started = await signIns.signIn(verified, userAgentOf(request))
     if (started !== undefined) {
       await attempt.succeeded()
       log.info('signed in', { request_id, user_id: id })
@@ -129,23 +152,39 @@ const signIn = async (
   return undefined
 }
 
+const userAgentLengthMax = 200
+
+/** In code points, so that no character is cut in two. */
+const userAgentOf = ({ headers }: Request): string | null =>
+  [...(headers.get('user-agent') ?? '').toWellFormed()].slice(0, userAgentLengthMax).join('') ||
+  null
+
+type GrantErrorCode = 'invalid_request' | 'invalid_grant' | 'unsupported_grant_type'
+const grantError = <Code extends GrantErrorCode>(error: Code, error_description: string) => ({
+  error,
+  error_description,
+})
+
 /** The members of the form, or the error of RFC 6749 §5.2. A parameter must not be repeated (§3.2). */
-const parsePasswordGrant = (form: URLSearchParams | undefined) => {
-  const grantError = (
-    error: 'invalid_request' | 'unsupported_grant_type',
-    error_description: string,
-  ) => ({ error, error_description }) as const
+const parseGrant = (form: URLSearchParams | undefined) => {
   const only = (name: string) => {
     const [value, ...more] = form?.getAll(name) ?? []
     return more.length === 0 && value !== undefined && value !== '' ? value : undefined
   }
 
   const grantType = only('grant_type')
+  if (grantType === undefined) return grantError('invalid_request', 'grant_type is required, once')
+  if (grantType === 'refresh_token') {
+    const refreshToken = only('refresh_token')
+    return refreshToken === undefined
+      ? grantError('invalid_request', 'refresh_token is required, once')
+      : { refreshToken }
+  }
+  if (grantType !== 'password')
+    return grantError('unsupported_grant_type', 'grant_type must be password or refresh_token')
+
   const email = only('username')
   const password = only('password')
-  if (grantType === undefined) return grantError('invalid_request', 'grant_type is required, once')
-  if (grantType !== 'password')
-    return grantError('unsupported_grant_type', 'grant_type must be password')
   if (email === undefined || password === undefined)
     return grantError('invalid_request', 'username and password are required, once each')
   if ([email, password].some((text) => text.includes('\0')) || [...password].length > 128)

@@ -20,15 +20,30 @@ const Credentials = t.Object(
   { ...closed, $id: 'Credentials' },
 )
 
-/** RFC 6749 §4.3.2, which says that other parameters are ignored. */
-const PasswordGrant = FormBody(
+/** RFC 6749 §4.3.2 and §6, which say that other parameters are ignored. */
+const TokenRequest = FormBody(
   t.Object(
     {
-      grant_type: t.Literal('password'),
-      username: t.String({ description: 'The e-mail', examples: ['ada@example.com'] }),
-      password: t.String({ examples: ['correct horse battery'] }),
+      grant_type: Enum(['password', 'refresh_token']),
+      username: t.Optional(
+        t.String({ description: 'The e-mail, for `password`', examples: ['ada@example.com'] }),
+      ),
+      password: t.Optional(
+        t.String({ description: 'For `password`', examples: ['correct horse battery'] }),
+      ),
+      refresh_token: t.Optional(t.String({ description: 'For `refresh_token`' })),
     },
-    { additionalProperties: true, $id: 'PasswordGrant' },
+    {
+      additionalProperties: true,
+      $id: 'TokenRequest',
+      examples: [
+        {
+          grant_type: 'password',
+          username: 'ada@example.com',
+          password: 'correct horse battery',
+        },
+      ],
+    },
   ),
 )
 
@@ -49,10 +64,50 @@ export const tokenMembers = {
   token_type: t.Literal('Bearer'),
   expires_in: t.Integer({ description: 'Seconds', examples: [86400] }),
 }
-export const AccessToken = t.Object(tokenMembers, { ...closed, $id: 'AccessToken' })
-const SignInResult = t.Object({ ...tokenMembers, user: User }, { ...closed, $id: 'SignInResult' })
+
+const refresh_token = t.String({
+  description:
+    'For `POST /api/auth/refresh`. Absent with `?session=cookie`: then it is in the cookie',
+  examples: ['twr_AQGZrEe6...'],
+})
+const refresh_expires_in = t.Integer({
+  description: 'Seconds until the end of the session',
+  examples: [2592000],
+})
+/** Absent if the session was refreshed by its access token. */
+const refreshMembers = {
+  refresh_token: t.Optional(refresh_token),
+  refresh_expires_in: t.Optional(refresh_expires_in),
+}
+
+export const AccessToken = t.Object(
+  { ...tokenMembers, ...refreshMembers },
+  { ...closed, $id: 'AccessToken', 'x-headers': ['Set-Cookie'] },
+)
+const SignInResult = t.Object(
+  { ...tokenMembers, refresh_token: t.Optional(refresh_token), refresh_expires_in, user: User },
+  { ...closed, $id: 'SignInResult', 'x-headers': ['Set-Cookie'] },
+)
+const OAuthToken = t.Object(
+  { ...tokenMembers, refresh_token, refresh_expires_in },
+  { ...closed, $id: 'OAuthToken' },
+)
+
+export const SessionQuery = t.Object(
+  {
+    session: t.Optional(
+      Enum(['cookie'], {
+        description:
+          'Send the refresh token in a cookie that scripts cannot read, for browser apps',
+        examples: ['cookie'],
+      }),
+    ),
+  },
+  closed,
+)
 
 export const register = {
+  query: SessionQuery,
   body: RouteValidated(Registration),
   response: {
     201: SignInResult,
@@ -68,6 +123,7 @@ export const register = {
 }
 
 export const login = {
+  query: SessionQuery,
   body: Credentials,
   response: {
     200: SignInResult,
@@ -77,12 +133,14 @@ export const login = {
 }
 
 export const createOAuthToken = {
-  body: PasswordGrant,
-  response: { 200: AccessToken, 400: GrantError, ...problemResponses('too-many-attempts') },
+  body: TokenRequest,
+  response: { 200: OAuthToken, 400: GrantError, ...problemResponses('too-many-attempts') },
   detail: {
     operationId: 'createOAuthToken',
-    summary: 'Sign in with the OAuth 2 password form',
-    description: 'For OAuth 2 clients (RFC 6749 §4.3), such as the Authorize dialog.',
+    summary: 'Sign in, or refresh, with an OAuth 2 form',
+    description:
+      'For OAuth 2 clients (RFC 6749 §4.3 and §6), such as the Authorize dialog: `grant_type` is `password` with ' +
+      '`username` and `password`, or `refresh_token` with `refresh_token`.',
     'x-accepts': ['application/x-www-form-urlencoded'],
   },
 }

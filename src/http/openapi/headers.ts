@@ -33,6 +33,12 @@ export const responseHeaders = {
     schema: text,
     example: 'Bearer realm="taskwarden", error="invalid_token"',
   },
+  'Set-Cookie': {
+    description: 'The refresh token of a browser app, with `?session=cookie`; deleted at sign-out',
+    schema: text,
+    example:
+      '__Host-taskwarden-refresh=twr_AQGZrEe6...; Max-Age=2592000; Path=/; Secure; HttpOnly; SameSite=Strict',
+  },
   Location: {
     description: 'Path of the created object',
     schema: { ...text, format: 'uri-reference' },

@@ -101,6 +101,12 @@ export const securitySchemes = {
     bearerFormat: 'JWT',
     description: 'An access token',
   },
+  refreshCookie: {
+    type: 'apiKey',
+    in: 'cookie',
+    name: '__Host-taskwarden-refresh',
+    description: 'A refresh token, for refresh and logout only',
+  },
 }
 
 /** Either scheme is accepted. */

@@ -46,6 +46,17 @@ export type GeneratedOperation = Omit<
   responses: Record<string, GeneratedResponse>
 }
 
+const securityOf = (generated: GeneratedOperation) => {
+  if (generated.security?.length === 0) return []
+  const places = generated['x-refresh-token'] ?? []
+  return [
+    ...protectedBy,
+    ...(places.includes('cookie') ? [{ refreshCookie: [] }] : []),
+    // OpenAPI has no scheme for a token in the body.
+    ...(places.includes('body') ? [{}] : []),
+  ]
+}
+
 /** The same operation in valid OpenAPI, with the problems and headers that its route does not declare. */
 export const toOperation = (generated: GeneratedOperation, schemas: Schemas) => {
   const { operationId, summary, description, tags } = generated
@@ -57,7 +68,7 @@ export const toOperation = (generated: GeneratedOperation, schemas: Schemas) => 
     summary,
     ...(description !== undefined && { description }),
     tags,
-    security: generated.security?.length === 0 ? [] : protectedBy,
+    security: securityOf(generated),
     parameters: [
       ...(generated.parameters ?? []).map(toParameter),
       ...headerParameters(generated['x-takes'] ?? []),

@@ -20,14 +20,15 @@ const withFederatedToken: Record<string, string> = {
   'read identities by issuer and session_id and subject and user_id, read users by id, read sessions by id and user_id':
     'the user is found by issuer and subject',
 }
-/** The same for the purge, which runs without a request. */
-const duringPurge: Record<string, string> = {
+/** The same for jobs, which run without a request. */
+const duringJob: Record<string, string> = {
   'read tasks by deleted_at': 'finds the users with old tasks in the trash',
   'read user_changes, read tasks, delete from tasks, insert into task_tombstones':
     'erases the old trash of one user',
+  'update sessions': 'stores the last use of one session of one user',
   'delete from task_tombstones by erased_at': 'deletes expired rows of all users',
   'delete from idempotency_keys by expires_at': 'deletes expired rows of all users',
-  'delete from sessions by expires_at': 'deletes expired rows of all users',
+  'delete from sessions by expires_at and refresh_expires_at': 'deletes expired rows of all users',
 }
 
 /** What sends the statements: a request, or a job of the service. */
@@ -36,8 +37,10 @@ type Sender = {
   what: string
   /** The user of the token; undefined without a token. */
   user: string | undefined
-  /** The token is of a trusted issuer: its user is the one of the first bound statement. */
+  /** The token is of a trusted issuer. */
   isForeign?: boolean
+  /** The token does not show its user: it is the one of the first bound statement. */
+  isUserUnknown?: boolean
   /** The accesses that may be unbound, or bound to another user. */
   exceptions: Record<string, string>
 }
@@ -81,12 +84,15 @@ export const onBehalfOf = <T>(request: Request, run: () => T): T => {
   const isForeign = typeof iss === 'string' && iss !== 'taskwarden'
   const exceptions = isForeign ? { ...withoutToken, ...withFederatedToken } : withoutToken
   const user = isForeign || typeof sub !== 'string' ? undefined : sub
-  return sender.run({ what, user, isForeign, exceptions }, run)
+  const isUserUnknown = isForeign || (user === undefined && takesRefreshToken.test(what))
+  return sender.run({ what, user, isForeign, isUserUnknown, exceptions }, run)
 }
+
+const takesRefreshToken = /^POST \/api\/(auth\/(refresh|logout)|oauth\/token)$/
 
 /** Attributes the statements that `run` sends to a job of the service. */
 export const onBehalfOfJob = <T>(what: string, run: () => T): T =>
-  sender.run({ what, user: undefined, exceptions: duringPurge }, run)
+  sender.run({ what, user: undefined, exceptions: duringJob }, run)
 
 /** Records a statement that a service passes to the driver, and its faults. */
 export const recordStatement = (statement: string, params: unknown[]): void => {
@@ -127,7 +133,7 @@ const faultOf = ({ mentions, touches }: Seen, params: unknown[], sentBy: Sender 
   // If another request created the user first, this insert has no effect, and the new id is not used.
   if (sentBy.isForeign && touches.startsWith('insert into identities')) return undefined
   if (mentions.some(({ owner }) => owner === undefined)) return `${what}: ${touches}: not bound`
-  if (sentBy.isForeign && user === undefined) {
+  if (sentBy.isUserUnknown && user === undefined) {
     sentBy.user = String([...owners][0])
     return undefined
   }
