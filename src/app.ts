@@ -1,21 +1,16 @@
 import { Elysia } from 'elysia'
 import { createJwt } from './auth/access-tokens/jwt.ts'
-import { createAccountRepository } from './auth/accounts/repository.ts'
-import { accountRoutes } from './auth/accounts/routes.ts'
 import { createAuthenticator } from './auth/authenticator.ts'
+import { emailVerificationPage } from './auth/email-verification/page.ts'
+import { createEmailVerification } from './auth/email-verification/verification.ts'
 import { createFederatedUserRepository } from './auth/issuers/repository.ts'
 import { createIssuerVerifiers } from './auth/issuers/verifier.ts'
-import { createLoginThrottle } from './auth/login-throttle.ts'
+import { passwordResetPage } from './auth/password-reset/page.ts'
+import { createPasswordReset } from './auth/password-reset/password-reset.ts'
 import { createPasswordHasher } from './auth/passwords/hasher.ts'
-import { createPersonalTokenRepository } from './auth/personal-tokens/repository.ts'
-import { personalTokenRoutes } from './auth/personal-tokens/routes.ts'
-import { createRefreshing } from './auth/refresh-tokens/refreshing.ts'
-import { refreshTokenRoutes } from './auth/refresh-tokens/routes.ts'
+import { authRoutes } from './auth/routes.ts'
 import type { SessionActivity } from './auth/sessions/activity.ts'
 import { createSessionRepository } from './auth/sessions/repository.ts'
-import { sessionRoutes } from './auth/sessions/routes.ts'
-import { createSignInRepository } from './auth/sign-in/repository.ts'
-import { signInRoutes } from './auth/sign-in/routes.ts'
 import type { Config } from './config/config.ts'
 import type { Db } from './db/database.ts'
 import { healthRoutes } from './health/routes.ts'
@@ -34,6 +29,12 @@ import { createRequestContexts } from './http/request-context.ts'
 import { createResponseHeaders } from './http/response-headers.ts'
 import { createRouteGuard } from './http/route-guard.ts'
 import type { Log } from './log.ts'
+import { expectMail } from './mail/expect-mail.ts'
+import { createLinkTokens } from './mail/link-tokens.ts'
+import { createMailLinks } from './mail/links.ts'
+import { createMail } from './mail/mail.ts'
+import { createNoticeStatements } from './mail/notices.ts'
+import type { MailSender } from './mail/sender.ts'
 import type { ProcessState } from './metrics/gauges.ts'
 import type { CreateMetrics } from './metrics/load-metrics.ts'
 import type { RateLimitCounters } from './rate-limit/store.ts'
@@ -64,6 +65,8 @@ export type Needs = {
   processState: ProcessState
   /** Receives each use of a session, for `last_seen_at`. */
   recordUse: SessionActivity['record']
+  /** Receives the sender of messages, which the process starts and stops. */
+  onMailSender: (sender: MailSender) => void
   createMetrics: CreateMetrics
 }
 
@@ -82,9 +85,28 @@ export const createApp = (needs: Needs) => {
   const { log, rateLimitStore } = metrics
   const limit = createRateLimit({ settings: config.rateLimit, rateLimitStore, contexts, log })
   const jwt = createJwt(config.jwt)
-  const accounts = createAccountRepository(db)
+  const notices = createNoticeStatements(db, config.mail !== undefined)
   const sessions = createSessionRepository(db)
   const authenticated = createAuthenticated(contexts, recordUse)
+  const links = { links: createMailLinks(db), tokens: createLinkTokens(config.jwt.secrets) }
+  const sender =
+    config.mail &&
+    createMail({ config: { mail: config.mail, links: config.links }, db, ...links, log })
+  if (sender) needs.onMailSender(sender)
+  const mailed = { db, notices, ...links, passwords, contexts, log }
+  const passwordReset = createPasswordReset(mailed)
+  const emailVerification = createEmailVerification(mailed)
+  const shared = {
+    log,
+    rateLimitStore,
+    contexts,
+    jwt,
+    passwords,
+    notices,
+    authenticated,
+    passwordReset,
+    emailVerification,
+  }
 
   const root = new Elysia({
     // Unknown members are refused in requests, and are a bug in responses.
@@ -105,8 +127,9 @@ export const createApp = (needs: Needs) => {
           isSessionLive: (principal) => sessions(principal).isLive(),
         }),
       )
-      // After the response: one log line.
+      // After the response: one log line, and messages that it stored.
       .use(accessLog(log, contexts))
+      .use(sender ? expectMail(sender, contexts) : new Elysia())
       // Route (404, 405, OPTIONS) → declared body size (413) → token (401) → scope (403).
       .use(createRouteGuard({ ...guardNeeds(needs, jwt, log), contexts, routes }))
       // Body and query (413, 415, 400).
@@ -118,27 +141,18 @@ export const createApp = (needs: Needs) => {
       .use(healthRoutes({ isReady }))
       .use(homePage(config))
       .use(problemPages())
+      .use(passwordResetPage({ passwordReset }))
+      .use(emailVerificationPage({ emailVerification }))
       .use(swaggerUi({ routes, limits: config }))
       .group('/api', (api) =>
         api
-          .use(
-            authRoutes({
-              config,
-              db,
-              rateLimitStore,
-              log,
-              contexts,
-              jwt,
-              passwords,
-              accounts,
-              sessions,
-              authenticated,
-            }),
-          )
+          .use(authRoutes({ ...needs, ...shared, sessions }))
           .use(allTaskRoutes({ config, db, authenticated })),
       )
   )
 }
+
+type Jwt = ReturnType<typeof createJwt>
 
 const guardNeeds = ({ config, db, isUp, peerOf }: Needs, jwt: Jwt, log: Log) => {
   const issuers = createIssuerVerifiers(config.trustedIssuers, log)
@@ -154,30 +168,6 @@ const guardNeeds = ({ config, db, isUp, peerOf }: Needs, jwt: Jwt, log: Log) => 
     clientAddressOf: (request: Request) => clientAddress(request, peerOf(request)),
     isUp,
   }
-}
-
-type Jwt = ReturnType<typeof createJwt>
-type Contexts = { contexts: ReturnType<typeof createRequestContexts> }
-type AuthNeeds = Pick<Needs, 'config' | 'db' | 'rateLimitStore' | 'log'> &
-  Contexts & {
-    jwt: Jwt
-    passwords: ReturnType<typeof createPasswordHasher>
-    accounts: ReturnType<typeof createAccountRepository>
-    sessions: ReturnType<typeof createSessionRepository>
-    authenticated: Authenticated
-  }
-
-const authRoutes = (needs: AuthNeeds) => {
-  const { config, db, rateLimitStore, log } = needs
-  const loginThrottle = createLoginThrottle(config.signIn, rateLimitStore, log)
-  const shared = { ...needs, ...createRefreshing(needs), loginThrottle }
-
-  return new Elysia()
-    .use(signInRoutes({ ...shared, signIns: createSignInRepository(db, config.jwt) }))
-    .use(accountRoutes(shared))
-    .use(sessionRoutes(shared))
-    .use(refreshTokenRoutes(shared))
-    .use(personalTokenRoutes({ ...shared, personalTokens: createPersonalTokenRepository(db) }))
 }
 
 type TaskNeeds = Pick<Needs, 'config' | 'db'> & { authenticated: Authenticated }

@@ -242,7 +242,12 @@ const touchedBy = (sent: Awaited<ReturnType<typeof sentBy>>) => [
 ]
 
 test('what each route sends is bound to the user of the token, and is what docs/statements.md lists', async () => {
-  const here = await service()
+  const mailTo = {
+    MAIL_URL: 'smtp://127.0.0.1:9',
+    MAIL_FROM: 'no-reply@tasks.example',
+    PUBLIC_URL: 'https://tasks.example',
+  }
+  const here = await service(mailTo)
   const bob = await owner(here)
   const rows: [what: string, touches: string][] = []
   const list = (what: string, sent: Awaited<ReturnType<typeof sentBy>>) => {
@@ -306,6 +311,17 @@ test('what each route sends is bound to the user of the token, and is what docs/
   await here.call('DELETE', `/api/tasks/${old.id}`, { token })
   pass(2 * 86_400_000)
   list('maintenance, once an hour', await sentBy(() => here.purge(1)))
+
+  const wanted = { body: { email } }
+  const body = { email: `${Bun.randomUUIDv7()}@example.test`, password }
+  const verifying = await service({ ...mailTo, EMAIL_VERIFICATION: 'required' })
+  list(
+    'POST /api/auth/register, with EMAIL_VERIFICATION=required',
+    await sentBy(() => verifying.call('POST', '/api/auth/register', { body })),
+  )
+  const forgotten = () => here.call('POST', '/api/auth/password/forgot', wanted)
+  list('POST /api/auth/password/forgot', await sentBy(forgotten))
+  list('mail, every two seconds', await sentBy(here.sendMail))
 
   const table = rows.map(([what, touches]) => `| ${what} | ${touches} |\n`).join('')
   const page = 'docs/statements.md'

@@ -54,6 +54,7 @@ test('a start builds no statement; a request builds the ones it needs', async ()
     rateLimitStore: createMemoryStore(),
     log: createLog(() => {}, 'silent'),
     recordUse: () => {},
+    onMailSender: () => {},
     processState: {
       inFlight: () => 0,
       pool: () => ({ max: 1, used: 0, waiting: 0 }),

@@ -56,9 +56,13 @@ export const createClient = ({
   }
 
   return {
-    /** Creates an account and signs in. */
-    signUp: async (body: NewUser, options: RequestOptions = {}): Promise<SignIn> => {
+    /**
+     * Creates an account and signs in. Undefined if the service requires a verified e-mail: it has mailed a
+     * link, and `signIn` works after that was used.
+     */
+    signUp: async (body: NewUser, options: RequestOptions = {}): Promise<SignIn | undefined> => {
       const signIn = unwrap(await anonymous.POST('/api/auth/register', { body, ...init(options) }))
+      if (!('access_token' in signIn)) return undefined
       await session.start(signIn)
       return signIn
     },

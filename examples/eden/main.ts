@@ -33,7 +33,11 @@ type Credentials = { email: string; password: string }
 const signIn = async (url: string, credentials: Credentials): Promise<string> => {
   const { auth } = createClient(url).api
   const signedUp = await auth.register.post(credentials)
-  if (signedUp.error?.status !== 409) return unwrap(signedUp).access_token
+  if (signedUp.error?.status !== 409) {
+    const data = unwrap(signedUp)
+    if ('access_token' in data) return data.access_token
+    throw new Error('the service has mailed a link: use it, and run this again')
+  }
   return unwrap(await auth.login.post(credentials)).access_token
 }
 

@@ -12,6 +12,7 @@ import { parseArguments } from './arguments.ts'
 import type { Command } from './command-context.ts'
 import { type Diagnostic, explainDatabaseError } from './diagnostics.ts'
 import { exitCodes } from './exit-codes.ts'
+import { diagnoseMail } from './mail-diagnostic.ts'
 import { diagnoseRateLimitStore } from './rate-limit-diagnostic.ts'
 
 /** The oldest PostgreSQL version that the tests run on. */
@@ -38,13 +39,10 @@ export const doctor: Command = async (args, { env, print }) => {
     return exitCodes.misconfigured
   }
   const isProduction = env.NODE_ENV === 'production'
-  report({
-    level: isProduction ? 'ok' : 'note',
-    subject: 'settings',
-    message: isProduction
-      ? 'all are valid'
-      : 'valid for development; set NODE_ENV=production where other people use the service',
-  })
+  const validity = isProduction
+    ? 'all are valid'
+    : 'valid for development; set NODE_ENV=production where other people use the service'
+  report({ level: isProduction ? 'ok' : 'note', subject: 'settings', message: validity })
   for (const { variable, likely } of config.misspelled)
     report({
       level: 'note',
@@ -53,6 +51,7 @@ export const doctor: Command = async (args, { env, print }) => {
     })
   for await (const diagnostic of diagnoseDatabase(config)) report(diagnostic)
   for await (const diagnostic of diagnoseMigrationUrl(config)) report(diagnostic)
+  report(await diagnoseMail(config))
   report(await diagnoseRateLimitStore(config))
   return wrongCount > 0 ? exitCodes.failed : exitCodes.done
 }

@@ -24,6 +24,7 @@ export const openapi: Command = async (args, context) => {
     log: createLog(() => {}, 'silent'),
     processState: { inFlight: () => 0, pool: database.pool, watchEventLoopLag: () => {} },
     recordUse: () => {},
+    onMailSender: () => {},
     isUp: () => false,
     isReady: async () => false,
     peerOf: () => undefined,

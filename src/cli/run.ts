@@ -19,10 +19,12 @@ Usage: taskwarden [command]
 
   serve                    run the service; the default command
   migrate                  apply the missing migrations
-  doctor                   check settings, database, TLS, migrations, rate-limit store and
-                           clock, and print what to do
+  doctor                   check settings, database, TLS, migrations, mail server, rate-limit
+                           store and clock, and print what to do
   healthcheck              check whether the service on this machine's PORT responds
   user list                list all accounts: id, creation time, state, e-mail
+  user create --email EMAIL [--name NAME] [--print-link]
+                           create an account, and mail or print a link to set its password
   user reset-password WHO [--stdin]
                            set a new password, read from stdin or generated and printed
                            once; ends all sessions

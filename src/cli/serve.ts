@@ -7,6 +7,7 @@ import type { Database } from '../db/database.ts'
 import { DatabaseUnavailable } from '../db/errors.ts'
 import { createServer } from '../http/server.ts'
 import { createLog, formatForTerminal, type Log } from '../log.ts'
+import type { MailSender } from '../mail/sender.ts'
 import { purgeExpired } from '../maintenance/purge.ts'
 import { createScheduler } from '../maintenance/scheduler.ts'
 import { watchEventLoopLag } from '../metrics/event-loop-lag.ts'
@@ -35,6 +36,7 @@ export const serve: Command = async (args, context) => {
   const checkStores = createReadinessCheck({ database, rateLimitStore, log })
 
   let migrated = false
+  let mailSender: MailSender | undefined
   const server = createServer(config, (request) => app.fetch(request), log)
   const app = createApp({
     config,
@@ -44,6 +46,9 @@ export const serve: Command = async (args, context) => {
     peerOf: server.peerOf,
     createMetrics,
     recordUse: sessionActivity.record,
+    onMailSender: (sender) => {
+      mailSender = sender
+    },
     processState: { inFlight: server.inFlight, pool: database.pool, watchEventLoopLag },
     isUp: () => migrated,
     isReady: async () => migrated && !server.isDraining() && (await checkStores()),
@@ -58,7 +63,7 @@ export const serve: Command = async (args, context) => {
   const stopped = stopOnSignal(context, async () => {
     await stop()
     // Within the deadline of a statement: a database that is down does not delay the stop by more.
-    await sessionActivity.flush()
+    await Promise.all([sessionActivity.flush(), mailSender?.stop()])
     await Promise.all([database.close(), rateLimitStore.close()])
     log.info('stopped')
   })
@@ -70,6 +75,7 @@ export const serve: Command = async (args, context) => {
     migrated = true
     log.info('ready')
     await checkStores()
+    mailSender?.start()
     setInterval(sessionActivity.flush, activityFlushMs).unref()
     createScheduler(log).start(() => purgeExpired(database.db, config.trashDays))
   }

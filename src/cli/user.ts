@@ -1,11 +1,20 @@
+import { createInvitationLink, createInvitedAccount } from '../auth/accounts/invitation.ts'
 import {
   createAccountDirectory,
   createOperatedAccount,
 } from '../auth/accounts/operator-repository.ts'
+import { Name } from '../auth/accounts/schema.ts'
 import { createPasswordHasher } from '../auth/passwords/hasher.ts'
 import type { Config } from '../config/config.ts'
 import { generateSecret } from '../config/jwt-secret.ts'
-import type { Database } from '../db/database.ts'
+import type { Database, Db } from '../db/database.ts'
+import { createLog, formatForTerminal } from '../log.ts'
+import { createLinkTokens } from '../mail/link-tokens.ts'
+import { createMailLinks } from '../mail/links.ts'
+import { createMail } from '../mail/mail.ts'
+import { createNoticeStatements } from '../mail/notices.ts'
+import { normalizeEmail } from '../schema/email.ts'
+import { Email, explainMismatch } from '../schema/types.ts'
 import { parseArguments } from './arguments.ts'
 import type { Command, CommandContext } from './command-context.ts'
 import { withMigratedDatabase } from './database.ts'
@@ -14,11 +23,12 @@ import { CommandFailed, exitCodes, UsageError } from './exit-codes.ts'
 /** Operator commands for accounts. */
 export const user: Command = async ([action = '', ...rest], context) => {
   if (action === 'list') return list(rest, context)
+  if (action === 'create') return create(rest, context)
   if (action === 'reset-password') return resetPassword(rest, context)
   if (action === 'disable' || action === 'enable' || action === 'delete')
     return change(action, rest, context)
   throw new UsageError(
-    `user takes list, reset-password, disable, enable or delete, not ${JSON.stringify(action)}`,
+    `user takes list, create, reset-password, disable, enable or delete, not ${JSON.stringify(action)}`,
   )
 }
 
@@ -31,6 +41,38 @@ const list: Command = async (args, context) => {
         context.print(
           [id, created_at, disabled_at ? 'disabled' : 'enabled', printable(email ?? '')].join('\t'),
         )
+  })
+  return exitCodes.done
+}
+
+const create: Command = async (args, context) => {
+  const { textOf, has } = parseArguments(args, [], ['print-link'], ['email', 'name'])
+  const email = textOf('email')
+  if (email === undefined) throw new UsageError('--email is missing')
+  const name = textOf('name') ?? null
+  const mismatch =
+    explainMismatch(newEmail, email) ?? (name === null ? undefined : explainMismatch(Name, name))
+  if (mismatch !== undefined) throw new UsageError(`--email or --name: ${mismatch}`)
+
+  await withMigratedDatabase(context, async ({ db }, config) => {
+    const printsLink = has('print-link')
+    if (config.mail === undefined && !printsLink)
+      throw new CommandFailed(
+        'there is no mail server: set MAIL_URL, or print the link with --print-link',
+      )
+    const draft = { email: normalizeEmail(email), name, isMailed: !printsLink }
+    // Nobody knows this password: the link replaces it.
+    const { hash } = createPasswordHasher(config.passwords)
+    const created = await createInvitedAccount(db, { ...draft, hash: await hash(generateSecret()) })
+    if (created === undefined) throw new CommandFailed(`${printable(email)} has an account already`)
+    logOperator(context, 'create', created.id)
+    context.printError(`${named(created.id, draft.email)} was created`)
+    if (printsLink) {
+      const tokens = createLinkTokens([generateSecret()])
+      const token = await createInvitationLink(db, created, tokens)
+      context.print(config.links.resetUrl.replace('{token}', token))
+    } else context.printError('a link to set the password is mailed, and is valid for one day')
+    await sendMail(db, config)
   })
   return exitCodes.done
 }
@@ -49,6 +91,7 @@ const resetPassword: Command = async (args, context) => {
     const weak = await findWeakness(password, email)
     if (weak !== undefined) throw new CommandFailed(`the password ${weak}`)
     if (!(await account.replacePassword(await hash(password)))) throw notFound(id)
+    logOperator(context, 'reset-password', id)
     context.printError(`the password of ${named(id, email)} was replaced; all sessions have ended`)
     if (fromStdin === undefined) context.print(password)
   })
@@ -65,6 +108,7 @@ const change = (action: keyof typeof outcomes, args: string[], context: CommandC
   return withAccount(context, words[0], async (account, { id, email }) => {
     const does = { disable: account.disable, enable: account.enable, delete: account.erase }
     if (!(await does[action]())) throw notFound(id)
+    logOperator(context, action, id)
     context.print(`${named(id, email)} ${outcomes[action]}`)
   })
 }
@@ -80,9 +124,29 @@ const withAccount = (context: CommandContext, account = '', work: Work): Promise
   withMigratedDatabase(context, async ({ db }: Database, config) => {
     const found = await createAccountDirectory(db).find(account)
     if (found === undefined) throw notFound(account)
-    await work(createOperatedAccount(db, found.id), found, config)
+    const notices = createNoticeStatements(db, config.mail !== undefined)
+    await work(createOperatedAccount(db, found.id, notices), found, config)
+    await sendMail(db, config)
     return exitCodes.done
   })
+
+/** One line per action on an account, for the log of the platform: which action, on which account. */
+const logOperator = (context: CommandContext, action: string, user_id: string) => {
+  const write = (line: string) =>
+    context.printError(context.isTerminal ? formatForTerminal(line) : line)
+  createLog(write, 'info').info('operator', { action, user_id })
+}
+
+/** Sends the message of the command now. If the mail server fails, the service sends it later. */
+const sendMail = async (db: Db, { mail, links: linkConfig, jwt }: Config) => {
+  if (mail === undefined) return
+  const log = createLog(() => {}, 'silent')
+  const tokens = createLinkTokens(jwt.secrets.length > 0 ? jwt.secrets : [generateSecret()])
+  const config = { mail, links: linkConfig }
+  await createMail({ config, db, links: createMailLinks(db), tokens, log }).flush()
+}
+
+const newEmail = Email({})
 
 const notFound = (account: string) => new CommandFailed(`there is no account ${printable(account)}`)
 const named = (id: string, email: string | null) => (email ? `${printable(email)} (${id})` : id)

@@ -1,6 +1,7 @@
 import { readDatabaseConfig, readDataDir } from './database.ts'
 import { ConfigError, createEnvReader, type Environment } from './environment.ts'
 import { readJwtSecrets } from './jwt-secret.ts'
+import { readLinkConfig, readMailConfig } from './mail.ts'
 import { findMisspelled } from './misspelled.ts'
 import { readCorsOrigins, readTrustProxy } from './network.ts'
 import { readRateLimitStoreConfig } from './rate-limit-store.ts'
@@ -12,12 +13,14 @@ export const readConfig = (env: Environment) => {
   const { integer, choice, matching } = read
   const production = env.NODE_ENV === 'production'
   const database = readDatabaseConfig(read, production)
+  const dataDir = readDataDir(read)
+  const port = integer('PORT', 3000, [0, 65_535])
 
   const config = {
     host: matching('HOST', production ? '::' : loopback, hostForm, 'an address or a host name'),
-    port: integer('PORT', 3000, [0, 65_535]),
+    port,
     database,
-    dataDir: readDataDir(read),
+    dataDir,
     migrateOnStart: choice('MIGRATE_ON_START', 'true', ['true', 'false']) === 'true',
     jwt: {
       /** The first signs, all verify. Empty with the embedded database: `serve` creates and stores one. */
@@ -28,6 +31,8 @@ export const readConfig = (env: Environment) => {
       sessionMaxDays: integer('SESSION_MAX_DAYS', 30, [1, 3650]),
     },
     trustedIssuers: readTrustedIssuers(read),
+    links: readLinkConfig(read, port),
+    mail: readMailConfig(read, database, dataDir),
     registration: choice('REGISTRATION', 'open', ['open', 'closed']),
     passwords: {
       lengthMin: integer('PASSWORD_MIN', 8, [8, 128]),

@@ -25,5 +25,6 @@ export const readCorsOrigins = (read: EnvReader): string[] => {
   return origins
 }
 
-const isOrigin = (text: string) =>
+/** Whether the text is an origin as browsers send it. */
+export const isOrigin = (text: string) =>
   /^https?:\/\/[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text

@@ -41,6 +41,12 @@ export const problemCatalogue = {
       'neither `Origin` nor `Sec-Fetch-Site` says so.',
     cure: 'Add the origin of the app to CORS_ORIGINS. A script that is not in a browser sends the token in the body.',
   },
+  'email-unverified': {
+    status: 403,
+    title: 'The e-mail is not verified',
+    cause: 'The password is right, and the link that was mailed at sign-up was not used yet.',
+    cure: 'Use the link of the newest message. It was sent again, within the limit for the address.',
+  },
   'registration-closed': {
     status: 403,
     title: 'Sign-up is closed',
@@ -135,6 +141,13 @@ export const problemCatalogue = {
     cause: 'The password is too short, easy to guess, or the e-mail itself.',
     cure: 'Choose a longer, unusual password.',
   },
+  'link-expired': {
+    status: 422,
+    title: 'The link is not valid',
+    cause:
+      'The token of the link is wrong, used or expired, or a newer link or a new password has replaced it.',
+    cure: 'Request a new link.',
+  },
   'idempotency-mismatch': {
     status: 422,
     title: 'The Idempotency-Key was used for a different request',
@@ -158,6 +171,13 @@ export const problemCatalogue = {
     title: 'Internal error',
     cause: 'A bug. The log has an entry with the `request_id` of this response.',
     cure: 'Report the `request_id` to the operator.',
+  },
+  'mail-disabled': {
+    status: 503,
+    title: 'The service sends no mail',
+    cause:
+      'The operator of this service has not set MAIL_URL, and the request needs a message to the user.',
+    cure: 'Ask the operator. Repeating the request does not help.',
   },
   unavailable: {
     status: 503,

@@ -2,7 +2,7 @@ import { lte } from 'drizzle-orm'
 import { addSeconds, now } from '../db/clock.ts'
 import type { Db } from '../db/database.ts'
 import { runWrite } from '../db/errors.ts'
-import { idempotencyKeys, sessions, taskTombstones } from '../db/schema.ts'
+import { idempotencyKeys, mailLinks, sessions, taskTombstones } from '../db/schema.ts'
 import { hasExpired } from '../db/user-scope.ts'
 import { purgeTrash } from '../tasks/trash/repository.ts'
 
@@ -11,10 +11,12 @@ import { purgeTrash } from '../tasks/trash/repository.ts'
  * be checked before the purge and used after it.
  */
 const graceSeconds = 3600
+/** A used or replaced link is kept longer than a message that could renew it (`mail/sender.ts`). */
+const linkGraceSeconds = 2 * 86_400
 
 /**
  * Deletes expired rows: tasks after `trashDays` in the trash, tombstones after the same time, idempotency keys after 24
- * hours, and ended sessions. Any number of instances may run it at once.
+ * hours, mailed links, and ended sessions. Any number of instances may run it at once.
  */
 export const purgeExpired = async (db: Db, trashDays: number) => {
   const at = now()
@@ -23,6 +25,8 @@ export const purgeExpired = async (db: Db, trashDays: number) => {
   const unneeded = addSeconds(daysAgo, -graceSeconds)
   await runWrite(() => db.delete(taskTombstones).where(lte(taskTombstones.erased_at, unneeded)))
   await runWrite(() => db.delete(idempotencyKeys).where(lte(idempotencyKeys.expires_at, at)))
+  const longExpired = addSeconds(at, -linkGraceSeconds)
+  await runWrite(() => db.delete(mailLinks).where(lte(mailLinks.expires_at, longExpired)))
   await runWrite(() => db.delete(sessions).where(hasExpired(at)))
   return { erased_tasks }
 }

@@ -25,6 +25,14 @@ export const withLogMetrics = (log: Log, registry: Registry): Log => {
     registers: [registry],
   })
 
+  const mails = new Counter({
+    name: 'taskwarden_mail_total',
+    help: 'Attempts to send a message, by outcome; failed ones are repeated, abandoned ones failed for a day.',
+    labelNames: ['outcome'],
+    registers: [registry],
+  })
+
+  const mail = (outcome: string) => createZeroedCounter(mails, { outcome })
   const signIn = (outcome: string) => createZeroedCounter(signIns, { outcome })
   const start = (cause: string) => createZeroedCounter(started, { cause })
   const end = (cause: string) => createZeroedCounter(endings, { cause })
@@ -40,6 +48,10 @@ export const withLogMetrics = (log: Log, registry: Registry): Log => {
     ['token ended', [end('token-ended')]],
     ['all sessions ended', [end('all-ended')]],
     ['password changed', [end('password-change')]],
+    ['mail sent', [mail('sent')]],
+    ['mail failed', [mail('failed')]],
+    ['mail abandoned', [mail('abandoned')]],
+    ['password reset', [end('password-reset')]],
     ['refresh token reused', [end('refresh-token-reuse')]],
     ['account deleted', [end('deletion')]],
   ])

@@ -42,7 +42,14 @@ describe('sign-up', () => {
     expect(Object.keys(body)).toEqual([...tokenMembers, 'user'])
     expect(body).toMatchObject({ token_type: 'Bearer', user: { email, name: 'Ada' } })
     expect(body.expires_in).toBe(86_400)
-    expect(Object.keys(body.user)).toEqual(['id', 'email', 'name', 'created_at'])
+    expect(Object.keys(body.user)).toEqual([
+      'id',
+      'email',
+      'name',
+      'created_at',
+      'email_verified',
+      'pending_email',
+    ])
     expect(body.user.id).toMatch(
       /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
     )

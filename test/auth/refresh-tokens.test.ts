@@ -5,6 +5,7 @@ import { createRefreshTokens } from '../../src/auth/refresh-tokens/token.ts'
 import { createSessionActivity } from '../../src/auth/sessions/activity.ts'
 import { sessions } from '../../src/db/schema.ts'
 import { createLog, type LogFields } from '../../src/log.ts'
+import { createNoticeStatements } from '../../src/mail/notices.ts'
 import { claimsOf, secret } from '../support/forge.ts'
 import {
   createStubDb,
@@ -354,7 +355,12 @@ describe('rotation', () => {
     ],
     [
       'disabling the account',
-      async (_, { userId }) => createOperatedAccount((await database()).db, userId).disable(),
+      async (_, { userId }) =>
+        createOperatedAccount(
+          (await database()).db,
+          userId,
+          createNoticeStatements((await database()).db, false),
+        ).disable(),
     ],
   ])('is refused after %s', async (_, end) => {
     const here = await service()

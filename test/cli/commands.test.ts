@@ -12,9 +12,10 @@ import {
 import { createFederatedUserRepository } from '../../src/auth/issuers/repository.ts'
 import { run } from '../../src/cli/run.ts'
 import { openDatabase } from '../../src/db/client.ts'
-import { sessions } from '../../src/db/schema.ts'
+import { mailMessages, sessions } from '../../src/db/schema.ts'
 import { locks } from '../support/locks.ts'
 import { comparable, createStubDb, database, rowsOf, service } from '../support/service.ts'
+import { startSmtp } from '../support/smtp.ts'
 
 /* The operator commands in this process. test/binary/commands.test.ts runs them with the binary. */
 
@@ -71,7 +72,7 @@ describe('a command', () => {
     ['--verbose', /no command "--verbose"/],
     ['migrate now', /"now" is an unexpected argument/],
     ['serve --port=1', /--port/],
-    ['user', /user takes list, reset-password, disable, enable or delete/],
+    ['user', /user takes list, create, reset-password, disable, enable or delete/],
     ['user drop a@b', /not "drop"/],
     ['user delete', /e-mail or id is missing/],
     ['user delete a@b c@d', /"c@d" is an unexpected argument/],
@@ -622,5 +623,135 @@ describe('operator commands', () => {
       }
 
     expect(people.map(({ id }) => found.get(id))).toEqual([false, true, false])
+  })
+})
+
+describe('user create', () => {
+  const database = async () => ({
+    DATABASE_URL: 'pglite:',
+    DATA_DIR: await folder(),
+    BCRYPT_COST: '4',
+  })
+  const migrated = async () => {
+    const env = await database()
+    expect((await command('migrate', env)).code).toBe(0)
+    return env
+  }
+  const email = 'ada@example.test'
+
+  test('prints a link that sets the password, also with closed registration and without mail', async () => {
+    const env = {
+      ...(await migrated()),
+      REGISTRATION: 'closed',
+      PUBLIC_URL: 'https://tasks.example',
+    }
+
+    const { code, out, err } = await command(`user create --email ${email} --print-link`, env)
+
+    expect([code, out.length]).toEqual([0, 1])
+    expect(out[0]).toMatch(/^https:\/\/tasks\.example\/account\/reset#token=[\w-]{64}$/)
+    const [logged, said] = err
+    expect(JSON.parse(logged ?? '')).toMatchObject({
+      level: 'info',
+      event: 'operator',
+      action: 'create',
+      user_id: expect.any(String),
+    })
+    expect(said).toContain(email)
+    expect(err.join()).not.toContain('token=')
+    const again = await command(`user create --email ${email.toUpperCase()} --print-link`, env)
+    expect([again.code, again.err.at(-1)]).toEqual([1, expect.stringContaining('has an account')])
+    const { out: listed } = await command('user list', env)
+    expect(listed).toHaveLength(1)
+  })
+
+  test('mails an invitation, which is stored if the server is down', async () => {
+    const env = await migrated()
+    const down = {
+      MAIL_URL: 'smtp://127.0.0.1:1',
+      MAIL_FROM: 'no-reply@tasks.example',
+      PUBLIC_URL: 'https://tasks.example',
+    }
+
+    const { code, out } = await command(`user create --email ${email} --name Ada`, env)
+    const later = await command('user create --email bob@example.test', { ...env, ...down })
+
+    expect([code, out, later.code]).toEqual([0, [], 0])
+    const [file, ...others] = await readdir(join(env.DATA_DIR, 'outbox'))
+    expect(others).toEqual([])
+    const text = await Bun.file(join(env.DATA_DIR, 'outbox', file ?? '')).text()
+    expect(text).toContain(`To: ${email}`)
+    expect(text).toContain('Subject: Your account')
+    const opened = await openDatabase({
+      kind: 'embedded',
+      dataDir: env.DATA_DIR,
+      timeoutMs: 25_000,
+    })
+    const messages = await opened.db.select().from(mailMessages)
+    await opened.close()
+    expect(messages).toEqual([
+      expect.objectContaining({
+        template: 'invitation',
+        recipient: 'bob@example.test',
+        attempts: 1,
+      }),
+    ])
+  })
+
+  test.each([
+    ['user create', /--email is missing/],
+    ['user create --email ada', /must be an e-mail address/],
+    [`user create --email ${email} --name ${'x'.repeat(101)}`, /at most 100 characters/],
+    [`user create --email ${email} --age 7`, /--age/],
+  ])('%s is wrong usage', async (line, says) => {
+    const { code, err } = await command(line, await database())
+
+    expect([code, err.join()]).toEqual([2, expect.stringMatching(says)])
+  })
+
+  test.skipIf(process.env.TEST_DATABASE_URL === undefined)(
+    'without mail and without --print-link says what to set',
+    async () => {
+      const env = { DATABASE_URL: String(process.env.TEST_DATABASE_URL) }
+      const to = `${Bun.randomUUIDv7()}@example.test`
+
+      const { code, err } = await command(`user create --email ${to}`, env)
+
+      expect([code, err.join()]).toEqual([1, expect.stringContaining('--print-link')])
+    },
+  )
+})
+
+describe('doctor, of mail', () => {
+  const mail = { MAIL_FROM: 'no-reply@tasks.example', PUBLIC_URL: 'https://tasks.example' }
+  const lineFor = async (MAIL_URL: string) => {
+    const { out } = await command('doctor', { DATABASE_URL: 'pglite:memory', ...mail, MAIL_URL })
+    return out.find((line) => line.includes(' mail: '))
+  }
+
+  test('reports a server that works, one that refuses the password, and one that is not there', async () => {
+    const open = await startSmtp()
+    const closed = await startSmtp({
+      disabledCommands: ['STARTTLS'],
+      allowInsecureAuth: true,
+      onAuth: (_auth, _session, done) => done(new Error('wrong')),
+    })
+
+    expect(await lineFor(open.env.MAIL_URL)).toMatch(/^ok +mail: greeting, TLS and/)
+    expect(await lineFor(`smtp://ada:canary@127.0.0.1:${closed.port}`)).toMatch(
+      /^wrong +mail: .*refuses user or password.*\(EAUTH\)/,
+    )
+    expect(await lineFor('smtp://ada:canary@127.0.0.1:1')).toMatch(
+      /^wrong +mail: .*no server listens/,
+    )
+    expect(open.received).toEqual([])
+    await open.stop()
+    await closed.stop()
+  })
+
+  test('notes that messages are files, or that there is no mail', async () => {
+    const { out } = await command('doctor', { DATABASE_URL: 'pglite:memory' })
+
+    expect(out.join('\n')).toMatch(/^note +mail: messages are written to data\/outbox/m)
   })
 })

@@ -24,9 +24,10 @@ const reasonOf = (promise: Promise<unknown>): Promise<unknown> =>
 
 const tokens = createMemoryTokenStore()
 const client = createClient({ baseUrl, tokens })
-const { user } = await client.signUp({ email, password })
-results.user = user.email
+const signedUp = await client.signUp({ email, password })
+results.user = signedUp?.user.email
 
+const user = signedUp?.user
 const { tasks } = client
 const milk: Task = await tasks.create({ title: 'Buy milk', priority: 'high', due_at: null })
 const changed = await tasks.update(milk, { tags: ['shop'] })
@@ -81,7 +82,7 @@ const before = await tokens.get()
 await client.refresh()
 results.refreshed = before?.accessToken !== (await tokens.get())?.accessToken
 const ada = await client.currentUser()
-results.same = ada.id === user.id
+results.same = ada.id === user?.id
 
 await client.signOut()
 const ended = await reasonOf(client.currentUser())

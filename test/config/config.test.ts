@@ -40,6 +40,16 @@ test('without variables, the embedded database runs with the defaults of the con
     port: 3000,
     database: { kind: 'embedded', dataDir: './data', timeoutMs: 5000 },
     dataDir: './data',
+    links: {
+      publicUrl: 'http://localhost:3000',
+      resetUrl: 'http://localhost:3000/account/reset#token={token}',
+      verifyUrl: 'http://localhost:3000/account/verify#token={token}',
+    },
+    mail: {
+      transport: { kind: 'files', folder: 'data/outbox' },
+      from: 'Taskwarden <taskwarden@localhost>',
+      isVerificationRequired: false,
+    },
     migrateOnStart: true,
     jwt: {
       secrets: [],
@@ -115,6 +125,11 @@ test('.env.example documents every variable, and has every default', () => {
     'DATABASE_URL',
     'MIGRATION_DATABASE_URL',
     'JWT_SECRET',
+    'MAIL_URL',
+    'MAIL_FROM',
+    'PUBLIC_URL',
+    'MAIL_RESET_URL',
+    'MAIL_VERIFY_URL',
     'TRUSTED_ISSUERS',
     'REDIS_URL',
     'CORS_ORIGINS',

@@ -53,6 +53,17 @@ const file = await inRoot('file', 'canary')
 
 type Wrong = [env: Env, says: RegExp]
 
+const mail = {
+  MAIL_URL: 'smtp://a:canary@mail.example',
+  MAIL_FROM: 'no-reply@tasks.example',
+  PUBLIC_URL: 'https://tasks.example',
+}
+const linkUrl = (name: string): Wrong[] =>
+  ['canary', 'https://canary.example/', 'canary{token}', 'https://a/{token}/{token}'].map((url) => [
+    { [name]: url },
+    /is not an http or https URL that contains \{token\} once/,
+  ])
+
 const number = (name: string, ...values: string[]): Wrong[] =>
   ['canary', '-1', '1e3', ' 5', '0x10', '9'.repeat(20), ...values].map((value) => [
     { [name]: value },
@@ -122,6 +133,34 @@ const wrong: Record<string, Wrong[]> = {
   ],
   JWT_TTL_SECONDS: number('JWT_TTL_SECONDS', '59'),
   SESSION_MAX_DAYS: number('SESSION_MAX_DAYS', '0'),
+  MAIL_URL: [
+    ...[
+      'canary',
+      'http://canary.example',
+      'smtp://',
+      'smtp://canary.example/path',
+      'smtp://canary.example?x=1',
+      'smtp://a:%zz@canary.example',
+    ].map((url): Wrong => [{ ...mail, MAIL_URL: url }, /is not smtp:\/\/user:password@host:587/]),
+  ],
+  MAIL_FROM: [
+    [{ ...mail, MAIL_FROM: '' }, /is required with MAIL_URL/],
+    ...['canary', 'a@b, c@d', 'canary <a@b', 'x\r\nBcc: a@b', '"a" <a@b>'].map(
+      (from): Wrong => [
+        { ...mail, MAIL_FROM: from },
+        /is not an address, or a name and an address/,
+      ],
+    ),
+  ],
+  PUBLIC_URL: [
+    [{ ...mail, PUBLIC_URL: '' }, /is required with MAIL_URL/],
+    ...['canary', 'https://canary.example/', 'https://canary.example/path', 'ftp://canary'].map(
+      (url): Wrong => [{ PUBLIC_URL: url }, /is not an origin without a path/],
+    ),
+  ],
+  MAIL_RESET_URL: linkUrl('MAIL_RESET_URL'),
+  MAIL_VERIFY_URL: linkUrl('MAIL_VERIFY_URL'),
+  EMAIL_VERIFICATION: choice('EMAIL_VERIFICATION', 'Required'),
   TRUSTED_ISSUERS: [
     [{ TRUSTED_ISSUERS: 'canary' }, /is not JSON of the form/],
     [trusting({ ...issuer, canary: 1 }), /is not JSON of the form/],

@@ -25,7 +25,7 @@ const project = await Bun.file('package.json').json()
 /** Permitted licences (SPDX): permissive, the text must be included. */
 const allowed = [
   ...['0BSD', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'BlueOak-1.0.0'],
-  ...['CC0-1.0', 'ISC', 'MIT', 'PostgreSQL', 'Unlicense'],
+  ...['CC0-1.0', 'ISC', 'MIT', 'MIT-0', 'PostgreSQL', 'Unlicense'],
 ]
 
 /** Evaluates an SPDX expression of ids, `OR` and `AND`. */

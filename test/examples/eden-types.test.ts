@@ -18,6 +18,7 @@ test('a typed client signs up, and adds, lists and completes a task', async () =
     password: 'correct horse battery',
   })
   if (signedUp.data === null) throw signedUp.error
+  if (!('access_token' in signedUp.data)) throw new Error('a link was mailed')
   const headers = { authorization: `Bearer ${signedUp.data.access_token}` }
   const { tasks } = treaty<App>(app, { headers }).api
   const added = await tasks.post({ title: 'Buy milk', priority: 'high', due_at: null })

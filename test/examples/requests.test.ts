@@ -44,7 +44,11 @@ const requests = sections.map((section): Listed => {
 
 let here: Awaited<ReturnType<typeof listening>>
 beforeAll(async () => {
-  here = await listening()
+  here = await listening({
+    MAIL_URL: 'smtp://127.0.0.1:9',
+    MAIL_FROM: 'no-reply@tasks.example',
+    PUBLIC_URL: 'https://tasks.example',
+  })
 })
 afterAll(() => here.stop())
 

@@ -260,6 +260,7 @@ describe('dependencies', () => {
       'token-ended': 1,
       'all-ended': 1,
       'password-change': 1,
+      'password-reset': 0,
       'refresh-token-reuse': 0,
       deletion: 1,
     })

@@ -65,6 +65,45 @@ export const handWritten = [
   ...inFile('src/auth/sessions/activity.ts', [
     ['.where(and(isSession, isEarlier))', '.where(isSession)'],
   ]),
+  // Mail.
+  ...inFile('src/mail/links.ts', [
+    ['${mailLinks.message_id} < excluded.message_id', 'true'],
+    [' and ${mailLinks.token_hash} is not null', ''],
+    ["['reset', 'verify']", "['verify']"],
+  ]),
+  ...inFile('src/mail/link-tokens.ts', [["'taskwarden mail link'", "'taskwarden cursor'"]]),
+  ...inFile('src/mail/transport.ts', [
+    ['requireTLS: server.requireTls && !server.implicitTls', 'requireTLS: false'],
+    ["  headers: { 'Auto-Submitted': 'auto-generated' },\n", ''],
+  ]),
+  ...inFile('src/mail/sender.ts', [
+    ['abandonAfterMs = 86_400_000', 'abandonAfterMs = 3_600_000'],
+    ['15 * 4 ** (attempts - 1)', '0'],
+  ]),
+  ...inFile('src/mail/compose.ts', [
+    ['|| !deliverable.test(composed.to)', ''],
+    ['resetSeconds = 3600', 'resetSeconds = 3601'],
+  ]),
+  ...inFile('src/auth/sign-in/verified-sign-up.ts', [
+    ["isSamePassword ? 'verify-email' : 'sign-up-again'", "'verify-email'"],
+    ["if (!found.is_verification_due) return 'account-exists'\n", ''],
+    [
+      "isOverLimit ? 'none' : templateFor(found, isSamePassword)",
+      'templateFor(found, isSamePassword)',
+    ],
+  ]),
+  ...inFile('src/auth/link-limit.ts', [['linksPerHourMax = 5', 'linksPerHourMax = 6']]),
+  ...inFile('src/auth/sign-in/routes.ts', [
+    ['verifiedSignUp && account.is_verification_due', 'false'],
+    ['      await attempt.succeeded()\n      await verifiedSignUp', '      await verifiedSignUp'],
+  ]),
+  ...inFile('src/auth/email-verification/routes.ts', [
+    ["pending_email === null ? 'verify-email' : 'verify-new-email'", "'verify-email'"],
+  ]),
+  ...inFile('src/auth/accounts/statements.ts', [
+    ['          email_verified_at: null,\n', ''],
+    ['          pending_email: null,\n', ''],
+  ]),
   // Scopes.
   ...inFile('src/http/route-guard.ts', [
     ["isRead ? 'tasks:read' : 'tasks:write'", "'tasks:read'"],

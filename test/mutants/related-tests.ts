@@ -19,6 +19,10 @@ const related: [file: RegExp, tests: string][] = [
   [/auth\/passwords/, `auth/accounts auth/login-throttle`],
   [/auth\/personal-tokens/, `auth/personal-tokens isolation cli/commands ${auth}`],
   [
+    /src\/mail|auth\/(password-reset|email-verification|link)|verified-sign-up|accounts\/(invitation|statements)/,
+    'auth/password-reset auth/email-verification mail/sender mail/transport auth/accounts cli/commands isolation',
+  ],
+  [
     /auth\/refresh-tokens|sessions\/activity/,
     'auth/refresh-tokens auth/refresh-cookie http/body-parser isolation',
   ],

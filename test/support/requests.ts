@@ -12,6 +12,7 @@ export const bodies: Record<string, unknown> = {
   'DELETE /api/auth/sessions': undefined,
   'DELETE /api/auth/sessions/:id': undefined,
   'POST /api/auth/logout': undefined,
+  'POST /api/auth/email/verification': undefined,
   'POST /api/auth/tokens': { name: 'Canary', scope: 'tasks:write' },
   'GET /api/auth/tokens': undefined,
   'DELETE /api/auth/tokens/:id': undefined,
@@ -44,6 +45,13 @@ export const publicRoutes = new Set([
   'POST /api/auth/register',
   'POST /api/auth/login',
   'POST /api/oauth/token',
+  'POST /api/auth/password/forgot',
+  'POST /api/auth/password/reset',
+  'GET /account/reset',
+  'POST /account/reset',
+  'GET /account/verify',
+  'POST /account/verify',
+  'POST /api/auth/email/verify',
 ])
 
 /** The files of /docs are one entry, because their names contain a version. */

@@ -12,6 +12,7 @@ import type { Database, Db, StatementSender } from '../../src/db/database.ts'
 import { DatabaseUnavailable } from '../../src/db/errors.ts'
 import { sessions, tasks, userChanges, users } from '../../src/db/schema.ts'
 import { createLog, type LogFields } from '../../src/log.ts'
+import type { MailSender } from '../../src/mail/sender.ts'
 import { purgeExpired } from '../../src/maintenance/purge.ts'
 import { loadMetrics } from '../../src/metrics/load-metrics.ts'
 import type { RateLimitCounters } from '../../src/rate-limit/store.ts'
@@ -131,10 +132,14 @@ export const service = async (env: Record<string, string> = {}, overrides: Overr
   const peer = { address: '203.0.113.1' as string | undefined }
   const logger = createLog((line) => log.push(JSON.parse(line)), 'debug')
   const sessionActivity = createSessionActivity({ db, log: logger })
+  let mailSender: MailSender | undefined
   const app = createApp({
     config,
     db,
     recordUse: sessionActivity.record,
+    onMailSender: (sender) => {
+      mailSender = sender
+    },
     rateLimitStore: overrides.rateLimitStore ?? (await createOwnStore()),
     log: logger,
     isUp: overrides.isUp ?? (() => true),
@@ -187,7 +192,10 @@ export const service = async (env: Record<string, string> = {}, overrides: Overr
 
   const flushActivity = () => onBehalfOfJob('session activity', sessionActivity.flush)
 
-  return { app, config, call, someone, log, peer, purge, flushActivity }
+  /** Sends the messages that are due, as the service does every two seconds. */
+  const sendMail = () => onBehalfOfJob('mail', async () => mailSender?.flush())
+
+  return { app, config, call, someone, log, peer, purge, flushActivity, sendMail }
 }
 
 /** A database that calls `respond` for every statement: it may throw, return rows, or never settle. */

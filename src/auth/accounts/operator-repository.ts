@@ -5,6 +5,7 @@ import type { Db } from '../../db/database.ts'
 import { runRead, runWrite } from '../../db/errors.ts'
 import { users } from '../../db/schema.ts'
 import { lockUser } from '../../db/user-scope.ts'
+import { createNoticeStatements } from '../../mail/notices.ts'
 import { storedSpellings } from '../../schema/email.ts'
 import { normalizeId } from '../../schema/types.ts'
 import { endAllSessions } from '../sessions/repository.ts'
@@ -51,7 +52,11 @@ export const createAccountDirectory = (db: Db, pageRows = pageRowsMax) => ({
 })
 
 /** Operations on one account without its session or password. Each returns whether the account exists. */
-export const createOperatedAccount = (db: Db, userId: string) => {
+export const createOperatedAccount = (
+  db: Db,
+  userId: string,
+  notices = createNoticeStatements(db, false),
+) => {
   const lockedUser = lockUser(db, userId)
   const isAccount = and(eq(users.id, userId), exists(db.select().from(lockedUser)))
   const change = async (changes: PgUpdateSetSource<typeof users>) => {
@@ -84,15 +89,33 @@ export const createOperatedAccount = (db: Db, userId: string) => {
 
     /** Ends all sessions too: an intruder may have one of them. */
     async replacePassword(password_hash: string): Promise<boolean> {
-      const replaced = await change({ password_hash })
+      const updating = db.update(users).set({ password_hash }).where(isAccount)
+      const replaced = db
+        .$with('replaced')
+        .as(updating.returning({ id: users.id, email: users.email }))
+      const rows = await runWrite(() =>
+        db
+          .with(lockedUser, replaced, ...notices.ofNewPassword(replaced, userId))
+          .select()
+          .from(replaced),
+      )
       await endSessions()
-      return replaced
+      return rows.length > 0
     },
 
     /** Erases the account with all its rows. */
     async erase(): Promise<boolean> {
-      const deleted = db.with(lockedUser).delete(users).where(isAccount)
-      return (await runWrite(() => deleted.returning({ id: users.id }))).length > 0
+      const deleting = db.delete(users).where(isAccount)
+      const deleted = db
+        .$with('deleted')
+        .as(deleting.returning({ id: users.id, email: users.email }))
+      const rows = await runWrite(() =>
+        db
+          .with(lockedUser, deleted, ...notices.ofErasure(deleted, userId))
+          .select()
+          .from(deleted),
+      )
+      return rows.length > 0
     },
   }
 }

@@ -1,15 +1,19 @@
 import { Elysia } from 'elysia'
+import type { Config } from '../../config/config.ts'
 import { type Authenticated, requireSession } from '../../http/authenticated.ts'
 import { auditFields, type RequestPrincipal } from '../../http/principal.ts'
 import { throwInvalidRequest, throwProblem } from '../../http/problem.ts'
 import type { Log } from '../../log.ts'
 import { normalizeEmail } from '../../schema/email.ts'
+import type { LinkLimit } from '../link-limit.ts'
 import type { LoginThrottle } from '../login-throttle.ts'
 import { type PasswordHasher, requireStrongPassword } from '../passwords/hasher.ts'
 import type { AccountRepository } from './repository.ts'
 import { changePassword, deleteCurrentUser, getCurrentUser, updateCurrentUser } from './schema.ts'
 
 type Needs = {
+  config: Pick<Config, 'mail'>
+  isOverLinkLimit: LinkLimit
   accounts: AccountRepository
   loginThrottle: LoginThrottle
   passwords: PasswordHasher
@@ -41,6 +45,12 @@ export const accountRoutes = (needs: Needs) => {
 
         const verifiedHash = await verifyCurrentPassword(needs, principal, current_password)
         const changes = { email: normalizeEmail(email), ...(name !== undefined && { name }) }
+        if (needs.config.mail?.transport.kind === 'smtp') {
+          const isOverLimit = await needs.isOverLinkLimit(changes.email)
+          const user = await account.requestEmail(changes, verifiedHash, isOverLimit)
+          log.info('e-mail change requested', auditFields(principal))
+          return requireSession(user)
+        }
         const changed = requireSession(await account.changeEmail(changes, verifiedHash))
         if (changed === 'taken') return throwProblem('email-taken')
         log.info('e-mail changed', auditFields(principal))

@@ -5,6 +5,12 @@ import { Email, Id, Text, Timestamp } from '../../schema/types.ts'
 
 export const closed = { additionalProperties: false }
 
+/** The body of a 202. */
+export const Accepted = t.Object(
+  {},
+  { ...closed, $id: 'Accepted', description: 'The same for every address' },
+)
+
 export const Name = Text({ min: 1, max: 100, nullable: true, examples: ['Ada'] })
 /** Accepts any text: a wrong password is 401 or 403, never a hint about the rules. */
 export const AnyPassword = Text({ min: 1, max: 128, examples: ['correct horse battery'] })
@@ -28,6 +34,15 @@ export const User = t.Object(
     }),
     name: Name,
     created_at: Timestamp({}),
+    email_verified: t.Boolean({ description: 'Whether a mailed link proved the address' }),
+    pending_email: Text({
+      min: 0,
+      max: 254,
+      nullable: true,
+      format: 'email',
+      description: 'The next e-mail, until the link that was mailed to it is used',
+      examples: [null],
+    }),
   },
   { ...closed, $id: 'User' },
 )
@@ -66,7 +81,9 @@ export const updateCurrentUser = {
   detail: {
     operationId: 'updateCurrentUser',
     summary: 'Change name or e-mail',
-    description: 'A change of the e-mail requires `current_password`.',
+    description:
+      'A change of the e-mail requires `current_password`. If the service sends mail, the account keeps its `email`, and ' +
+      '`pending_email` replaces it when the link that is mailed to it is used.',
   },
 }
 

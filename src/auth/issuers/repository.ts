@@ -89,6 +89,9 @@ const createStatement = (db: Db, { issuer, subject, expiresAt }: NewFederatedUse
             name: sql`null::text`.as('name'),
             created_at: sql`${session.started_at}::timestamptz`.as('created_at'),
             disabled_at: sql`null::timestamptz`.as('disabled_at'),
+            email_verified_at: sql`null::timestamptz`.as('email_verified_at'),
+            is_verification_due: sql`false`.as('is_verification_due'),
+            pending_email: sql`null::text`.as('pending_email'),
           })
           .from(identity),
       )

@@ -1,6 +1,7 @@
 import type { Config } from '../../config/config.ts'
 import type { Db } from '../../db/database.ts'
 import type { Log } from '../../log.ts'
+import type { NoticeStatements } from '../../mail/notices.ts'
 import type { Jwt } from '../access-tokens/jwt.ts'
 import { createRefreshCookie } from './cookie.ts'
 import { createRedeem } from './redeem.ts'
@@ -8,13 +9,13 @@ import { createRefreshTokenRepository } from './repository.ts'
 import { createRefreshTokens } from './token.ts'
 import { createTokenResponse } from './token-response.ts'
 
-type Needs = { config: Config; db: Db; jwt: Jwt; log: Log }
+type Needs = { config: Config; db: Db; jwt: Jwt; log: Log; notices: NoticeStatements }
 
 /** What sign-in, refresh and sign-out share: they issue, redeem and deliver refresh tokens. */
-export const createRefreshing = ({ config, db, jwt, log }: Needs) => {
+export const createRefreshing = ({ config, db, jwt, log, notices }: Needs) => {
   const { corsOrigins, trustProxy } = config
   const refreshTokens = createRefreshTokens(config.jwt.secrets)
-  const refreshTokenRepository = createRefreshTokenRepository(db, config.jwt)
+  const refreshTokenRepository = createRefreshTokenRepository(db, config.jwt, notices)
   return {
     refreshTokens,
     refreshTokenRepository,

@@ -5,13 +5,20 @@ import { runRead, runWrite, violatesConstraint } from '../../db/errors.ts'
 import { sessions, userChanges, users } from '../../db/schema.ts'
 import { hasExpired, lockUser } from '../../db/user-scope.ts'
 import { storedSpellings } from '../../schema/email.ts'
-import { credentialColumns, uniqueEmail, userColumns } from '../accounts/repository.ts'
 import type { User } from '../accounts/schema.ts'
+import { credentialColumns, uniqueEmail, userColumns } from '../accounts/statements.ts'
 
 /** The scope of a sign-in token. */
 const fullScope = 'tasks:read tasks:write'
 
 type Settings = { ttlSeconds: number; sessionMaxDays: number }
+type Credentials = {
+  id: string
+  email: string
+  password_hash: string
+  disabled_at: string | null
+  is_verification_due: boolean
+}
 type NewUser = { email: string; name: string | null; password_hash: string }
 export type Session = {
   id: string
@@ -50,16 +57,22 @@ export const createSignInRepository = (db: Db, { ttlSeconds, sessionMaxDays }: S
       }
     },
 
-    async credentials(email: string) {
+    /** The account with an address. The statement has a row for an unknown one too, which takes the same time. */
+    async credentials(email: string): Promise<Credentials | undefined> {
       const spellings = storedSpellings(email)
       const found = await runRead(() =>
         db
-          .select({ ...credentialColumns, disabled_at: users.disabled_at })
-          .from(users)
-          .where(inArray(users.email, spellings)),
+          .select({
+            ...credentialColumns,
+            disabled_at: users.disabled_at,
+            is_verification_due: users.is_verification_due,
+          })
+          .from(sql`(select 1) as always`)
+          .leftJoin(users, inArray(users.email, spellings)),
       )
       const rank = (account: { email: string }) => spellings.indexOf(account.email)
-      return found.sort((a, b) => rank(a) - rank(b))[0]
+      const [account] = found.sort((a, b) => rank(a) - rank(b))
+      return account?.id === null ? undefined : (account as Credentials | undefined)
     },
 
     /**

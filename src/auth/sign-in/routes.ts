@@ -1,7 +1,7 @@
 import { Elysia } from 'elysia'
 import type { Config } from '../../config/config.ts'
 import { bearerChallenge } from '../../http/bearer.ts'
-import { throwProblem } from '../../http/problem.ts'
+import { ProblemError, throwProblem } from '../../http/problem.ts'
 import type { RequestContexts } from '../../http/request-context.ts'
 import { toFieldErrors } from '../../http/validation-errors.ts'
 import type { Log } from '../../log.ts'
@@ -13,11 +13,15 @@ import type { RefreshCookie } from '../refresh-tokens/cookie.ts'
 import type { Redeem } from '../refresh-tokens/redeem.ts'
 import type { RefreshTokens } from '../refresh-tokens/token.ts'
 import type { TokenResponse } from '../refresh-tokens/token-response.ts'
+import { grantError, parseGrant } from './grant.ts'
 import type { SignInRepository, StartedSession } from './repository.ts'
 import { createOAuthToken, login, Registration, register } from './schema.ts'
+import type { VerifiedSignUp } from './verified-sign-up.ts'
 
 type Needs = {
   config: Pick<Config, 'registration'>
+  /** Undefined unless EMAIL_VERIFICATION=required. */
+  verifiedSignUp: VerifiedSignUp | undefined
   signIns: SignInRepository
   loginThrottle: LoginThrottle
   passwords: PasswordHasher
@@ -56,9 +60,15 @@ export const signInRoutes = (needs: Needs) => {
       '/auth/register',
       async ({ body, query, request, set }) => {
         if (config.registration === 'closed') throwProblem('registration-closed')
-        const { email, password, name = null } = await validateRegistration(body, passwords)
+        const valid = await validateRegistration(body, passwords)
+        const { email, password, name = null } = valid
         const { id, address } = contexts.of(request)
         await loginThrottle.signUp(address)
+        if (needs.verifiedSignUp) {
+          await needs.verifiedSignUp.signUp(valid)
+          set.status = 202
+          return {}
+        }
         const password_hash = await passwords.hash(password)
         const draft = { email: normalizeEmail(email), name, password_hash }
         const started =
@@ -94,9 +104,15 @@ export const signInRoutes = (needs: Needs) => {
             return status(400, grantError('invalid_grant', 'The refresh token is not valid'))
           return tokenResponse(refreshed)
         }
-        const started = await signIn(needs, { ...grant, request })
+        const started = await signIn(needs, { ...grant, request }).catch(ignoreUnverified)
         if (started === undefined)
-          return status(400, grantError('invalid_grant', 'The e-mail or the password is wrong'))
+          return status(
+            400,
+            grantError(
+              'invalid_grant',
+              'The e-mail or the password is wrong, or the e-mail is not verified',
+            ),
+          )
         return tokensOf(started)
       },
       createOAuthToken,
@@ -128,7 +144,7 @@ const validateRegistration = async (
 
 /** Starts a session; undefined for every kind of failure alike, after one bcrypt verification. */
 const signIn = async (
-  { signIns, loginThrottle, passwords, contexts, log }: Needs,
+  { signIns, verifiedSignUp, loginThrottle, passwords, contexts, log }: Needs,
   { email, password, request }: Attempt,
 ): Promise<StartedSession | undefined> => {
   const { id: request_id, address } = contexts.of(request)
@@ -141,6 +157,11 @@ const signIn = async (
       ? await passwords.hash(password)
       : password_hash
     const verified = { userId: id, verifiedHash: password_hash, newHash }
+    if (verifiedSignUp && account.is_verification_due) {
+      await attempt.succeeded()
+      await verifiedSignUp.sendAgain(account)
+      return throwProblem('email-unverified')
+    }
     const started = await signIns.signIn(verified, userAgentOf(request))
     if (started !== undefined) {
       await attempt.succeeded()
@@ -159,35 +180,8 @@ const userAgentOf = ({ headers }: Request): string | null =>
   [...(headers.get('user-agent') ?? '').toWellFormed()].slice(0, userAgentLengthMax).join('') ||
   null
 
-type GrantErrorCode = 'invalid_request' | 'invalid_grant' | 'unsupported_grant_type'
-const grantError = <Code extends GrantErrorCode>(error: Code, error_description: string) => ({
-  error,
-  error_description,
-})
-
-/** The members of the form, or the error of RFC 6749 §5.2. A parameter must not be repeated (§3.2). */
-const parseGrant = (form: URLSearchParams | undefined) => {
-  const only = (name: string) => {
-    const [value, ...more] = form?.getAll(name) ?? []
-    return more.length === 0 && value !== undefined && value !== '' ? value : undefined
-  }
-
-  const grantType = only('grant_type')
-  if (grantType === undefined) return grantError('invalid_request', 'grant_type is required, once')
-  if (grantType === 'refresh_token') {
-    const refreshToken = only('refresh_token')
-    return refreshToken === undefined
-      ? grantError('invalid_request', 'refresh_token is required, once')
-      : { refreshToken }
-  }
-  if (grantType !== 'password')
-    return grantError('unsupported_grant_type', 'grant_type must be password or refresh_token')
-
-  const email = only('username')
-  const password = only('password')
-  if (email === undefined || password === undefined)
-    return grantError('invalid_request', 'username and password are required, once each')
-  if ([email, password].some((text) => text.includes('\0')) || [...password].length > 128)
-    return grantError('invalid_request', 'username or password is invalid')
-  return { email, password }
+/** The form has no error for it. */
+const ignoreUnverified = (error: unknown): undefined => {
+  if (error instanceof ProblemError && error.problemCode === 'email-unverified') return undefined
+  throw error
 }

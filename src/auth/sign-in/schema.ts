@@ -2,7 +2,7 @@ import { type Static, t } from 'elysia'
 import { problemResponses } from '../../http/problem.ts'
 import { FormBody, RouteValidated } from '../../schema/body.ts'
 import { Email, Enum, Text } from '../../schema/types.ts'
-import { AnyPassword, closed, Name, NewPassword, User } from '../accounts/schema.ts'
+import { Accepted, AnyPassword, closed, Name, NewPassword, User } from '../accounts/schema.ts'
 
 export const Registration = t.Object(
   {
@@ -111,6 +111,7 @@ export const register = {
   body: RouteValidated(Registration),
   response: {
     201: SignInResult,
+    202: Accepted,
     ...problemResponses(
       'registration-closed',
       'email-taken',
@@ -119,7 +120,12 @@ export const register = {
       'too-many-attempts',
     ),
   },
-  detail: { operationId: 'register', summary: 'Sign up' },
+  detail: {
+    operationId: 'register',
+    summary: 'Sign up',
+    description:
+      'If the service requires verified e-mails, the response is 202 for every address, and a link is mailed to it.',
+  },
 }
 
 export const login = {
@@ -127,7 +133,12 @@ export const login = {
   body: Credentials,
   response: {
     200: SignInResult,
-    ...problemResponses('invalid-credentials', 'invalid-request', 'too-many-attempts'),
+    ...problemResponses(
+      'invalid-credentials',
+      'email-unverified',
+      'invalid-request',
+      'too-many-attempts',
+    ),
   },
   detail: { operationId: 'login', summary: 'Sign in' },
 }

@@ -38,7 +38,9 @@ export const homePage = ({ registration }: Needs) => {
   return new Elysia().get(
     '/',
     ({ request, set }) =>
-      prefersHtml(request, set) ? renderPage(`${about.name} ${version}`, body, set) : about,
+      prefersHtml(request, set)
+        ? renderPage({ title: `${about.name} ${version}`, body }, set)
+        : about,
     {
       response: { 200: t.Union([About, t.String()]) },
       detail: {

@@ -10,10 +10,14 @@ export const prefersHtml = (request: Request, set: Set): boolean => {
   return negotiate(request.headers.get('accept'), offered) === 'text/html'
 }
 
-/** A page without scripts and without external resources. `body` is HTML. */
-export const renderPage = (title: string, body: string, set: Set): string => {
+/** `body` is HTML. `script` runs after it; the page must work without it. */
+export type Page = { title: string; body: string; hasForm?: boolean; script?: string }
+
+/** A page without external resources. Its policy permits exactly the style, the script and the form of the page. */
+export const renderPage = (page: Page, set: Set): string => {
+  const { title, body, script } = page
   set.headers['content-type'] = 'text/html; charset=utf-8'
-  set.headers['content-security-policy'] = policy
+  set.headers['content-security-policy'] = policyOf(page)
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -25,6 +29,7 @@ export const renderPage = (title: string, body: string, set: Set): string => {
 </head>
 <body>
 ${body}
+${script === undefined ? '' : `<script>${script}</script>`}
 </body>
 </html>
 `
@@ -55,14 +60,26 @@ pre { padding: 1rem; overflow-x: auto; border: 1px solid var(--edge); border-rad
 table { border-collapse: collapse }
 th, td { text-align: left; vertical-align: top; padding: .35rem 1rem .35rem 0; border-bottom: 1px solid var(--edge) }
 a { color: light-dark(#1d5c40, #7fd1a8) }
+label { display: block; margin: 1rem 0 }
+label[hidden] { display: none }
+input { display: block; width: 100%; box-sizing: border-box; font: inherit; padding: .5rem; border: 1px solid #8888; border-radius: .3rem }
+button { font: inherit; padding: .5rem 1rem; border: 0; border-radius: .3rem; background: #2a6f4e; color: #fff; cursor: pointer }
+.alert { padding: .5rem 1rem; border-left: .3rem solid light-dark(#a33, #f88) }
 `
 
-/** Allows only the inline style and icon of the page. */
-const policy = [
-  "default-src 'none'",
-  `style-src 'sha256-${new Bun.CryptoHasher('sha256').update(style).digest('base64')}'`,
-  'img-src data:',
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ')
+const hashOf = (text: string) =>
+  `'sha256-${new Bun.CryptoHasher('sha256').update(text).digest('base64')}'`
+
+const stylePolicy = `style-src ${hashOf(style)}`
+
+/** Allows only the inline parts of the page, by their hashes. */
+const policyOf = ({ hasForm = false, script }: Page): string =>
+  [
+    "default-src 'none'",
+    stylePolicy,
+    ...(script === undefined ? [] : [`script-src ${hashOf(script)}`]),
+    'img-src data:',
+    "base-uri 'none'",
+    `form-action ${hasForm ? "'self'" : "'none'"}`,
+    "frame-ancestors 'none'",
+  ].join('; ')

@@ -41,7 +41,9 @@ export const problemPages = () =>
     .get(
       '',
       ({ request, set }) =>
-        prefersHtml(request, set) ? renderPage('Problems', list, set) : { problems: entries },
+        prefersHtml(request, set)
+          ? renderPage({ title: 'Problems', body: list }, set)
+          : { problems: entries },
       {
         response: { 200: t.Union([ProblemList, t.String()]) },
         detail: { operationId: 'listProblems', summary: 'All problem codes' },
@@ -51,7 +53,9 @@ export const problemPages = () =>
       '/:code',
       ({ params, request, set }) => {
         const entry = entries.find(({ code }) => code === params.code) ?? throwProblem('not-found')
-        return prefersHtml(request, set) ? renderPage(entry.title, article(entry), set) : entry
+        return prefersHtml(request, set)
+          ? renderPage({ title: entry.title, body: article(entry) }, set)
+          : entry
       },
       {
         params: t.Object({ code: t.String({ examples: ['invalid-request'] }) }),

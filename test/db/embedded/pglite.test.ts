@@ -23,7 +23,14 @@ test('data survives close and reopen, and the files are private', async () => {
   const second = await at(join(folder.path, 'data'))
   await second.migrate()
   const found = only(await second.db.select().from(users).where(eq(users.id, ada.id)))
-  expect(found).toEqual({ ...ada, name: null, disabled_at: null })
+  expect(found).toEqual({
+    ...ada,
+    name: null,
+    disabled_at: null,
+    email_verified_at: null,
+    is_verification_due: false,
+    pending_email: null,
+  })
   await second.close()
 })
 

@@ -120,7 +120,7 @@ describe('the document', () => {
     expect(Object.keys(shared.content['application/problem+json'].examples)).toEqual([
       'idempotency-mismatch',
     ])
-    expect(Object.keys(own)).toEqual(['201', '403', '409', '422', '429', 'default'])
+    expect(Object.keys(own)).toEqual(['201', '202', '403', '409', '422', '429', 'default'])
     expect(Object.keys(common.content['application/problem+json'].examples).sort()).toEqual([
       'body-too-large',
       'insufficient-scope',

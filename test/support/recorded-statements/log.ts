@@ -10,8 +10,13 @@ const withoutToken: Record<string, string> = {
   'read users by email': 'a sign-in: the account is found by its e-mail',
   'read users by email, insert into users, insert into user_changes, insert into sessions':
     'a sign-up: the rows are bound to the id of the new user, and the address must be free',
+  'insert into mail_messages': 'a request for a link: bound to an id of its own',
+  'read users by email, insert into users, insert into user_changes, insert into mail_messages':
+    'a sign-up with verification: bound to the id of the new user',
   'read sessions, read user_changes, read users by email and id, update users':
     'a change of the e-mail: the update is bound to the user, and the address must be free',
+  'read sessions, read user_changes, read users by email and id, update users, read users, insert into mail_links, insert into mail_messages':
+    'the same with a notice',
   'read user_changes, update users, delete from sessions, insert into sessions':
     'a sign-in: bound to the account that was found by its e-mail',
 }
@@ -25,9 +30,24 @@ const duringJob: Record<string, string> = {
   'read tasks by deleted_at': 'finds the users with old tasks in the trash',
   'read user_changes, read tasks, delete from tasks, insert into task_tombstones':
     'erases the old trash of one user',
+  'read mail_messages by next_attempt_at, update mail_messages by id and user_id':
+    'claims messages of any users',
+  'read users by disabled_at and email and password_hash, read user_changes by user_id, insert into mail_links by nothing':
+    'a link is for the account that is found by the address',
+  'read users by disabled_at and email and email_verified_at and password_hash, read user_changes by user_id, insert into mail_links by nothing':
+    'a link is for the account that is found by the address',
+  'read users by disabled_at and email and is_verification_due and password_hash, read user_changes by user_id, insert into mail_links by nothing':
+    'a link is for the account that is found by the address',
+  'read users, read user_changes, insert into mail_links':
+    'a link for the next address of the user of the message',
+  'read users by email and id': 'whether another account has the next address of a user',
+  'delete from users': 'deletes the placeholder of a sign-up',
+  'update mail_messages': 'postpones one message of one user',
+  'delete from mail_messages': 'deletes one message of one user',
   'update sessions': 'stores the last use of one session of one user',
   'delete from task_tombstones by erased_at': 'deletes expired rows of all users',
   'delete from idempotency_keys by expires_at': 'deletes expired rows of all users',
+  'delete from mail_links by expires_at': 'deletes expired rows of all users',
   'delete from sessions by expires_at and refresh_expires_at': 'deletes expired rows of all users',
 }
 
@@ -84,11 +104,13 @@ export const onBehalfOf = <T>(request: Request, run: () => T): T => {
   const isForeign = typeof iss === 'string' && iss !== 'taskwarden'
   const exceptions = isForeign ? { ...withoutToken, ...withFederatedToken } : withoutToken
   const user = isForeign || typeof sub !== 'string' ? undefined : sub
-  const isUserUnknown = isForeign || (user === undefined && takesRefreshToken.test(what))
+  const isUserUnknown = isForeign || (user === undefined && takesOtherToken.test(what))
   return sender.run({ what, user, isForeign, isUserUnknown, exceptions }, run)
 }
 
-const takesRefreshToken = /^POST \/api\/(auth\/(refresh|logout)|oauth\/token)$/
+/** By a refresh token, or by the token of a mailed link. */
+const takesOtherToken =
+  /^POST \/(api\/(auth\/(refresh|logout|password\/(forgot|reset)|email\/verify)|oauth\/token)|account\/(reset|verify))$/
 
 /** Attributes the statements that `run` sends to a job of the service. */
 export const onBehalfOfJob = <T>(what: string, run: () => T): T =>

@@ -1,0 +1,120 @@
+import { and, eq, exists, inArray, ne, type SQL, sql } from 'drizzle-orm'
+import type { Db } from '../../db/database.ts'
+import type { MailTemplate } from '../../db/mail-tables.ts'
+import { sessions, users } from '../../db/schema.ts'
+import type { createUserScope, Principal } from '../../db/user-scope.ts'
+import type { NoticeStatements } from '../../mail/notices.ts'
+import { insertMessage } from '../../mail/outbox.ts'
+import { storedSpellings } from '../../schema/email.ts'
+
+/** The columns of `User`. */
+export const userColumns = {
+  id: users.id,
+  email: users.email,
+  name: users.name,
+  created_at: users.created_at,
+  email_verified: sql<boolean>`${users.email_verified_at} is not null`.as('email_verified'),
+  pending_email: users.pending_email,
+}
+
+/** For password verification. A check of the table ensures that an e-mail comes with a password hash. */
+export const credentialColumns = {
+  id: users.id,
+  email: sql<string>`${users.email}`,
+  password_hash: sql<string>`${users.password_hash}`,
+}
+
+/**
+ * The address for a new or changed account. If another account is stored under a spelling of it, the result is that
+ * spelling, which violates the unique constraint.
+ */
+export const uniqueEmail = (db: Db, email: string, userId?: string): SQL<string> => {
+  const isOther = userId === undefined ? undefined : ne(users.id, userId)
+  const other = db
+    .select({ email: users.email })
+    .from(users)
+    .where(and(inArray(users.email, storedSpellings(email)), isOther))
+    .limit(1)
+  return sql`coalesce(${other}, ${email})`
+}
+
+type Scope = Pick<ReturnType<typeof createUserScope>, 'sessionRow' | 'lockedUser'> & {
+  notices: NoticeStatements
+}
+
+/** The writes that a password permits. `condition`: it was verified, and the session is live. Each stores its notice. */
+export const createAccountStatements = (
+  db: Db,
+  { userId, sessionId }: Principal,
+  { sessionRow, lockedUser, notices }: Scope,
+) => {
+  const account = { id: users.id, email: users.email }
+  const changed = (set: object, condition: SQL | undefined) =>
+    db.$with('changed').as(db.update(users).set(set).where(condition).returning(userColumns))
+
+  return {
+    changeEmail: (changes: { email: string }, condition: SQL | undefined) => {
+      const updated = changed(
+        {
+          ...changes,
+          email: uniqueEmail(db, changes.email, userId),
+          email_verified_at: null,
+          pending_email: null,
+        },
+        condition,
+      )
+      // A statement sees the row as it was before.
+      const previous = db
+        .$with('previous')
+        .as(
+          db
+            .select(account)
+            .from(users)
+            .innerJoin(updated, eq(updated.id, users.id))
+            .where(eq(users.id, userId)),
+        )
+      const noticed = notices.ofNewEmail(previous, userId)
+      const read = noticed.length > 0 ? [previous] : []
+      return db
+        .with(sessionRow, lockedUser, updated, ...read, ...noticed)
+        .select()
+        .from(updated)
+    },
+
+    /** The account keeps its e-mail until the link that is mailed to the next one is used. */
+    requestEmail: (
+      { email: pending_email, ...others }: { email: string },
+      condition: SQL | undefined,
+      template: MailTemplate,
+    ) => {
+      const updated = changed({ ...others, pending_email }, condition)
+      const next = db
+        .$with('next')
+        .as(db.select({ id: updated.id, email: updated.pending_email }).from(updated))
+      const message = insertMessage(db, next, userId, template)
+      return db.with(sessionRow, lockedUser, updated, next, message).select().from(updated)
+    },
+
+    changePassword: (password_hash: string, condition: SQL | undefined) => {
+      const updated = changed({ password_hash }, condition)
+      const others = and(eq(sessions.user_id, userId), ne(sessions.id, sessionId))
+      const deleted = db.delete(sessions).where(and(others, exists(db.select().from(updated))))
+      const ended = db.$with('ended').as(deleted.returning({ id: sessions.id }))
+      const noticed = notices.ofNewPassword(updated, userId)
+      return db
+        .with(sessionRow, lockedUser, updated, ended, ...noticed)
+        .select()
+        .from(updated)
+    },
+
+    erase: (condition: SQL | undefined) => {
+      const deleting = db.delete(users).where(condition).returning(account)
+      const deleted = db.$with('deleted').as(deleting)
+      const noticed = notices.ofErasure(deleted, userId)
+      return db
+        .with(sessionRow, lockedUser, deleted, ...noticed)
+        .select()
+        .from(deleted)
+    },
+  }
+}
