@@ -31,8 +31,8 @@ export const createMailSender = ({ outbox, compose, transport, log }: Needs) => 
   let isFailing = false
 
   const deliver = async (message: Message): Promise<void> => {
-    const { template, id: message_id, user_id, attempts } = message
-    const fields = { template, message_id, user_id, attempts }
+    const { template, id: message_id, attempts } = message
+    const fields = { template, message_id, attempts }
     try {
       const mail = await compose(message)
       if (mail !== undefined) {

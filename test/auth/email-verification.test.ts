@@ -1,4 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { eq, like } from 'drizzle-orm'
 import { users } from '../../src/db/schema.ts'
 import {
@@ -376,6 +379,22 @@ describe('a change of the e-mail', () => {
     })
 
     expect(answer.body).toMatchObject({ email: next, email_verified: false, pending_email: null })
+  })
+
+  test('with verified e-mails and files in place of a server reports no taken address either', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'taskwarden-'))
+    const env = { DATABASE_URL: 'pglite:memory', DATA_DIR: folder }
+    const here = await service({ ...env, EMAIL_VERIFICATION: 'required' })
+    const plain = await mailing()
+    const [ada, bob] = [await plain.someone(), await plain.someone()]
+
+    const answer = await here.call('PATCH', '/api/auth/me', {
+      token: ada.token,
+      body: { email: bob.email, current_password: ada.password },
+    })
+
+    expect([answer.status, answer.body.pending_email]).toEqual([200, bob.email])
+    await rm(folder, { recursive: true })
   })
 
   test('needs the password, and a session', async () => {

@@ -465,6 +465,24 @@ describe('a request for a refresh', () => {
   })
 })
 
+test('a session of an earlier version continues without a refresh token', async () => {
+  const here = await service()
+  const ada = await signedIn(here)
+  const { db } = await database()
+  await db
+    .update(sessions)
+    .set({ refresh_expires_at: null })
+    .where(and(eq(sessions.user_id, ada.userId), eq(sessions.id, ada.sessionId)))
+
+  const refreshed = await here.call('POST', '/api/auth/refresh', { token: ada.token })
+  const { access_token: token } = refreshed.body
+
+  expect(refreshed.status).toBe(200)
+  expect((await here.call('GET', '/api/tasks', { token })).status).toBe(200)
+  expect((await here.call('GET', '/api/auth/sessions', { token })).body.sessions).toHaveLength(2)
+  expect((await ada.refresh(ada.first)).status).toBe(401)
+})
+
 describe('the session of a refresh token', () => {
   test('is listed while it can be refreshed, and is then deleted by a purge', async () => {
     const here = await service()

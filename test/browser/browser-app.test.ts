@@ -83,7 +83,7 @@ describe.skipIf(missing !== '')(`in Chromium ${missing}`, () => {
       const password = 'correct horse battery'
       const email = `${Bun.randomUUIDv7()}@example.test`
 
-      expect(loop.trim().split('\n').length).toBeLessThan(30)
+      expect(loop.trim().split('\n').length).toBeLessThan(25)
       await load()
       expect(
         await page.evaluate(inPage.signUpAndIn, { origin: here.origin, email, password }),

@@ -665,6 +665,23 @@ describe('user create', () => {
     expect(listed).toHaveLength(1)
   })
 
+  test('and every other action on an account write one log line each', async () => {
+    const env = await migrated()
+    const actions = ['disable', 'enable', 'reset-password', 'delete']
+    const created = await command(`user create --email ${email} --print-link`, env)
+    const { user_id } = JSON.parse(created.err[0] ?? '')
+
+    for (const action of actions) {
+      const { code, err } = await command(`user ${action} ${email}`, env)
+      const logged = err.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line))
+      expect([action, code, logged]).toEqual([
+        action,
+        0,
+        [expect.objectContaining({ level: 'info', event: 'operator', action, user_id })],
+      ])
+    }
+  })
+
   test('mails an invitation, which is stored if the server is down', async () => {
     const env = await migrated()
     const down = {

@@ -192,7 +192,7 @@ export const service = async (env: Record<string, string> = {}, overrides: Overr
 
   const flushActivity = () => onBehalfOfJob('session activity', sessionActivity.flush)
 
-  /** Sends the messages that are due, as the service does every two seconds. */
+  /** Sends the messages that are due, as the service does in the background. */
   const sendMail = () => onBehalfOfJob('mail', async () => mailSender?.flush())
 
   return { app, config, call, someone, log, peer, purge, flushActivity, sendMail }

@@ -45,7 +45,7 @@ export const accountRoutes = (needs: Needs) => {
 
         const verifiedHash = await verifyCurrentPassword(needs, principal, current_password)
         const changes = { email: normalizeEmail(email), ...(name !== undefined && { name }) }
-        if (needs.config.mail?.transport.kind === 'smtp') {
+        if (isConfirmedByLink(needs.config)) {
           const isOverLimit = await needs.isOverLinkLimit(changes.email)
           const user = await account.requestEmail(changes, verifiedHash, isOverLimit)
           log.info('e-mail change requested', auditFields(principal))
@@ -87,6 +87,10 @@ export const accountRoutes = (needs: Needs) => {
       deleteCurrentUser,
     )
 }
+
+/** With verified e-mails, a taken address must not be reported in a response either. */
+const isConfirmedByLink = ({ mail }: Needs['config']): boolean =>
+  mail !== undefined && (mail.transport.kind === 'smtp' || mail.isVerificationRequired)
 
 /**
  * Returns the verified hash; 403 for a wrong password, which counts as a failed sign-in. `check` runs before the
