@@ -11,7 +11,7 @@ const clocks = [
   'src/auth/sessions/activity.ts',
   'src/auth/access-tokens/token-cache.ts',
   'src/cli/doctor.ts',
-  'src/mail/sender.ts',
+  'src/mail/delivery.ts',
   'src/rate-limit/memory.ts',
   'src/rate-limit/postgres.ts',
   'src/rate-limit/redis.ts',

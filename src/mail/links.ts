@@ -1,4 +1,4 @@
-import { and, eq, gt, inArray, isNotNull, isNull, ne, type Subquery, sql } from 'drizzle-orm'
+import { and, eq, gt, inArray, isNotNull, isNull, ne, sql } from 'drizzle-orm'
 import { addSeconds, now } from '../db/clock.ts'
 import type { Db } from '../db/database.ts'
 import { runRead, runWrite } from '../db/errors.ts'
@@ -6,6 +6,7 @@ import type { MailLinkKind } from '../db/mail-tables.ts'
 import { arrayLiteral } from '../db/params.ts'
 import { mailLinks, userChanges, users } from '../db/schema.ts'
 import { storedSpellings } from '../schema/email.ts'
+import { withoutVerification } from './invalid-links.ts'
 import type { Message } from './outbox.ts'
 
 /** Seconds until the link of an invitation or of a verification expires: it waits for its reader. */
@@ -63,29 +64,6 @@ export const isValidLink = ({ userId, kind, hash }: Link) =>
     gt(mailLinks.expires_at, now()),
   )
 
-/** A CTE that makes all links of a user invalid, also those of messages that are not sent yet, if `source` has a row. */
-export const invalidateLinks = (db: Db, source: Subquery, userId: string) => {
-  const kind = sql`unnest(array['reset', 'verify'])`
-  const row = {
-    user_id: sql`${userId}::uuid`.as('user_id'),
-    kind: kind.as('kind'),
-    email: sql`''`.as('address'),
-    message_id: sql`${Bun.randomUUIDv7()}::uuid`.as('message_id'),
-    token_hash: sql`null::text`.as('token_hash'),
-    expires_at: sql`${now()}::timestamptz`.as('expires_at'),
-  }
-  return db.$with('invalidated').as(
-    db
-      .insert(mailLinks)
-      .select(db.select(row).from(source))
-      .onConflictDoUpdate({
-        target: [mailLinks.user_id, mailLinks.kind],
-        set: { message_id: sql`excluded.message_id`, token_hash: null },
-      })
-      .returning({ user_id: mailLinks.user_id }),
-  )
-}
-
 const issueStatement = (db: Db, message: Message, target: LinkTarget) => {
   const account = accountOf(db, message, target)
   const lockedUser = db
@@ -124,8 +102,9 @@ const issueStatement = (db: Db, message: Message, target: LinkTarget) => {
       })
       .returning({ user_id: mailLinks.user_id }),
   )
+  const others = target.of === 'due' ? [withoutVerification(db, lockedUser)] : []
   return db
-    .with(account, lockedUser, issued)
+    .with(account, lockedUser, issued, ...others)
     .select({ id: account.id, email: account.email })
     .from(account)
     .innerJoin(issued, eq(issued.user_id, account.id))

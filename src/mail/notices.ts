@@ -1,6 +1,6 @@
 import type { Subquery } from 'drizzle-orm'
 import type { Db } from '../db/database.ts'
-import { invalidateLinks } from './links.ts'
+import { invalidateLinks } from './invalid-links.ts'
 import { insertMessage } from './outbox.ts'
 
 type Account = Subquery & { id: unknown; email: unknown }

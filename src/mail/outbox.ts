@@ -9,8 +9,8 @@ export type Message = typeof mailMessages.$inferSelect
 
 /** Messages at once. */
 const claimedMax = 5
-/** Longer than a message may take, so that two instances do not send one. After a crash, it is sent again then. */
-const leaseSeconds = 90
+/** Longer than a message may take, so that two instances do not send one. After a crash, it is claimed again then. */
+export const leaseSeconds = 90
 
 /**
  * The messages that are not delivered yet. Any number of instances send them: each claims some for a time, and a message

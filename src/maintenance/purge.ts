@@ -11,7 +11,7 @@ import { purgeTrash } from '../tasks/trash/repository.ts'
  * be checked before the purge and used after it.
  */
 const graceSeconds = 3600
-/** A used or replaced link is kept longer than a message that could renew it (`mail/sender.ts`). */
+/** A used or replaced link is kept longer than a message that could renew it (`mail/delivery.ts`). */
 const linkGraceSeconds = 2 * 86_400
 
 /**

@@ -11,7 +11,8 @@ import {
   scopeParameters,
   TRUE,
 } from '../../db/user-scope.ts'
-import { invalidateLinks, isValidLink } from '../../mail/links.ts'
+import { invalidateLinks } from '../../mail/invalid-links.ts'
+import { isValidLink } from '../../mail/links.ts'
 import type { NoticeStatements } from '../../mail/notices.ts'
 import { newMessage, placeholderEmail } from '../../mail/outbox.ts'
 import { uniqueEmail } from '../accounts/statements.ts'

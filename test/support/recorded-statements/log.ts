@@ -36,8 +36,8 @@ const duringJob: Record<string, string> = {
     'a link is for the account that is found by the address',
   'read users by disabled_at and email and email_verified_at and password_hash, read user_changes by user_id, insert into mail_links by nothing':
     'a link is for the account that is found by the address',
-  'read users by disabled_at and email and is_verification_due and password_hash, read user_changes by user_id, insert into mail_links by nothing':
-    'a link is for the account that is found by the address',
+  'read users by disabled_at and email and is_verification_due and password_hash, read user_changes by user_id, insert into mail_links by nothing, insert into mail_links by nothing':
+    'the same, and all verification links become invalid',
   'read users, read user_changes, insert into mail_links':
     'a link for the next address of the user of the message',
   'read users by email and id': 'whether another account has the next address of a user',
