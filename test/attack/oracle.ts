@@ -26,7 +26,9 @@ const insides =
 export const wrongsOf = (answer: Answer, expected: Expected = {}): string[] => {
   const { status, headers, text } = answer
   const wrongs: string[] = []
-  if (status >= 500 && !(expected.mayBeBusy && status === 503)) wrongs.push(`status ${status}`)
+  const isMailOff = answer.body?.code === 'mail-disabled'
+  if (status >= 500 && !isMailOff && !(expected.mayBeBusy && status === 503))
+    wrongs.push(`status ${status}`)
   if (!/^[A-Za-z0-9._-]{1,128}$/.test(headers.get('x-request-id') ?? ''))
     wrongs.push('no X-Request-Id')
   if (headers.get('x-content-type-options') !== 'nosniff') wrongs.push('no nosniff')
@@ -61,8 +63,8 @@ const problemWrongs = ({ status, headers, text, body }: Answer, { isForm }: Expe
   if (Object.keys(body ?? {}).some((name) => !members.has(name))) wrongs.push('a member too many')
   if (status === 401 && body?.code === 'unauthenticated' && !headers.has('www-authenticate'))
     wrongs.push('a 401 without a challenge')
-  if ((status === 429 || status === 503) && !headers.has('retry-after'))
-    wrongs.push('no Retry-After')
+  const isTemporary = status === 429 || (status === 503 && body?.code !== 'mail-disabled')
+  if (isTemporary && !headers.has('retry-after')) wrongs.push('no Retry-After')
   return wrongs
 }
 

@@ -26,7 +26,7 @@ describe.each(kinds)('on %s', (kind, database) => {
       expect(await user(`disable ${ada.email}`)).toEqual({
         code: 0,
         out: `${ada.email} (${ada.id}) is disabled: all sessions have ended, and sign-in is refused\n`,
-        err: '',
+        err: expect.stringMatching(/^\{.*"event":"operator","action":"disable".*\}\n$/),
       })
       expect((await user('list')).out.split('\n')[0]).toContain('\tdisabled\t')
       // With upper-case letters, as users may type it.

@@ -103,11 +103,15 @@ export const onBehalfOf = <T>(request: Request, run: () => T): T => {
   const { sub, iss } = claimsIn(request.headers.get('authorization'))
   const isForeign = typeof iss === 'string' && iss !== 'taskwarden'
   const exceptions = isForeign ? { ...withoutToken, ...withFederatedToken } : withoutToken
-  const user = isForeign || typeof sub !== 'string' ? undefined : sub
+  const isPublic = takesLink.test(what)
+  const user = isForeign || isPublic || typeof sub !== 'string' ? undefined : sub
   const isUserUnknown = isForeign || (user === undefined && takesOtherToken.test(what))
   return sender.run({ what, user, isForeign, isUserUnknown, exceptions }, run)
 }
 
+/** Public: a token in the header has no meaning. */
+const takesLink =
+  /^POST \/(api\/auth\/(password\/(forgot|reset)|email\/verify)|account\/(reset|verify))$/
 /** By a refresh token, or by the token of a mailed link. */
 const takesOtherToken =
   /^POST \/(api\/(auth\/(refresh|logout|password\/(forgot|reset)|email\/verify)|oauth\/token)|account\/(reset|verify))$/
