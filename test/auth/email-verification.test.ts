@@ -304,6 +304,23 @@ describe('a verification link', () => {
   })
 })
 
+test.each(['verify', 'reset'])(
+  'the page /account/%s leaves an outage to the operator',
+  async (page) => {
+    const down = () => {
+      throw Object.assign(new Error('gone'), { code: 'CONNECTION_CLOSED' })
+    }
+    const here = await service(smtp.env, { db: down })
+
+    const answer = await here.call('POST', `/account/${page}`, {
+      body: `token=${'x'.repeat(64)}&new_password=${otherPassword}`,
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    })
+
+    expect(codeOf(answer)).toBe('503 unavailable')
+  },
+)
+
 describe('a change of the e-mail', () => {
   const asked = async (here: Awaited<ReturnType<typeof mailing>>) => {
     const ada = await here.someone()

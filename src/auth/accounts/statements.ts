@@ -2,7 +2,7 @@ import { and, eq, exists, inArray, ne, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/database.ts'
 import type { MailTemplate } from '../../db/mail-tables.ts'
 import { sessions, users } from '../../db/schema.ts'
-import type { createUserScope, Principal } from '../../db/user-scope.ts'
+import { type createUserScope, type Principal, TRUE } from '../../db/user-scope.ts'
 import type { NoticeStatements } from '../../mail/notices.ts'
 import { insertMessage } from '../../mail/outbox.ts'
 import { storedSpellings } from '../../schema/email.ts'
@@ -66,13 +66,7 @@ export const createAccountStatements = (
       // A statement sees the row as it was before.
       const previous = db
         .$with('previous')
-        .as(
-          db
-            .select(account)
-            .from(users)
-            .innerJoin(updated, eq(updated.id, users.id))
-            .where(eq(users.id, userId)),
-        )
+        .as(db.select(account).from(users).innerJoin(updated, TRUE).where(eq(users.id, userId)))
       const noticed = notices.ofNewEmail(previous, userId)
       const read = noticed.length > 0 ? [previous] : []
       return db

@@ -137,19 +137,19 @@ const verifyStatement = (db: Db, { userId, hash }: Link, notices: NoticeStatemen
         is_verification_due: false,
       })
       .from(valid)
-      .where(
-        and(eq(users.id, userId), eq(users.id, valid.user_id), isOfLink, isNull(users.disabled_at)),
-      )
+      .where(and(eq(users.id, userId), isOfLink, isNull(users.disabled_at)))
       .returning({ id: users.id, email: users.email }),
   )
   // A statement sees the row as it was before.
-  const previous = db.$with('previous').as(
-    db
-      .select({ id: users.id, email: users.email })
-      .from(users)
-      .innerJoin(account, and(eq(account.id, users.id), ne(account.email, users.email)))
-      .where(eq(users.id, userId)),
-  )
+  const previous = db
+    .$with('previous')
+    .as(
+      db
+        .select({ id: users.id, email: users.email })
+        .from(users)
+        .innerJoin(account, ne(account.email, users.email))
+        .where(eq(users.id, userId)),
+    )
   const invalidated = invalidateLinks(db, account, userId)
   const notice = notices.ofVerifiedEmail(previous, userId)
   const noticed = notice.length > 0 ? [previous, ...notice] : []

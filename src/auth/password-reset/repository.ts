@@ -46,7 +46,6 @@ export const createPasswordResetRepository = (db: Db, notices: NoticeStatements)
         .where(
           and(
             eq(users.id, userId),
-            eq(users.id, valid.user_id),
             // Proves control of the address that the link was mailed to.
             eq(users.email, valid.address),
             isNull(users.disabled_at),
