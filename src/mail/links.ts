@@ -96,9 +96,8 @@ const issueStatement = (db: Db, message: Message, target: LinkTarget) => {
           token_hash: sql`excluded.token_hash`,
           expires_at: sql`excluded.expires_at`,
         },
-        // A message that is sent again must renew neither a used link nor an older one.
-        setWhere: sql`${mailLinks.message_id} < excluded.message_id
-          or ${mailLinks.message_id} = excluded.message_id and ${mailLinks.token_hash} is not null`,
+        // A message that is sent again must renew no older link. A used link has a newer id (`invalid-links.ts`).
+        setWhere: sql`${mailLinks.message_id} <= excluded.message_id`,
       })
       .returning({ user_id: mailLinks.user_id }),
   )

@@ -2,9 +2,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { eq } from 'drizzle-orm'
+import { createOperatedAccount } from '../../src/auth/accounts/operator-repository.ts'
+import { mailLinks, mailMessages, users } from '../../src/db/schema.ts'
 import { createOwnStore } from '../support/rate-limit-stores.ts'
 import {
   comparable,
+  database,
   pass,
   realTime,
   rowsOf,
@@ -162,8 +166,6 @@ describe('a forgotten password', () => {
   test('of a disabled or a federated account gets no link', async () => {
     const here = await mailing()
     const ada = await here.someone()
-    const { createOperatedAccount } = await import('../../src/auth/accounts/operator-repository.ts')
-    const { database } = await import('../support/service.ts')
     const token = await here.requestLink(ada.email)
     await createOperatedAccount((await database()).db, ada.id).disable()
 
@@ -295,6 +297,15 @@ describe('a link', () => {
     expect(later.map((mail) => here.linkOf(mail))).toEqual([''])
   })
 
+  test('is worth nothing after the address of the account was changed in the database', async () => {
+    const { here, ada, token } = await used()
+    const { db } = await database()
+    const email = `${Bun.randomUUIDv7()}@example.test`
+    await db.update(users).set({ email }).where(eq(users.id, ada.id))
+
+    expect(codeOf(await here.reset(token))).toBe('422 link-expired')
+  })
+
   test('is worth nothing for another account, and cannot be guessed or changed', async () => {
     const { here, token } = await used()
     const bob = await here.someone()
@@ -349,8 +360,6 @@ describe('a link', () => {
 
   test('is stored as SHA-256 only, and appears in no log', async () => {
     const { here, ada, token } = await used()
-    const { database } = await import('../support/service.ts')
-    const { mailLinks, mailMessages } = await import('../../src/db/schema.ts')
     await here.forgot(ada.email)
     const { db } = await database()
     const stored = [await db.select().from(mailLinks), await db.select().from(mailMessages)]

@@ -67,15 +67,17 @@ export const handWritten = [
   ]),
   // Mail.
   ...inFile('src/mail/links.ts', [
-    ['${mailLinks.message_id} < excluded.message_id', 'true'],
-    [' and ${mailLinks.token_hash} is not null', ''],
+    ['${mailLinks.message_id} <= excluded.message_id', 'true'],
+    [
+      '${mailLinks.message_id} <= excluded.message_id',
+      '${mailLinks.message_id} < excluded.message_id',
+    ],
   ]),
   ...inFile('src/mail/invalid-links.ts', [
     ["['reset', 'verify']", "['verify']"],
     ["'ffffffff-ffff-ffff-ffff-ffffffffffff'", "'00000000-0000-0000-0000-000000000000'"],
     ["'9999-12-31T00:00:00.000Z'", 'now()'],
   ]),
-  ...inFile('src/mail/link-tokens.ts', [["'taskwarden mail link'", "'taskwarden cursor'"]]),
   ...inFile('src/mail/transport.ts', [
     ['requireTLS: server.requireTls && !server.implicitTls', 'requireTLS: false'],
     ["  headers: { 'Auto-Submitted': 'auto-generated' },\n", ''],

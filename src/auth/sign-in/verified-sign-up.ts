@@ -14,9 +14,6 @@ type Needs = {
 }
 type Found = Awaited<ReturnType<SignInRepository['credentials']>>
 
-/** Attempts, if other sign-ups take the address in the meantime. */
-const attemptsMax = 3
-
 /**
  * Sign-up with EMAIL_VERIFICATION=required, and the message to a user who signs in before.
  *
@@ -41,14 +38,16 @@ export const createVerifiedSignUp = ({
       const recipient = normalizeEmail(email)
       const isOverLimit = await isOverLinkLimit(recipient)
       const password_hash = await passwords.hash(password)
-      for (let attempt = 0; attempt < attemptsMax; attempt++) {
+      const tryOnce = async (): Promise<boolean> => {
         const found = await signIns.credentials(email)
         const isSamePassword = await passwords.verify(password, found?.password_hash)
         const template = isOverLimit ? 'none' : templateFor(found, isSamePassword)
         const account = { email: recipient, password_hash, name, isKnown: found !== undefined }
-        if (await verifications.signUp(account, template)) return
+        return verifications.signUp(account, template)
       }
-      throwProblem('unavailable', { headers: { 'retry-after': '1' } })
+      // Another sign-up took the address in the meantime: the second attempt finds its account.
+      if (!(await tryOnce()) && !(await tryOnce()))
+        throwProblem('unavailable', { headers: { 'retry-after': '1' } })
     },
 
     /** Sends the link again, to a user with the right password. */
