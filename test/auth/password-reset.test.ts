@@ -4,7 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eq } from 'drizzle-orm'
 import { createOperatedAccount } from '../../src/auth/accounts/operator-repository.ts'
+import { createPasswordResetRepository } from '../../src/auth/password-reset/repository.ts'
 import { mailLinks, mailMessages, users } from '../../src/db/schema.ts'
+import { createLinkTokens } from '../../src/mail/link-tokens.ts'
+import { createNoticeStatements } from '../../src/mail/notices.ts'
+import { secret } from '../support/forge.ts'
 import { createOwnStore } from '../support/rate-limit-stores.ts'
 import {
   comparable,
@@ -295,6 +299,23 @@ describe('a link', () => {
     // The notice only.
     const later = smtp.mailsTo(ada.email).slice(before)
     expect(later.map((mail) => here.linkOf(mail))).toEqual([''])
+  })
+
+  test('that became invalid while the password was hashed changes nothing, and ends no session', async () => {
+    const { here, ada, token } = await used()
+    const { db } = await database()
+    const { reset } = createPasswordResetRepository(db, createNoticeStatements(db, true))
+    const { hash = '' } = createLinkTokens([secret]).parse(token) ?? {}
+    const before = await rowsOf(ada.id)
+
+    expect(await reset(ada.id, `${hash}x`, 'a hash')).toBe(false)
+    const disabled_at = new Date().toISOString()
+    await db.update(users).set({ disabled_at }).where(eq(users.id, ada.id))
+    expect(await reset(ada.id, hash, 'a hash')).toBe(false)
+    await db.update(users).set({ disabled_at: null }).where(eq(users.id, ada.id))
+
+    expect(await rowsOf(ada.id)).toEqual(before)
+    expect((await here.reset(token)).status).toBe(204)
   })
 
   test('is worth nothing after the address of the account was changed in the database', async () => {
