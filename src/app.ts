@@ -29,11 +29,11 @@ import { createRequestContexts } from './http/request-context.ts'
 import { createResponseHeaders } from './http/response-headers.ts'
 import { createRouteGuard } from './http/route-guard.ts'
 import type { Log } from './log.ts'
-import { expectMail } from './mail/expect-mail.ts'
 import { createLinkTokens } from './mail/link-tokens.ts'
 import { createMailLinks } from './mail/links.ts'
 import { createMail } from './mail/mail.ts'
 import { createNoticeStatements } from './mail/notices.ts'
+import { pollAfterWrites } from './mail/poll-after-writes.ts'
 import type { MailSender } from './mail/sender.ts'
 import type { ProcessState } from './metrics/gauges.ts'
 import type { CreateMetrics } from './metrics/load-metrics.ts'
@@ -129,7 +129,7 @@ export const createApp = (needs: Needs) => {
       )
       // After the response: one log line, and messages that it stored.
       .use(accessLog(log, contexts))
-      .use(sender ? expectMail(sender, contexts) : new Elysia())
+      .use(sender ? pollAfterWrites(sender, contexts) : new Elysia())
       // Route (404, 405, OPTIONS) → declared body size (413) → token (401) → scope (403).
       .use(createRouteGuard({ ...guardNeeds(needs, jwt, log), contexts, routes }))
       // Body and query (413, 415, 400).

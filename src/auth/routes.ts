@@ -18,8 +18,8 @@ import { passwordResetRoutes } from './password-reset/routes.ts'
 import type { PasswordHasher } from './passwords/hasher.ts'
 import { createPersonalTokenRepository } from './personal-tokens/repository.ts'
 import { personalTokenRoutes } from './personal-tokens/routes.ts'
-import { createRefreshing } from './refresh-tokens/refreshing.ts'
 import { refreshTokenRoutes } from './refresh-tokens/routes.ts'
+import { createSessionTokens } from './refresh-tokens/session-tokens.ts'
 import type { SessionRepository } from './sessions/repository.ts'
 import { sessionRoutes } from './sessions/routes.ts'
 import { createSignInRepository } from './sign-in/repository.ts'
@@ -46,7 +46,7 @@ export const authRoutes = (needs: Needs) => {
   const { config, db, rateLimitStore, log, notices } = needs
   const loginThrottle = createLoginThrottle(config.signIn, rateLimitStore, log)
   const isOverLinkLimit = createLinkLimit(rateLimitStore)
-  const shared = { ...needs, ...createRefreshing(needs), loginThrottle, isOverLinkLimit }
+  const shared = { ...needs, ...createSessionTokens(needs), loginThrottle, isOverLinkLimit }
   const signIns = createSignInRepository(db, config.jwt)
   const verifiedSignUp =
     config.mail?.isVerificationRequired === true

@@ -22,7 +22,7 @@ const never = '9999-12-31T00:00:00.000Z'
  * Makes all verification links of a user invalid, also future ones: two people have signed up with the address, and a
  * link would verify the password of the first. Only a new password, which proves the address, ends this.
  */
-export const withoutVerification = (db: Db, lockedUser: Subquery & { user_id: SQLWrapper }) =>
+export const closeVerificationLinks = (db: Db, lockedUser: Subquery & { user_id: SQLWrapper }) =>
   upsertInvalid(db, lockedUser, {
     name: 'closed',
     userId: sql`${lockedUser.user_id}`,

@@ -6,7 +6,7 @@ import type { MailLinkKind } from '../db/mail-tables.ts'
 import { arrayLiteral } from '../db/params.ts'
 import { mailLinks, userChanges, users } from '../db/schema.ts'
 import { storedSpellings } from '../schema/email.ts'
-import { withoutVerification } from './invalid-links.ts'
+import { closeVerificationLinks } from './invalid-links.ts'
 import type { Message } from './outbox.ts'
 
 /** Seconds until the link of an invitation or of a verification expires: it waits for its reader. */
@@ -101,7 +101,7 @@ const issueStatement = (db: Db, message: Message, target: LinkTarget) => {
       })
       .returning({ user_id: mailLinks.user_id }),
   )
-  const others = target.of === 'due' ? [withoutVerification(db, lockedUser)] : []
+  const others = target.of === 'due' ? [closeVerificationLinks(db, lockedUser)] : []
   return db
     .with(account, lockedUser, issued, ...others)
     .select({ id: account.id, email: account.email })

@@ -1,36 +1,35 @@
 import type { Subquery } from 'drizzle-orm'
 import type { Db } from '../db/database.ts'
+import type { MailTemplate } from '../db/mail-tables.ts'
 import { invalidateLinks } from './invalid-links.ts'
 import { insertMessage } from './outbox.ts'
 
-type Account = Subquery & { id: unknown; email: unknown }
+type Account = Subquery & { email: unknown }
 
 /**
  * The CTEs that make mailed links invalid and store the notice of a change, as parts of its statement. Without mail there
- * are no notices.
- * `account`: the CTE of the change, with `id` and `email` of the account.
+ * are no notices. `account`: the CTE of the change, with the `email` of the account.
  */
-export const createNoticeStatements = (db: Db, isEnabled: boolean) => ({
-  ofNewPassword: (account: Account, userId: string) => [
-    invalidateLinks(db, account, userId),
-    ...(isEnabled ? [insertMessage(db, account, userId, 'password-changed')] : []),
-  ],
+export const createNoticeStatements = (db: Db, isEnabled: boolean) => {
+  const notice = (account: Account, userId: string, template: MailTemplate) =>
+    isEnabled ? [insertMessage(db, account, { userId, template })] : []
 
-  /** To the address that the account had before. */
-  ofNewEmail: (account: Account, userId: string) =>
-    isEnabled
-      ? [invalidateLinks(db, account, userId), insertMessage(db, account, userId, 'email-changed')]
-      : [],
-
-  /** As `ofNewEmail`, for a link that makes the change, which invalidates the links itself. */
-  ofVerifiedEmail: (account: Account, userId: string) =>
-    isEnabled ? [insertMessage(db, account, userId, 'email-changed')] : [],
-
-  ofErasure: (account: Account, userId: string) =>
-    isEnabled ? [insertMessage(db, account, userId, 'account-erased')] : [],
-
-  ofReusedToken: (account: Account, userId: string) =>
-    isEnabled ? [insertMessage(db, account, userId, 'refresh-token-reused')] : [],
-})
+  return {
+    ofNewPassword: (account: Account, userId: string) => [
+      invalidateLinks(db, account, userId),
+      ...notice(account, userId, 'password-changed'),
+    ],
+    /** To the address that the account had before. */
+    ofNewEmail: (account: Account, userId: string) => [
+      invalidateLinks(db, account, userId),
+      ...notice(account, userId, 'email-changed'),
+    ],
+    /** As `ofNewEmail`, for a link that makes the change, which invalidates the links itself. */
+    ofVerifiedEmail: (account: Account, userId: string) => notice(account, userId, 'email-changed'),
+    ofErasure: (account: Account, userId: string) => notice(account, userId, 'account-erased'),
+    ofReusedToken: (account: Account, userId: string) =>
+      notice(account, userId, 'refresh-token-reused'),
+  }
+}
 
 export type NoticeStatements = ReturnType<typeof createNoticeStatements>

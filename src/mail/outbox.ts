@@ -99,16 +99,25 @@ export const newMessage = (userId: string, template: MailTemplate, recipient: st
   }
 }
 
-type Account = Subquery & { id: unknown; email: unknown }
+type Account = Subquery & { email: unknown }
+type Stored = { userId: string; template: MailTemplate; recipient?: string }
 
-/** A CTE that stores a message for an account, if the CTE `account` has a row. It is part of the statement that causes it. */
-export const insertMessage = (db: Db, account: Account, userId: string, template: MailTemplate) => {
+/**
+ * A CTE that stores a message if the CTE `account` has a row, as a part of the statement that causes it. The recipient is
+ * the e-mail of the account, unless another is given.
+ */
+export const insertMessage = (
+  db: Db,
+  account: Account,
+  { userId, template, recipient }: Stored,
+) => {
   const { id, created_at } = newMessage(userId, template, '')
+  const address = recipient === undefined ? sql`${account.email}` : sql`${recipient}::text`
   const row = {
     user_id: sql`${userId}::uuid`.as('user_id'),
     id: sql`${id}::uuid`.as('message_id'),
     template: sql`${template}::text`.as('template'),
-    recipient: sql`${account.email}`.as('recipient'),
+    recipient: address.as('recipient'),
     created_at: sql`${created_at}::timestamptz`.as('created_at'),
     attempts: sql`0`.as('attempts'),
     next_attempt_at: sql`${created_at}::timestamptz`.as('next_attempt_at'),

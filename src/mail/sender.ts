@@ -58,7 +58,7 @@ export const createMailSender = (needs: DeliveryNeeds) => {
 
   return {
     /** A request may have stored a message. It is sent within two seconds, and not at once: see `password-reset`. */
-    expect: (): void => {
+    pollSoon: (): void => {
       if (pauseMs === pollMsMin && timer !== undefined) return
       pauseMs = pollMsMin
       if (running === undefined) schedule()

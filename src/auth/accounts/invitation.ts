@@ -22,7 +22,9 @@ export const createInvitedAccount = async (
     .$with('account')
     .as(db.insert(users).values(draft).returning({ id: users.id, email: users.email }))
   const counter = insertChangeCounter(db, account, account.id)
-  const message = isMailed ? [insertMessage(db, account, id, 'invitation')] : []
+  const message = isMailed
+    ? [insertMessage(db, account, { userId: id, template: 'invitation' })]
+    : []
   try {
     await runWrite(() =>
       db

@@ -68,9 +68,8 @@ export const createAccountStatements = (
         .$with('previous')
         .as(db.select(account).from(users).innerJoin(updated, TRUE).where(eq(users.id, userId)))
       const noticed = notices.ofNewEmail(previous, userId)
-      const read = noticed.length > 0 ? [previous] : []
       return db
-        .with(sessionRow, lockedUser, updated, ...read, ...noticed)
+        .with(sessionRow, lockedUser, updated, previous, ...noticed)
         .select()
         .from(updated)
     },
@@ -85,7 +84,7 @@ export const createAccountStatements = (
       const next = db
         .$with('next')
         .as(db.select({ id: updated.id, email: updated.pending_email }).from(updated))
-      const message = insertMessage(db, next, userId, template)
+      const message = insertMessage(db, next, { userId, template })
       return db.with(sessionRow, lockedUser, updated, next, message).select().from(updated)
     },
 

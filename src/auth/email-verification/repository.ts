@@ -14,7 +14,7 @@ import {
 import { invalidateLinks } from '../../mail/invalid-links.ts'
 import { isValidLink } from '../../mail/links.ts'
 import type { NoticeStatements } from '../../mail/notices.ts'
-import { newMessage, placeholderEmail } from '../../mail/outbox.ts'
+import { insertMessage, newMessage, placeholderEmail } from '../../mail/outbox.ts'
 import { uniqueEmail } from '../accounts/statements.ts'
 import { insertChangeCounter } from '../sign-in/repository.ts'
 
@@ -79,7 +79,6 @@ type Draft = { email: string; password_hash: string; name: string | null; isKnow
 const signUpStatement = (db: Db, draft: Draft, template: MailTemplate) => {
   const { isKnown, email: recipient, ...others } = draft
   const id = Bun.randomUUIDv7()
-  const message = newMessage(id, template, recipient)
   const account = db.$with('account').as(
     db
       .insert(users)
@@ -87,30 +86,14 @@ const signUpStatement = (db: Db, draft: Draft, template: MailTemplate) => {
         ...others,
         id,
         email: uniqueEmail(db, isKnown ? placeholderEmail(id) : recipient),
-        created_at: message.created_at,
+        created_at: now(),
         is_verification_due: true,
       })
-      .returning({ id: users.id }),
+      .returning({ id: users.id, email: users.email }),
   )
   const counter = insertChangeCounter(db, account, account.id)
-  const row = {
-    user_id: account.id,
-    id: sql`${message.id}::uuid`.as('message_id'),
-    template: sql`${message.template}::text`.as('template'),
-    recipient: sql`${message.recipient}::text`.as('recipient'),
-    created_at: sql`${message.created_at}::timestamptz`.as('created_at'),
-    attempts: sql`0`.as('attempts'),
-    next_attempt_at: sql`${message.created_at}::timestamptz`.as('next_attempt_at'),
-  }
-  const stored = db
-    .$with('message')
-    .as(
-      db
-        .insert(mailMessages)
-        .select(db.select(row).from(account))
-        .returning({ id: mailMessages.id }),
-    )
-  return db.with(account, counter, stored).select().from(account)
+  const message = insertMessage(db, account, { userId: id, template, recipient })
+  return db.with(account, counter, message).select().from(account)
 }
 
 type Link = { userId: string; hash: string }

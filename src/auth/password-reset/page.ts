@@ -57,7 +57,7 @@ const requireValid = (password: string) => {
 
 const explain = ({ problemCode, errors }: ProblemError): string =>
   problemCode === 'link-expired'
-    ? 'The link or code is not valid any more. It works once, for one hour. Request a new one.'
+    ? 'The link or code is not valid any more. It works once, and for a limited time. Request a new one.'
     : `The new password ${errors?.[0]?.detail ?? 'is not accepted'}.`
 
 const formPage = (token = '', problem?: ProblemError): Page => ({

@@ -13,7 +13,7 @@ const withoutToken: Record<string, string> = {
   'insert into mail_messages': 'a request for a link: bound to an id of its own',
   'read users by email, insert into users, insert into user_changes, insert into mail_messages':
     'a sign-up with verification: bound to the id of the new user',
-  'read sessions, read user_changes, read users by email and id, update users':
+  'read sessions, read user_changes, read users by email and id, update users, read users, insert into mail_links':
     'a change of the e-mail: the update is bound to the user, and the address must be free',
   'read sessions, read user_changes, read users by email and id, update users, read users, insert into mail_links, insert into mail_messages':
     'the same with a notice',

@@ -12,7 +12,7 @@ import { createTokenResponse } from './token-response.ts'
 type Needs = { config: Config; db: Db; jwt: Jwt; log: Log; notices: NoticeStatements }
 
 /** What sign-in, refresh and sign-out share: they issue, redeem and deliver refresh tokens. */
-export const createRefreshing = ({ config, db, jwt, log, notices }: Needs) => {
+export const createSessionTokens = ({ config, db, jwt, log, notices }: Needs) => {
   const { corsOrigins, trustProxy } = config
   const refreshTokens = createRefreshTokens(config.jwt.secrets)
   const refreshTokenRepository = createRefreshTokenRepository(db, config.jwt, notices)

@@ -6,8 +6,8 @@ import type { MailSender } from './sender.ts'
 const mayStore = /^\/(api\/(auth|oauth)|account)\//
 
 /** Tells the sender after each response that a message may have been stored. */
-export const expectMail = (sender: MailSender, contexts: RequestContexts) =>
-  new Elysia({ name: 'expect-mail' }).onAfterResponse({ as: 'global' }, ({ request }) => {
+export const pollAfterWrites = (sender: MailSender, contexts: RequestContexts) =>
+  new Elysia({ name: 'poll-after-writes' }).onAfterResponse({ as: 'global' }, ({ request }) => {
     const { route } = contexts.of(request)
-    if (route !== undefined && request.method !== 'GET' && mayStore.test(route)) sender.expect()
+    if (route !== undefined && request.method !== 'GET' && mayStore.test(route)) sender.pollSoon()
   })
