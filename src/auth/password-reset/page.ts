@@ -1,9 +1,9 @@
 import { Elysia } from 'elysia'
 import { type Page, renderPage } from '../../http/pages/html.ts'
-import { ProblemError } from '../../http/problem.ts'
+import { ProblemError, throwInvalidRequest } from '../../http/problem.ts'
 import { problemCatalogue } from '../../http/problem-catalogue.ts'
 import { FormBody } from '../../schema/body.ts'
-import { compileSchema } from '../../schema/compile.ts'
+import { explainMismatch } from '../../schema/types.ts'
 import { NewPassword } from '../accounts/schema.ts'
 import { codeField, fillToken } from '../link-page.ts'
 import type { PasswordReset } from './password-reset.ts'
@@ -45,14 +45,9 @@ export const passwordResetPage = ({ passwordReset }: Needs) =>
 /** Problems that the page shows. Others are for programs and operators. */
 const explained = new Set<string>(['link-expired', 'weak-password', 'invalid-request'])
 
-const passwordSchema = compileSchema(NewPassword)
-
 const requireValid = (password: string) => {
-  if (passwordSchema.matches(password)) return
-  const [{ message: detail } = { message: '' }] = passwordSchema.errorsOf(password)
-  throw new ProblemError('invalid-request', {
-    errors: [{ in: 'body', pointer: '/new_password', detail }],
-  })
+  const mismatch = explainMismatch(NewPassword, password)
+  if (mismatch !== undefined) throwInvalidRequest('/new_password', mismatch)
 }
 
 const explain = ({ problemCode, errors }: ProblemError): string =>
