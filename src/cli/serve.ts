@@ -62,8 +62,11 @@ export const serve: Command = async (args, context) => {
     log.info('other machines cannot connect', { advice: 'set HOST=:: to listen on all addresses' })
   const stopped = stopOnSignal(context, async () => {
     await stop()
-    // Within the deadline of a statement: a database that is down does not delay the stop by more.
-    await Promise.all([sessionActivity.flush(), mailSender?.stop()])
+    // The times of many sessions, or a database that is slow, do not delay the stop by more.
+    await Promise.race([
+      Promise.all([sessionActivity.flush(), mailSender?.stop()]),
+      Bun.sleep(lastWorkMsMax),
+    ])
     await Promise.all([database.close(), rateLimitStore.close()])
     log.info('stopped')
   })
@@ -104,6 +107,9 @@ const withSecret = async (config: Config): Promise<Config> => {
   const secret = dataDir === undefined ? generateSecret() : await loadOrCreateSecret(dataDir)
   return { ...config, jwt: { ...config.jwt, secrets: [secret] } }
 }
+
+/** How long a stop waits for work that may also be done later. */
+const lastWorkMsMax = 5000
 
 /** How often to retry, and how often to log the same reason again. */
 const retryMs = 1000

@@ -61,7 +61,7 @@ const create: Command = async (args, context) => {
         'there is no mail server: set MAIL_URL, or print the link with --print-link',
       )
     const draft = { email: normalizeEmail(email), name, isMailed: !printsLink }
-    // Nobody knows this password: the link replaces it.
+    // A random password, which the link replaces.
     const { hash } = createPasswordHasher(config.passwords)
     const created = await createInvitedAccount(db, { ...draft, hash: await hash(generateSecret()) })
     if (created === undefined) throw new CommandFailed(`${printable(email)} has an account already`)
@@ -141,7 +141,7 @@ const logOperator = (context: CommandContext, action: string, user_id: string) =
 const sendMail = async (db: Db, { mail, links: linkConfig, jwt }: Config) => {
   if (mail === undefined) return
   const log = createLog(() => {}, 'silent')
-  const tokens = createLinkTokens(jwt.secrets.length > 0 ? jwt.secrets : [generateSecret()])
+  const tokens = createLinkTokens(jwt.secrets)
   const config = { mail, links: linkConfig }
   await createMail({ config, db, links: createMailLinks(db), tokens, log }).flush()
 }

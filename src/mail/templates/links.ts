@@ -47,7 +47,7 @@ export const verifyNewEmail = (link: Link): Content => ({
 export const signUpAgain = (link: Link): Content => ({
   subject: 'Choose your password',
   before: [
-    'Somebody signed up with this e-mail address more than once, with different passwords. If this was you, choose your ' +
+    'This e-mail address was used to sign up more than once, with different passwords. If this was you, choose your ' +
       'password now. The link is valid for one day and works once.',
   ],
   link: { label: 'Choose your password', ...link },

@@ -28,8 +28,8 @@ export const accountErased: Content = {
 export const refreshTokenReused: Content = {
   subject: 'A session was ended for your protection',
   before: [
-    'A session of your account was ended, because an old token of it was used. Somebody may have a copy of it, or a ' +
-      'program restored an old state.',
+    'A session of your account was ended, because an old token of it was used. Another person may have a copy of it, ' +
+      'or a program restored an old state.',
   ],
   after: [`Sign in again. ${notYou}`],
 }
@@ -38,7 +38,7 @@ export const refreshTokenReused: Content = {
 export const accountExists: Content = {
   subject: 'You have an account already',
   before: [
-    'Somebody signed up with this e-mail address, which has an account already. Nothing was changed.',
+    'This e-mail address was used to sign up, and has an account already. Nothing was changed.',
     'If this was you, sign in, or request a new password if you forgot it.',
   ],
   after: ['If this was not you, ignore this message.'],
