@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { eq } from 'drizzle-orm'
 import { createAccountRepository } from '../../src/auth/accounts/repository.ts'
 import { users } from '../../src/db/schema.ts'
+import { createNoticeStatements } from '../../src/mail/notices.ts'
 import { claimsOf } from '../support/forge.ts'
 import { holdPasswordHashing } from '../support/hashing.ts'
 import {
@@ -642,10 +643,10 @@ describe('a user’s own account', () => {
     const principal = { userId: ada.id, sessionId: before.sessions[0]?.id ?? '' }
 
     const { db } = await database()
-    const isChanged = await createAccountRepository(db)(principal).changePassword(
-      'an outdated hash',
-      'a new hash',
-    )
+    const isChanged = await createAccountRepository(
+      db,
+      createNoticeStatements(db, false),
+    )(principal).changePassword('an outdated hash', 'a new hash')
 
     expect(isChanged).toBe(false)
     expect(before.sessions).toHaveLength(2)

@@ -2,14 +2,13 @@ import { expect, test } from 'bun:test'
 import { PGlite } from '@electric-sql/pglite'
 import { eq } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/pglite'
-import { createOperatedAccount } from '../../src/auth/accounts/operator-repository.ts'
 import { createFederatedUserRepository } from '../../src/auth/issuers/repository.ts'
 import { createSignInRepository } from '../../src/auth/sign-in/repository.ts'
 import type { Db } from '../../src/db/database.ts'
 import { users } from '../../src/db/schema.ts'
 import { holdPasswordHashing } from '../support/hashing.ts'
 import { unusedLocksIn } from '../support/recorded-statements/locks.ts'
-import { database, rowsOf, sentBy, service } from '../support/service.ts'
+import { database, operatedAccount, rowsOf, sentBy, service } from '../support/service.ts'
 
 /*
  * An account that changes between two statements of a request. On PostgreSQL, test/cli/commands.test.ts also lets the
@@ -101,7 +100,7 @@ test("every statement of an operator locks the user's row", async () => {
   }
   const client = Object.assign(Object.create(PGlite.prototype), { query })
   const db = drizzle(client, { casing: 'snake_case' }) as unknown as Db
-  const account = createOperatedAccount(db, Bun.randomUUIDv7())
+  const account = operatedAccount(db, Bun.randomUUIDv7())
 
   await account.disable()
   await account.enable()

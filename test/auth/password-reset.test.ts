@@ -3,7 +3,6 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eq } from 'drizzle-orm'
-import { createOperatedAccount } from '../../src/auth/accounts/operator-repository.ts'
 import { createPasswordResetRepository } from '../../src/auth/password-reset/repository.ts'
 import { mailLinks, mailMessages, users } from '../../src/db/schema.ts'
 import { createLinkTokens } from '../../src/mail/link-tokens.ts'
@@ -13,6 +12,7 @@ import { createOwnStore } from '../support/rate-limit-stores.ts'
 import {
   comparable,
   database,
+  operatedAccount,
   pass,
   realTime,
   rowsOf,
@@ -171,7 +171,7 @@ describe('a forgotten password', () => {
     const here = await mailing()
     const ada = await here.someone()
     const token = await here.requestLink(ada.email)
-    await createOperatedAccount((await database()).db, ada.id).disable()
+    await operatedAccount((await database()).db, ada.id).disable()
 
     expect(codeOf(await here.reset(token))).toBe('422 link-expired')
     expect(await here.requestLink(ada.email)).toBe(token)

@@ -1,15 +1,14 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { and, eq } from 'drizzle-orm'
-import { createOperatedAccount } from '../../src/auth/accounts/operator-repository.ts'
 import { createRefreshTokens } from '../../src/auth/refresh-tokens/token.ts'
 import { createSessionActivity } from '../../src/auth/sessions/activity.ts'
 import { sessions } from '../../src/db/schema.ts'
 import { createLog, type LogFields } from '../../src/log.ts'
-import { createNoticeStatements } from '../../src/mail/notices.ts'
 import { claimsOf, secret } from '../support/forge.ts'
 import {
   createStubDb,
   database,
+  operatedAccount,
   pass,
   realTime,
   rowsOf,
@@ -355,12 +354,7 @@ describe('rotation', () => {
     ],
     [
       'disabling the account',
-      async (_, { userId }) =>
-        createOperatedAccount(
-          (await database()).db,
-          userId,
-          createNoticeStatements((await database()).db, false),
-        ).disable(),
+      async (_, { userId }) => operatedAccount((await database()).db, userId).disable(),
     ],
   ])('is refused after %s', async (_, end) => {
     const here = await service()

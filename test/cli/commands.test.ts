@@ -5,16 +5,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eq } from 'drizzle-orm'
 import { decodeJwt, SignJWT } from 'jose'
-import {
-  createAccountDirectory,
-  createOperatedAccount,
-} from '../../src/auth/accounts/operator-repository.ts'
+import { createAccountDirectory } from '../../src/auth/accounts/operator-repository.ts'
 import { createFederatedUserRepository } from '../../src/auth/issuers/repository.ts'
 import { run } from '../../src/cli/run.ts'
 import { openDatabase } from '../../src/db/client.ts'
 import { mailMessages, sessions } from '../../src/db/schema.ts'
 import { locks } from '../support/locks.ts'
-import { comparable, createStubDb, database, rowsOf, service } from '../support/service.ts'
+import {
+  comparable,
+  createStubDb,
+  database,
+  operatedAccount,
+  rowsOf,
+  service,
+} from '../support/service.ts'
 import { startSmtp } from '../support/smtp.ts'
 
 /* The operator commands in this process. test/binary/commands.test.ts runs them with the binary. */
@@ -252,7 +256,7 @@ describe('doctor', () => {
 })
 
 describe('a disabled account', () => {
-  const disabling = async (id: string) => createOperatedAccount((await database()).db, id).disable()
+  const disabling = async (id: string) => operatedAccount((await database()).db, id).disable()
   const login = ({ email, password }: { email: string; password: string }) => ({
     body: { email, password },
   })
@@ -331,7 +335,7 @@ describe('a disabled account', () => {
     await ada.call('POST', '/api/tasks', { title: 'Buy milk' })
     await disabling(ada.id)
 
-    expect(await createOperatedAccount((await database()).db, ada.id).enable()).toBe(true)
+    expect(await operatedAccount((await database()).db, ada.id).enable()).toBe(true)
 
     const { status, body } = await call('POST', '/api/auth/login', login(ada))
     expect(status).toBe(200)
@@ -362,7 +366,7 @@ describe('a disabled account', () => {
       return status
     }
     const me = await call('GET', '/api/auth/me', { token: await token(600) })
-    const account = createOperatedAccount((await database()).db, me.body.id)
+    const account = operatedAccount((await database()).db, me.body.id)
 
     await account.disable()
     // A cached token, another one of the same session, and one that would extend the session.
@@ -431,7 +435,7 @@ describe.skipIf(!process.env.TEST_DATABASE_URL)(
         const holder = await transaction()
         await lock(holder, ada.id)
 
-        const acting = createOperatedAccount((await database()).db, ada.id)[act]()
+        const acting = operatedAccount((await database()).db, ada.id)[act]()
         await waiting(1, acting)
         // Waiting for a second lock is half of a deadlock: this throws if the row is locked.
         const free = await holder`select id from users where id = ${ada.id} for update nowait`
@@ -496,7 +500,7 @@ describe.skipIf(!process.env.TEST_DATABASE_URL)(
         await lock(first, ada.id)
 
         // It waits for the lock to disable the account; then the second transaction gets the lock.
-        const disabling = createOperatedAccount(patient.db, ada.id).disable()
+        const disabling = operatedAccount(patient.db, ada.id).disable()
         await waiting(1, disabling)
         const locked = lock(second, ada.id)
         await waiting(2, disabling)
@@ -523,7 +527,7 @@ describe.skipIf(!process.env.TEST_DATABASE_URL)(
 )
 
 describe('operator commands', () => {
-  const account = async (id: string) => createOperatedAccount((await database()).db, id)
+  const account = async (id: string) => operatedAccount((await database()).db, id)
 
   test('replace a password: the old one and all sessions are invalid', async () => {
     const { call, someone } = await service()
@@ -587,7 +591,7 @@ describe('operator commands', () => {
     let rounds = 0
     const oneMore = async () => ({ rows: [[Bun.randomUUIDv7()]], sent: rounds++ })
 
-    const ending = createOperatedAccount(createStubDb(oneMore), Bun.randomUUIDv7()).disable()
+    const ending = operatedAccount(createStubDb(oneMore), Bun.randomUUIDv7()).disable()
 
     await expect(ending).rejects.toThrow('sessions are started faster than they end')
     // The first statement disables the account.

@@ -5,6 +5,7 @@ import { drizzle } from 'drizzle-orm/pglite'
 import { drizzle as onPostgres } from 'drizzle-orm/postgres-js'
 import type { Sql } from 'postgres'
 import { createApp } from '../../src/app.ts'
+import { createOperatedAccount } from '../../src/auth/accounts/operator-repository.ts'
 import { createSessionActivity } from '../../src/auth/sessions/activity.ts'
 import { type Config, readConfig } from '../../src/config/config.ts'
 import { openDatabase } from '../../src/db/client.ts'
@@ -12,6 +13,7 @@ import type { Database, Db, StatementSender } from '../../src/db/database.ts'
 import { DatabaseUnavailable } from '../../src/db/errors.ts'
 import { sessions, tasks, userChanges, users } from '../../src/db/schema.ts'
 import { createLog, type LogFields } from '../../src/log.ts'
+import { createNoticeStatements } from '../../src/mail/notices.ts'
 import type { MailSender } from '../../src/mail/sender.ts'
 import { purgeExpired } from '../../src/maintenance/purge.ts'
 import { loadMetrics } from '../../src/metrics/load-metrics.ts'
@@ -84,6 +86,10 @@ export const sentBy = async (work: () => Promise<unknown>) => {
 export const pass = (ms: number) => void setSystemTime(Date.now() + ms)
 export const at = (instant: string | number) => void setSystemTime(new Date(instant))
 export const realTime = () => void setSystemTime()
+
+/** The operations of an operator on an account, without notices. */
+export const operatedAccount = (db: Db, id: string) =>
+  createOperatedAccount(db, id, createNoticeStatements(db, false))
 
 /** All rows of a user, to compare before and after. */
 export const rowsOf = async (id: string) => {

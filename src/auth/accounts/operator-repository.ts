@@ -5,7 +5,7 @@ import type { Db } from '../../db/database.ts'
 import { runRead, runWrite } from '../../db/errors.ts'
 import { users } from '../../db/schema.ts'
 import { lockUser } from '../../db/user-scope.ts'
-import { createNoticeStatements } from '../../mail/notices.ts'
+import type { NoticeStatements } from '../../mail/notices.ts'
 import { storedSpellings } from '../../schema/email.ts'
 import { normalizeId } from '../../schema/types.ts'
 import { endAllSessions } from '../sessions/repository.ts'
@@ -52,11 +52,7 @@ export const createAccountDirectory = (db: Db, pageRows = pageRowsMax) => ({
 })
 
 /** Operations on one account without its session or password. Each returns whether the account exists. */
-export const createOperatedAccount = (
-  db: Db,
-  userId: string,
-  notices = createNoticeStatements(db, false),
-) => {
+export const createOperatedAccount = (db: Db, userId: string, notices: NoticeStatements) => {
   const lockedUser = lockUser(db, userId)
   const isAccount = and(eq(users.id, userId), exists(db.select().from(lockedUser)))
   const change = async (changes: PgUpdateSetSource<typeof users>) => {

@@ -3,7 +3,7 @@ import type { Db } from '../../db/database.ts'
 import { runRead, runWrite, violatesConstraint } from '../../db/errors.ts'
 import { users } from '../../db/schema.ts'
 import { createUserScope, type Principal, scopeParameters, TRUE } from '../../db/user-scope.ts'
-import { createNoticeStatements } from '../../mail/notices.ts'
+import type { NoticeStatements } from '../../mail/notices.ts'
 import { endAllSessions } from '../sessions/repository.ts'
 import type { User } from './schema.ts'
 import { createAccountStatements, credentialColumns, userColumns } from './statements.ts'
@@ -14,8 +14,7 @@ import { createAccountStatements, credentialColumns, userColumns } from './state
  * the statement has no effect.
  */
 export const createAccountRepository =
-  (db: Db, notices = createNoticeStatements(db, false)) =>
-  (principal: Principal) => {
+  (db: Db, notices: NoticeStatements) => (principal: Principal) => {
     const { userId, sessionId } = principal
     const { sessionRow, lockedUser } = createUserScope(db, scopeParameters(principal))
     const statements = createAccountStatements(db, principal, { sessionRow, lockedUser, notices })

@@ -4,7 +4,7 @@ import type { Db } from '../../db/database.ts'
 import { runWrite } from '../../db/errors.ts'
 import { sessions, users } from '../../db/schema.ts'
 import { isUsable, lockUser, type Principal } from '../../db/user-scope.ts'
-import { createNoticeStatements } from '../../mail/notices.ts'
+import type { NoticeStatements } from '../../mail/notices.ts'
 import type { RefreshClaims } from './token.ts'
 
 /** How long a token is still accepted after the first use of its successor: for tabs that refresh at once, and retries. */
@@ -24,7 +24,7 @@ type Settings = { ttlSeconds: number }
 export const createRefreshTokenRepository = (
   db: Db,
   { ttlSeconds }: Settings,
-  notices = createNoticeStatements(db, false),
+  notices: NoticeStatements,
 ) => ({
   /**
    * Redeems a refresh token whose signature is verified. Undefined if the session has ended.
