@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'bun:test'
+import { mailMessages } from '../src/db/schema.ts'
 import { claimsOf, signed } from './support/forge.ts'
 import {
   onBehalfOf,
@@ -10,6 +11,7 @@ import { mentionsIn } from './support/recorded-statements/mentions.ts'
 import { bodies, protectedRoutes } from './support/requests.ts'
 import {
   comparable,
+  database,
   filled,
   pass,
   realTime,
@@ -18,6 +20,7 @@ import {
   sentBy,
   service,
 } from './support/service.ts'
+import { startSmtp } from './support/smtp.ts'
 
 afterEach(realTime)
 
@@ -242,12 +245,8 @@ const touchedBy = (sent: Awaited<ReturnType<typeof sentBy>>) => [
 ]
 
 test('what each route sends is bound to the user of the token, and is what docs/statements.md lists', async () => {
-  const mailTo = {
-    MAIL_URL: 'smtp://127.0.0.1:9',
-    MAIL_FROM: 'no-reply@tasks.example',
-    PUBLIC_URL: 'https://tasks.example',
-  }
-  const here = await service(mailTo)
+  const smtp = await startSmtp()
+  const here = await service(smtp.env)
   const bob = await owner(here)
   const rows: [what: string, touches: string][] = []
   const list = (what: string, sent: Awaited<ReturnType<typeof sentBy>>) => {
@@ -314,14 +313,33 @@ test('what each route sends is bound to the user of the token, and is what docs/
 
   const wanted = { body: { email } }
   const body = { email: `${Bun.randomUUIDv7()}@example.test`, password }
-  const verifying = await service({ ...mailTo, EMAIL_VERIFICATION: 'required' })
+  const verifying = await service({ ...smtp.env, EMAIL_VERIFICATION: 'required' })
   list(
     'POST /api/auth/register, with EMAIL_VERIFICATION=required',
     await sentBy(() => verifying.call('POST', '/api/auth/register', { body })),
   )
   const forgotten = () => here.call('POST', '/api/auth/password/forgot', wanted)
   list('POST /api/auth/password/forgot', await sentBy(forgotten))
-  list('mail, in the background', await sentBy(here.sendMail))
+  // Only what this test stores: other tests leave messages of any kind.
+  await (await database()).db.delete(mailMessages)
+  const patch = { email: `${Bun.randomUUIDv7()}@example.test`, current_password: password }
+  await forgotten()
+  await verifying.call('POST', '/api/auth/register', { body })
+  await verifying.call('POST', '/api/auth/register', { body: { email, password } })
+  await verifying.call('POST', '/api/auth/register', {
+    body: { ...body, password: 'wrong donkey power plant' },
+  })
+  await here.call('PATCH', '/api/auth/me', { token, body: patch })
+  const mailed = await sentBy(async () => {
+    smtp.behave('4xx')
+    await here.sendMail()
+    smtp.behave('accept')
+    pass(60_000)
+    await here.sendMail()
+  })
+  for (const touches of touchedBy(mailed).toSorted())
+    rows.push(['mail, in the background', touches])
+  await smtp.stop()
 
   const table = rows.map(([what, touches]) => `| ${what} | ${touches} |\n`).join('')
   const page = 'docs/statements.md'
