@@ -7,15 +7,18 @@ import { createFederatedUserRepository } from './auth/issuers/repository.ts'
 import { createIssuerVerifiers } from './auth/issuers/verifier.ts'
 import { passwordResetPage } from './auth/password-reset/page.ts'
 import { createPasswordReset } from './auth/password-reset/password-reset.ts'
-import { createPasswordHasher } from './auth/passwords/hasher.ts'
+import { createPasswordHasher, type PasswordHasher } from './auth/passwords/hasher.ts'
 import { authRoutes } from './auth/routes.ts'
 import type { SessionActivity } from './auth/sessions/activity.ts'
 import { createSessionRepository } from './auth/sessions/repository.ts'
+import { createStreamTickets, type StreamTickets } from './auth/stream-tickets/ticket.ts'
 import type { Config } from './config/config.ts'
 import type { Db } from './db/database.ts'
+import type { Principal } from './db/user-scope.ts'
+import { createEventStreams } from './events/streams.ts'
 import { healthRoutes } from './health/routes.ts'
 import { accessLog } from './http/access-log.ts'
-import { type Authenticated, createAuthenticated } from './http/authenticated.ts'
+import { createAuthenticated } from './http/authenticated.ts'
 import { createBodyParser } from './http/body-parser.ts'
 import { createClientAddress } from './http/client-address.ts'
 import { createCors } from './http/cors.ts'
@@ -25,31 +28,23 @@ import { homePage } from './http/pages/home.ts'
 import { problemPages } from './http/pages/problems.ts'
 import { swaggerUi } from './http/pages/swagger-ui.ts'
 import { createRateLimit } from './http/rate-limit.ts'
-import { createRequestContexts } from './http/request-context.ts'
+import { createRequestContexts, type RequestContexts } from './http/request-context.ts'
 import { createResponseHeaders } from './http/response-headers.ts'
 import { createRouteGuard } from './http/route-guard.ts'
 import type { Log } from './log.ts'
 import { createLinkTokens } from './mail/link-tokens.ts'
 import { createMailLinks } from './mail/links.ts'
 import { createMail } from './mail/mail.ts'
-import { createNoticeStatements } from './mail/notices.ts'
+import { createNoticeStatements, type NoticeStatements } from './mail/notices.ts'
 import { pollAfterWrites } from './mail/poll-after-writes.ts'
 import type { MailSender } from './mail/sender.ts'
 import type { ProcessState } from './metrics/gauges.ts'
 import type { CreateMetrics } from './metrics/load-metrics.ts'
+import type { Notifications } from './notifications/notifications.ts'
+import { publishAfterWrites } from './notifications/publish-after-writes.ts'
 import type { RateLimitCounters } from './rate-limit/store.ts'
-import { createBatchRepository } from './tasks/batch/repository.ts'
-import { batchRoutes } from './tasks/batch/routes.ts'
-import { createChangesRepository } from './tasks/changes/repository.ts'
-import { changesRoutes } from './tasks/changes/routes.ts'
-import { createListingRepository } from './tasks/listing/repository.ts'
-import { listingRoutes } from './tasks/listing/routes.ts'
-import { createTaskRepository } from './tasks/task/repository.ts'
-import { taskRoutes } from './tasks/task/routes.ts'
-import { createTransferRepository } from './tasks/transfer/repository.ts'
-import { transferRoutes } from './tasks/transfer/routes.ts'
-import { createTrashRepository } from './tasks/trash/repository.ts'
-import { trashRoutes } from './tasks/trash/routes.ts'
+import type { Waiting } from './tasks/changes/long-poll.ts'
+import { allTaskRoutes } from './tasks/routes.ts'
 
 /** Everything that the service needs from its process. Two services can run in one process, as every test does. */
 export type Needs = {
@@ -63,6 +58,10 @@ export type Needs = {
   /** The address of the socket's peer. */
   peerOf: (request: Request) => string | undefined
   processState: ProcessState
+  /** Tells all instances of changes. */
+  notifications: Notifications
+  /** For responses that wait or stream. */
+  waiting: Waiting
   /** Receives each use of a session, for `last_seen_at`. */
   recordUse: SessionActivity['record']
   /** Receives the sender of messages, which the process starts and stops. */
@@ -77,7 +76,7 @@ export type Needs = {
  * which also checks the session (401).
  */
 export const createApp = (needs: Needs) => {
-  const { config, db, isReady, recordUse } = needs
+  const { config, db, isReady, recordUse, notifications } = needs
   const contexts = createRequestContexts()
   const passwords = createPasswordHasher(config.passwords)
   const routes = () => root.routes
@@ -87,15 +86,12 @@ export const createApp = (needs: Needs) => {
   const jwt = createJwt(config.jwt)
   const notices = createNoticeStatements(db, config.mail !== undefined)
   const sessions = createSessionRepository(db)
+  const isSessionLive = (principal: Principal) => sessions(principal).isLive()
   const authenticated = createAuthenticated(contexts, recordUse)
-  const links = { links: createMailLinks(db), tokens: createLinkTokens(config.jwt.secrets) }
-  const sender =
-    config.mail &&
-    createMail({ config: { mail: config.mail, links: config.links }, db, ...links, log })
-  if (sender) needs.onMailSender(sender)
-  const mailed = { db, notices, ...links, passwords, contexts, log }
-  const passwordReset = createPasswordReset(mailed)
-  const emailVerification = createEmailVerification(mailed)
+  const { sender, ...linked } = createLinked(needs, { notices, passwords, contexts, log })
+  const cursorCodec = createCursorCodec(config.jwt.secrets)
+  const streamTickets = createStreamTickets(cursorCodec)
+  const streams = createEventStreams({ notifications, ...needs.waiting, log })
   const shared = {
     log,
     rateLimitStore,
@@ -104,8 +100,10 @@ export const createApp = (needs: Needs) => {
     passwords,
     notices,
     authenticated,
-    passwordReset,
-    emailVerification,
+    cursorCodec,
+    streamTickets,
+    streams,
+    ...linked,
   }
 
   const root = new Elysia({
@@ -119,19 +117,15 @@ export const createApp = (needs: Needs) => {
   return (
     root
       // Errors of every step below → problem+json. Registered first, so that it sees all of them.
-      .use(
-        createErrorHandler({
-          contexts,
-          log,
-          limit,
-          isSessionLive: (principal) => sessions(principal).isLive(),
-        }),
-      )
-      // After the response: one log line, and messages that it stored.
+      .use(createErrorHandler({ contexts, log, limit, isSessionLive }))
+      // After the response: one log line, notifications, and messages that it stored.
       .use(accessLog(log, contexts))
+      .use(publishAfterWrites(notifications, contexts))
       .use(sender ? pollAfterWrites(sender, contexts) : new Elysia())
       // Route (404, 405, OPTIONS) → declared body size (413) → token (401) → scope (403).
-      .use(createRouteGuard({ ...guardNeeds(needs, jwt, log), contexts, routes }))
+      .use(
+        createRouteGuard({ ...guardNeeds(needs, { jwt, log, streamTickets }), contexts, routes }),
+      )
       // Body and query (413, 415, 400).
       .use(createBodyParser(contexts))
       // Rate limit (429).
@@ -141,26 +135,51 @@ export const createApp = (needs: Needs) => {
       .use(healthRoutes({ isReady }))
       .use(homePage(config))
       .use(problemPages())
-      .use(passwordResetPage({ passwordReset }))
-      .use(emailVerificationPage({ emailVerification }))
+      .use(passwordResetPage(linked))
+      .use(emailVerificationPage(linked))
       .use(swaggerUi({ routes, limits: config }))
       .group('/api', (api) =>
         api
           .use(authRoutes({ ...needs, ...shared, sessions }))
-          .use(allTaskRoutes({ config, db, authenticated })),
+          .use(allTaskRoutes({ ...needs, ...shared })),
       )
   )
 }
 
-type Jwt = ReturnType<typeof createJwt>
+type Linked = {
+  notices: NoticeStatements
+  passwords: PasswordHasher
+  contexts: RequestContexts
+  log: Log
+}
 
-const guardNeeds = ({ config, db, isUp, peerOf }: Needs, jwt: Jwt, log: Log) => {
+/** What works by mailed links, and the sender of the messages; undefined without mail. */
+const createLinked = ({ config, db, onMailSender }: Needs, shared: Linked) => {
+  const links = { links: createMailLinks(db), tokens: createLinkTokens(config.jwt.secrets) }
+  const needs = { ...shared, ...links, db }
+  const sender =
+    config.mail && createMail({ ...needs, config: { mail: config.mail, links: config.links } })
+  if (sender) onMailSender(sender)
+  return {
+    sender,
+    passwordReset: createPasswordReset(needs),
+    emailVerification: createEmailVerification(needs),
+  }
+}
+
+type GuardNeeds = { jwt: ReturnType<typeof createJwt>; log: Log; streamTickets: StreamTickets }
+
+const guardNeeds = (
+  { config, db, isUp, peerOf }: Needs,
+  { jwt, log, streamTickets }: GuardNeeds,
+) => {
   const issuers = createIssuerVerifiers(config.trustedIssuers, log)
   const federatedUsers = createFederatedUserRepository(db)
   const clientAddress = createClientAddress(config.trustProxy)
   return {
     settings: config,
     authenticate: createAuthenticator({ jwt, issuers, federatedUsers, log, isUp }),
+    verifyTicket: streamTickets.verify,
     responseHeaders: createResponseHeaders({
       behindProxy: config.trustProxy !== 'none',
       cors: createCors(config.corsOrigins),
@@ -168,22 +187,6 @@ const guardNeeds = ({ config, db, isUp, peerOf }: Needs, jwt: Jwt, log: Log) => 
     clientAddressOf: (request: Request) => clientAddress(request, peerOf(request)),
     isUp,
   }
-}
-
-type TaskNeeds = Pick<Needs, 'config' | 'db'> & { authenticated: Authenticated }
-
-const allTaskRoutes = ({ config, db, authenticated }: TaskNeeds) => {
-  const cursorCodec = createCursorCodec(config.jwt.secrets)
-  const shared = { authenticated, cursorCodec, config }
-  const tasks = createTaskRepository(db)
-
-  return new Elysia({ prefix: '/tasks' })
-    .use(listingRoutes({ ...shared, listing: createListingRepository(db) }))
-    .use(batchRoutes({ ...shared, batch: createBatchRepository(db) }))
-    .use(changesRoutes({ ...shared, changes: createChangesRepository(db) }))
-    .use(transferRoutes({ ...shared, transfer: createTransferRepository(db) }))
-    .use(trashRoutes({ ...shared, trash: createTrashRepository(db), tasks }))
-    .use(taskRoutes({ ...shared, tasks }))
 }
 
 /** For Eden: `treaty<App>(url)` is a client with the types of these routes. */

@@ -301,6 +301,13 @@ test('what each route sends is bound to the user of the token, and is what docs/
     ),
   )
   await here.call('GET', '/api/tasks', { token })
+  const { body: issued } = await here.call('POST', '/api/auth/stream-tickets', { token })
+  list(
+    'GET /api/tasks/events, with a stream ticket',
+    await sentBy(() => here.call('GET', `/api/tasks/events?ticket=${issued.ticket}`)),
+  )
+  const subscriber = { userId: id, sessionId: id, seen: () => 0, wake: () => {} }
+  list('open event streams, every four seconds', await sentBy(() => here.pollFor([subscriber])))
   list('any use of a session, once a minute', await sentBy(here.flushActivity))
   list(
     'any request that is refused before its statement',

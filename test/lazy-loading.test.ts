@@ -6,6 +6,7 @@ import { readConfig } from '../src/config/config.ts'
 import type { Db } from '../src/db/database.ts'
 import { createLog } from '../src/log.ts'
 import { loadMetrics } from '../src/metrics/load-metrics.ts'
+import { createNotifications } from '../src/notifications/notifications.ts'
 import { createMemoryStore } from '../src/rate-limit/memory.ts'
 
 /** All files that a process has loaded after the program ran. */
@@ -55,6 +56,8 @@ test('a start builds no statement; a request builds the ones it needs', async ()
     log: createLog(() => {}, 'silent'),
     recordUse: () => {},
     onMailSender: () => {},
+    notifications: createNotifications({ log: createLog(() => {}, 'silent') }),
+    waiting: { stopSignal: new AbortController().signal, extendIdleTimeout: () => {} },
     processState: {
       inFlight: () => 0,
       pool: () => ({ max: 1, used: 0, waiting: 0 }),

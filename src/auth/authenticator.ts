@@ -34,8 +34,9 @@ export const createAuthenticator = ({ jwt, issuers, federatedUsers, log, isUp }:
     const expiresAt = new Date(Math.ceil(exp) * 1000).toISOString()
     const { userId, sessionId, isNew } = await federatedUsers.findOrCreate(iss, sub, expiresAt)
     if (isNew) log.info('signed up', { user_id: userId, issuer: iss })
-    const verifiedToken = { userId, sessionId, scope: grantedScopes(scope) }
-    return tokenCache.keep(token, verifiedToken, Math.min(exp * 1000, Date.now() + cacheMs))
+    const expiresAtMs = exp * 1000
+    const verifiedToken = { userId, sessionId, scope: grantedScopes(scope), expiresAtMs }
+    return tokenCache.keep(token, verifiedToken, Math.min(expiresAtMs, Date.now() + cacheMs))
   }
 
   return async (token: string): Promise<VerifiedToken | undefined> => {
@@ -49,7 +50,12 @@ export const createAuthenticator = ({ jwt, issuers, federatedUsers, log, isUp }:
 }
 
 const toVerifiedToken = (claims: Claims | undefined): VerifiedToken | undefined =>
-  claims && { userId: claims.sub, sessionId: claims.sid, scope: claims.scope }
+  claims && {
+    userId: claims.sub,
+    sessionId: claims.sid,
+    scope: claims.scope,
+    expiresAtMs: claims.exp * 1000,
+  }
 
 /** The task scopes that the issuer grants; all if it names none of them. */
 const grantedScopes = (scope = ''): string => {

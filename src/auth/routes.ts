@@ -25,6 +25,9 @@ import { sessionRoutes } from './sessions/routes.ts'
 import { createSignInRepository } from './sign-in/repository.ts'
 import { signInRoutes } from './sign-in/routes.ts'
 import { createVerifiedSignUp } from './sign-in/verified-sign-up.ts'
+import { createStreamTicketRepository } from './stream-tickets/repository.ts'
+import { streamTicketRoutes } from './stream-tickets/routes.ts'
+import type { StreamTickets } from './stream-tickets/ticket.ts'
 
 type Needs = {
   config: Config
@@ -39,6 +42,7 @@ type Needs = {
   emailVerification: EmailVerification
   sessions: SessionRepository
   authenticated: Authenticated
+  streamTickets: StreamTickets
 }
 
 /** All routes of accounts and sessions. */
@@ -61,5 +65,6 @@ export const authRoutes = (needs: Needs) => {
     .use(refreshTokenRoutes(shared))
     .use(passwordResetRoutes(shared))
     .use(emailVerificationRoutes(shared))
+    .use(streamTicketRoutes({ ...shared, tickets: createStreamTicketRepository(db) }))
     .use(personalTokenRoutes({ ...shared, personalTokens: createPersonalTokenRepository(db) }))
 }

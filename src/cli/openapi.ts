@@ -4,6 +4,7 @@ import { generateSecret } from '../config/jwt-secret.ts'
 import { openDatabase } from '../db/client.ts'
 import { createLog } from '../log.ts'
 import { loadMetrics } from '../metrics/load-metrics.ts'
+import { createNotifications } from '../notifications/notifications.ts'
 import { createMemoryStore } from '../rate-limit/memory.ts'
 import { parseArguments } from './arguments.ts'
 import type { Command } from './command-context.ts'
@@ -17,14 +18,17 @@ export const openapi: Command = async (args, context) => {
   parseArguments(args)
   const config = readConfig({ DATABASE_URL: unusedUrl, JWT_SECRET: generateSecret() })
   const database = await openDatabase(config.database)
+  const log = createLog(() => {}, 'silent')
   const app = createApp({
     config,
     db: database.db,
     rateLimitStore: createMemoryStore(),
-    log: createLog(() => {}, 'silent'),
+    log,
     processState: { inFlight: () => 0, pool: database.pool, watchEventLoopLag: () => {} },
     recordUse: () => {},
     onMailSender: () => {},
+    notifications: createNotifications({ log }),
+    waiting: { stopSignal: new AbortController().signal, extendIdleTimeout: () => {} },
     isUp: () => false,
     isReady: async () => false,
     peerOf: () => undefined,

@@ -12,6 +12,7 @@ import { purgeExpired } from '../maintenance/purge.ts'
 import { createScheduler } from '../maintenance/scheduler.ts'
 import { watchEventLoopLag } from '../metrics/event-loop-lag.ts'
 import { loadMetrics } from '../metrics/load-metrics.ts'
+import { openNotifications } from '../notifications/open.ts'
 import { openRateLimitStore } from '../rate-limit/open-store.ts'
 import { parseArguments } from './arguments.ts'
 import type { Command, CommandContext } from './command-context.ts'
@@ -33,6 +34,11 @@ export const serve: Command = async (args, context) => {
   const createMetrics = await loadMetrics(config.metrics.token)
 
   const sessionActivity = createSessionActivity({ db: database.db, log })
+  const notifications = openNotifications({
+    config: config.notifications,
+    db: database.db,
+    log,
+  })
   const checkStores = createReadinessCheck({ database, rateLimitStore, log })
 
   let migrated = false
@@ -45,6 +51,8 @@ export const serve: Command = async (args, context) => {
     log,
     peerOf: server.peerOf,
     createMetrics,
+    notifications,
+    waiting: server,
     recordUse: sessionActivity.record,
     onMailSender: (sender) => {
       mailSender = sender
@@ -64,7 +72,7 @@ export const serve: Command = async (args, context) => {
     await stop()
     // The times of many sessions, or a database that is slow, do not delay the stop by more.
     await Promise.race([
-      Promise.all([sessionActivity.flush(), mailSender?.stop()]),
+      Promise.all([sessionActivity.flush(), mailSender?.stop(), notifications.stop()]),
       Bun.sleep(lastWorkMsMax),
     ])
     await Promise.all([database.close(), rateLimitStore.close()])

@@ -4,6 +4,7 @@ import { readJwtSecrets } from './jwt-secret.ts'
 import { readLinkConfig, readMailConfig } from './mail.ts'
 import { findMisspelled } from './misspelled.ts'
 import { readCorsOrigins, readTrustProxy } from './network.ts'
+import { readNotificationConfig } from './notifications.ts'
 import { readRateLimitStoreConfig } from './rate-limit-store.ts'
 import { readTrustedIssuers } from './trusted-issuers.ts'
 
@@ -45,6 +46,7 @@ export const readConfig = (env: Environment) => {
       windowSeconds: integer('RATE_WINDOW_SECONDS', 3600, [1, 86_400]),
     },
     rateLimitStore: readRateLimitStoreConfig(read, database),
+    notifications: readNotificationConfig(read, database),
     signIn: {
       attempts: integer('LOGIN_ATTEMPTS', 10, [1, 1_000_000]),
       attemptsPerAccount: integer('LOGIN_ATTEMPTS_PER_ACCOUNT', 100, [1, 1_000_000]),

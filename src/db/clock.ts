@@ -4,3 +4,6 @@ export const now = (): string => new Date().toISOString()
 /** The timestamp that is `seconds` later. */
 export const addSeconds = (timestamp: string, seconds: number): string =>
   new Date(Date.parse(timestamp) + seconds * 1000).toISOString()
+
+/** The same time in milliseconds since 1970. */
+export const epochMs = (): number => Date.now()

@@ -17,6 +17,7 @@ import { ownerId } from './account-tables.ts'
 import { textArray, timestamp } from './columns.ts'
 
 export * from './account-tables.ts'
+export * from './live-tables.ts'
 export * from './mail-tables.ts'
 
 export const priority = pgEnum('priority', ['low', 'normal', 'high', 'urgent'])

@@ -39,6 +39,7 @@ const allowed = [
   'Idempotency-Key',
   'If-Match',
   'If-None-Match',
+  'Last-Event-ID',
   'X-Request-Id',
   'traceparent',
 ].join(', ')

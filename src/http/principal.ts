@@ -4,6 +4,10 @@ import type { Principal } from '../db/user-scope.ts'
 export type VerifiedToken = Principal & {
   /** Space-separated scopes of a personal or federated token; undefined for a sign-in token, which has all. */
   scope: string | undefined
+  /** When the token expires, in milliseconds since 1970. */
+  expiresAtMs: number
+  /** The stream ticket that stands for the token. Its route uses it up. */
+  ticket?: { id: string; expiresAt: string }
 }
 
 /** The authenticated principal of one request. */

@@ -160,6 +160,12 @@ export const problemCatalogue = {
     cause: 'The limit of the user, or of the client address before sign-in, is used up.',
     cure: 'Wait for `Retry-After` seconds.',
   },
+  'too-many-streams': {
+    status: 429,
+    title: 'Too many event streams are open',
+    cause: 'The user has 10 open streams on this instance.',
+    cure: 'Close one, for example by sharing a stream between tabs.',
+  },
   'too-many-attempts': {
     status: 429,
     title: 'Too many sign-in attempts',

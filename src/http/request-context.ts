@@ -22,6 +22,8 @@ export type RequestContext = {
   rateLimitPolicy: RateLimitPolicy
   /** Where the request may have a refresh token. Its route verifies it, because the guard reads no bodies. */
   refreshTokenIn: readonly RefreshTokenPlace[]
+  /** The request may have a stream ticket instead of an access token. */
+  acceptsTicket: boolean
   /** Media types that the body may have. */
   accepts: readonly string[]
   /** The route has a schema for its query, which then reports unknown parameters. */
@@ -33,6 +35,8 @@ export type RequestContext = {
   principal: RequestPrincipal | undefined
   /** The key that the response was counted under. */
   rateLimitKey: string | undefined
+  /** A user whose tasks or sessions the request has changed, if it is not the principal. */
+  changedUserId: string | undefined
   /** The code of the database error that made the response a 503. */
   databaseErrorCode: string | undefined
   /** From a `traceparent` header (W3C Trace Context). */

@@ -14,6 +14,8 @@ type Needs = {
   contexts: RequestContexts
   /** Verifies a bearer token; undefined if it is not valid. */
   authenticate: (token: string) => Promise<VerifiedToken | undefined>
+  /** Verifies a stream ticket; undefined if it is not valid. */
+  verifyTicket: (ticket: string) => VerifiedToken | undefined
   responseHeaders: ResponseHeaders
   clientAddressOf: (request: Request) => string
   /** The migrations are applied. */
@@ -39,7 +41,7 @@ export class OptionsResponse extends Error {
  * before its body is read.
  */
 export const createRouteGuard = (needs: Needs) => {
-  const { contexts, authenticate, responseHeaders, isUp, routes } = needs
+  const { contexts, authenticate, verifyTicket, responseHeaders, isUp, routes } = needs
   let routeTable: ReturnType<typeof createRouteTable> | undefined
 
   return new Elysia({ name: 'route-guard' }).onRequest(async ({ request, set }) => {
@@ -58,7 +60,11 @@ export const createRouteGuard = (needs: Needs) => {
     const token = context.isPublic ? undefined : parseBearer(authorization)
     let authenticationError: unknown
     try {
-      const verified = token && (await authenticate(token))
+      const verified = token
+        ? await authenticate(token)
+        : context.acceptsTicket && !tokenSent
+          ? verifyTicket(ticketOf(request.url))
+          : undefined
       if (verified)
         context.principal = { ...verified, address: context.address, requestId: context.id }
     } catch (error) {
@@ -110,6 +116,7 @@ const createContext = (
     address: clientAddressOf(request),
     route: entry?.pattern,
     isPublic: detail?.security?.length === 0,
+    acceptsTicket: detail?.['x-stream-ticket'] ?? false,
     refreshTokenIn: detail?.['x-refresh-token'] ?? [],
     rateLimitPolicy: isUncounted ? 'none' : (detail?.['x-rate-limit'] ?? 'api'),
     accepts: detail?.['x-accepts'] ?? ['application/json'],
@@ -118,6 +125,7 @@ const createContext = (
     tokenSent,
     principal: undefined,
     rateLimitKey: undefined,
+    changedUserId: undefined,
     databaseErrorCode: undefined,
     trace: parseTraceparent(headers.get('traceparent')),
   }
@@ -146,6 +154,8 @@ const pathOf = (url: string): string => {
   const end = url.indexOf('?')
   return start === -1 ? '/' : url.slice(start, end === -1 ? undefined : end)
 }
+
+const ticketOf = (url: string): string => /[?&]ticket=([\w-]+)/.exec(url)?.[1] ?? ''
 
 const requestIdFrom = (sent: string | null): string =>
   sent !== null && /^[A-Za-z0-9._-]{1,128}$/.test(sent) ? sent : Bun.randomUUIDv7()

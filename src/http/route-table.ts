@@ -10,6 +10,8 @@ declare module 'elysia' {
     'x-accepts'?: readonly string[]
     /** Where the request may have a refresh token instead of an access token. */
     'x-refresh-token'?: readonly RefreshTokenPlace[]
+    /** The request may have a stream ticket in its query instead of an access token. */
+    'x-stream-ticket'?: boolean
     /** The body may have IMPORT_LIMIT bytes instead of BODY_LIMIT. */
     'x-imports'?: boolean
   }

@@ -24,10 +24,12 @@ export const idleSeconds = 30
  * The HTTP server: sockets, peer addresses and shutdown. It knows nothing about the service.
  *
  * `stop` drains. For `drainMs`, `/ready` is 503 and every response has `Connection: close`, so that load balancers
- * stop sending requests. Then the listener closes, and requests in flight finish.
+ * stop sending requests. Then streams end, the listener closes, and requests in flight finish.
  */
 export const createServer = ({ host, port, drainMs }: Settings, fetch: Fetch, log: Log) => {
+  const stopping = new AbortController()
   let peerOf = (_: Request): string | undefined => undefined
+  let extendIdleTimeout = (_request: Request, _seconds: number): void => {}
   let draining = false
   let inFlight = () => 0
 
@@ -39,6 +41,10 @@ export const createServer = ({ host, port, drainMs }: Settings, fetch: Fetch, lo
 
   return {
     isDraining: () => draining,
+    /** Aborts at the end of the drain: responses that wait or stream have to end. */
+    stopSignal: stopping.signal,
+    /** The connection of a request may be idle for longer than `idleSeconds`. */
+    extendIdleTimeout: (request: Request, seconds: number) => extendIdleTimeout(request, seconds),
     /** Requests whose response is not sent completely. */
     inFlight: () => inFlight(),
     peerOf: (request: Request) => peerOf(request),
@@ -52,13 +58,16 @@ export const createServer = ({ host, port, drainMs }: Settings, fetch: Fetch, lo
         fetch: respond,
       })
       inFlight = () => server.pendingRequests
-      peerOf = (request) => server.requestIP(received.get(request) ?? request)?.address
+      const receivedAs = (request: Request) => received.get(request) ?? request
+      peerOf = (request) => server.requestIP(receivedAs(request))?.address
+      extendIdleTimeout = (request, seconds) => server.timeout(receivedAs(request), seconds)
       return {
         url: server.url,
         stop: async () => {
           draining = true
           log.info('draining', { ms: drainMs })
           await Bun.sleep(drainMs)
+          stopping.abort()
           await server.stop()
         },
       }

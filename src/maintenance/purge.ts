@@ -2,7 +2,13 @@ import { lte } from 'drizzle-orm'
 import { addSeconds, now } from '../db/clock.ts'
 import type { Db } from '../db/database.ts'
 import { runWrite } from '../db/errors.ts'
-import { idempotencyKeys, mailLinks, sessions, taskTombstones } from '../db/schema.ts'
+import {
+  idempotencyKeys,
+  mailLinks,
+  sessions,
+  taskTombstones,
+  usedStreamTickets,
+} from '../db/schema.ts'
 import { hasExpired } from '../db/user-scope.ts'
 import { purgeTrash } from '../tasks/trash/repository.ts'
 
@@ -16,7 +22,7 @@ const linkGraceSeconds = 2 * 86_400
 
 /**
  * Deletes expired rows: tasks after `trashDays` in the trash, tombstones after the same time, idempotency keys after 24
- * hours, mailed links, and ended sessions. Any number of instances may run it at once.
+ * hours, mailed links, used stream tickets, and ended sessions. Any number of instances may run it at once.
  */
 export const purgeExpired = async (db: Db, trashDays: number) => {
   const at = now()
@@ -27,6 +33,7 @@ export const purgeExpired = async (db: Db, trashDays: number) => {
   await runWrite(() => db.delete(idempotencyKeys).where(lte(idempotencyKeys.expires_at, at)))
   const longExpired = addSeconds(at, -linkGraceSeconds)
   await runWrite(() => db.delete(mailLinks).where(lte(mailLinks.expires_at, longExpired)))
+  await runWrite(() => db.delete(usedStreamTickets).where(lte(usedStreamTickets.expires_at, at)))
   await runWrite(() => db.delete(sessions).where(hasExpired(at)))
   return { erased_tasks }
 }

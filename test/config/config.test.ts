@@ -63,6 +63,7 @@ test('without variables, the embedded database runs with the defaults of the con
     passwords: { lengthMin: 8, bcryptCost: 12, queueMax: 32 },
     rateLimit: { limit: 100, windowSeconds: 3600 },
     rateLimitStore: { kind: 'memory' },
+    notifications: { kind: 'none' },
     signIn: {
       attempts: 10,
       attemptsPerAccount: 100,

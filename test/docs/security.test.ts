@@ -110,6 +110,8 @@ const callsOut =
 const named = [
   // The database and the rate-limit store.
   /^src\/(db|rate-limit)\//,
+  // Notifications between instances.
+  /^src\/notifications\/redis\.ts$/,
   // The keys of trusted issuers.
   /^src\/auth\/issuers\/key-set\.ts$/,
   // `/health` on this machine; the app's own `fetch` for the server.

@@ -127,6 +127,14 @@ test('every member of requests and responses has the bounds of the contract', as
     'RefreshRequest: closed',
     'Session/user_agent: 0..200 characters',
     'Problem/errors/*: closed',
+    'DeleteEvent/data: closed',
+    'DeleteEvent: closed',
+    'EndEvent/data: closed',
+    'EndEvent: closed',
+    'ReadyEvent/data: closed',
+    'ReadyEvent: closed',
+    'StreamTicket: closed',
+    'UpsertEvent: closed',
     'UserPatch: closed',
     `UserPatch/name: ${name}`,
     'UserPatch/email: 0..254 characters',
@@ -145,6 +153,9 @@ test('every member of requests and responses has the bounds of the contract', as
     'get /api/tasks/trash cursor: 1..8192 characters',
     'get /api/tasks/changes limit: 1..200',
     'get /api/tasks/changes since: 1..4096 characters',
+    'get /api/tasks/changes wait: 0..30',
+    'get /api/tasks/events since: 1..4096 characters',
+    'get /api/tasks/events ticket: 1..4096 characters',
     ...['post /api/tasks', 'post /api/tasks/batch', 'post /api/tasks/import'].map(
       (one) => `${one} Idempotency-Key: 1..255 characters`,
     ),
@@ -261,6 +272,8 @@ describe('on both sides of each bound', async () => {
       for (const size of one.outside) expect([size, await isRefused(size)]).toEqual([size, true])
       for (const size of one.within) {
         const { call } = await someone()
+        // With a change, a request that may wait responds at once.
+        await call('POST', '/api/tasks', { title: 'x' })
         const { body } = await call(...one.ask(sized(one.schema, size)))
         const errors: Schema[] = body?.code === 'invalid-request' ? body.errors : []
         // A dependency on another member is not a bound.

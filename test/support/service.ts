@@ -17,6 +17,8 @@ import { createNoticeStatements } from '../../src/mail/notices.ts'
 import type { MailSender } from '../../src/mail/sender.ts'
 import { purgeExpired } from '../../src/maintenance/purge.ts'
 import { loadMetrics } from '../../src/metrics/load-metrics.ts'
+import { createNotifications, type Notifications } from '../../src/notifications/notifications.ts'
+import { createStaleSubscriberQuery } from '../../src/notifications/stale-subscribers.ts'
 import type { RateLimitCounters } from '../../src/rate-limit/store.ts'
 import { createOwnStore } from './rate-limit-stores.ts'
 import {
@@ -127,6 +129,7 @@ type Overrides = {
   /** Replaces each statement. */
   db?: () => unknown
   rateLimitStore?: RateLimitCounters
+  notifications?: Notifications
   isReady?: () => Promise<boolean>
 }
 
@@ -139,10 +142,14 @@ export const service = async (env: Record<string, string> = {}, overrides: Overr
   const logger = createLog((line) => log.push(JSON.parse(line)), 'debug')
   const sessionActivity = createSessionActivity({ db, log: logger })
   let mailSender: MailSender | undefined
+  const notifications = createNotifications({ log: logger })
+  const stopping = new AbortController()
   const app = createApp({
     config,
     db,
     recordUse: sessionActivity.record,
+    notifications: overrides.notifications ?? notifications,
+    waiting: { stopSignal: stopping.signal, extendIdleTimeout: () => {} },
     onMailSender: (sender) => {
       mailSender = sender
     },
@@ -201,7 +208,24 @@ export const service = async (env: Record<string, string> = {}, overrides: Overr
   /** Sends the messages that are due, as the service does in the background. */
   const sendMail = () => onBehalfOfJob('mail', async () => mailSender?.flush())
 
-  return { app, config, call, someone, log, peer, purge, flushActivity, sendMail }
+  const findStale = createStaleSubscriberQuery(db)
+  const pollFor = (subscribers: Parameters<typeof findStale>[0]) =>
+    onBehalfOfJob('notifications', () => findStale(subscribers))
+
+  return {
+    app,
+    config,
+    call,
+    someone,
+    log,
+    peer,
+    purge,
+    flushActivity,
+    sendMail,
+    pollFor,
+    /** Aborts when the process would stop. */
+    stopping,
+  }
 }
 
 /** A database that calls `respond` for every statement: it may throw, return rows, or never settle. */
@@ -214,8 +238,17 @@ export const createStubDb = (respond: () => unknown): Db => {
 export type Service = Awaited<ReturnType<typeof service>>
 export type Someone = Awaited<ReturnType<Service['someone']>>
 
+/** The beginning of a response that does not end. */
+const readOneChunk = async ({ body }: Response) => {
+  const reader = body?.getReader()
+  const { value } = (await reader?.read()) ?? {}
+  await reader?.cancel()
+  return new TextDecoder().decode(value)
+}
+
 const read = async (response: Response): Promise<Answer> => {
-  const text = await response.text()
+  const isStream = response.headers.get('content-type')?.startsWith('text/event-stream')
+  const text = await (isStream ? readOneChunk(response) : response.text())
   const isJson = /[/+]json/.test(response.headers.get('content-type') ?? '')
   return {
     status: response.status,

@@ -61,6 +61,69 @@ const owner = async (titles: string[] = ['a', 'b', 'c']) => {
   return { here, ada, call: ada.call, tasks, ids: tasks.map(({ id }) => id) }
 }
 
+describe('a request that waits', () => {
+  const waiting = async () => {
+    const { here, ada, call } = await owner(['a'])
+    const { next } = await read(ada)
+    const wait = (seconds: number | string, headers = {}, since = next) => {
+      const query = since === '' ? '' : `&since=${since}`
+      return call('GET', `${path}?wait=${seconds}${query}`, undefined, headers)
+    }
+    return { here, call, next, wait }
+  }
+
+  test('responds with the next change', async () => {
+    const { call, wait } = await waiting()
+    const answer = wait(30)
+    await Bun.sleep(20)
+    const { body: task } = await call('POST', '/api/tasks', { title: 'b' })
+    expect((await answer).body.changes).toEqual([{ op: 'upsert', task }])
+  })
+
+  test('responds at once if there is a change, and without one when the time has passed', async () => {
+    const { wait, next } = await waiting()
+    expect((await wait(30, {}, '')).body.changes).toHaveLength(1)
+    expect((await wait(0)).body).toEqual({ changes: [], next, has_more: false })
+    const startedAt = performance.now()
+    expect((await wait(1)).body).toEqual({ changes: [], next, has_more: false })
+    expect(performance.now() - startedAt).toBeGreaterThan(990)
+  })
+
+  test('waits too if its response would be 304', async () => {
+    const { call, wait } = await waiting()
+    const { headers } = await wait(0)
+    const matching = { 'if-none-match': `${headers.get('etag')}` }
+    expect((await wait(1, matching)).status).toBe(304)
+    const answer = wait(30, matching)
+    await Bun.sleep(20)
+    await call('POST', '/api/tasks', { title: 'b' })
+    expect((await answer).status).toBe(200)
+  })
+
+  test('is 401 if the session ends meanwhile', async () => {
+    const { call, wait } = await waiting()
+    const answer = wait(30)
+    await Bun.sleep(20)
+    await call('POST', '/api/auth/logout')
+    expect((await answer).body.code).toBe('unauthenticated')
+  })
+
+  test('responds when the process stops', async () => {
+    const { here, wait, next } = await waiting()
+    const answer = wait(30)
+    await Bun.sleep(20)
+    here.stopping.abort()
+    expect((await answer).body.next).toBe(next)
+    expect((await wait(30)).status).toBe(200)
+  })
+
+  test.each(['-1', '31', '1.5', 'x', ''])('of %p seconds is refused', async (seconds) => {
+    const { wait } = await waiting()
+    const { status, body } = await wait(seconds)
+    expect([status, body.errors[0].pointer]).toEqual([422, '/wait'])
+  })
+})
+
 describe('changes', () => {
   test('start with all live tasks, in the order of their last change', async () => {
     const { ada, call, ids, tasks } = await owner(['a', 'b', 'c', 'd'])
@@ -243,7 +306,42 @@ describe('a changes token', () => {
     const { ada } = await owner(['Canary'])
     const { next } = await read(ada)
     expect(Buffer.from(next, 'base64url').toString('latin1')).not.toMatch(/Canary|number|fresh/)
-    expect((await read(ada)).next).not.toBe(next)
+  })
+
+  test('is the same text while nothing changes, as is the ETag', async () => {
+    at('2007-03-01T00:00:00.000Z')
+    const here = await service({ ...long, TRASH_DAYS: '7' })
+    const ada = await here.someone()
+    await ada.call('POST', '/api/tasks', { title: 'a' })
+    const get = (query: string, etag = '') =>
+      ada.call('GET', `${path}${query}`, undefined, etag ? { 'if-none-match': etag } : {})
+    const first = await get('')
+    const { next } = first.body
+    const unchanged = await get(`?since=${next}`)
+    expect(unchanged.body).toEqual({ changes: [], next, has_more: false })
+    pass(3 * day)
+    const later = await get(`?since=${next}`)
+    expect([later.body.next, later.headers.get('etag')]).toEqual([
+      next,
+      unchanged.headers.get('etag'),
+    ])
+    const etag = `${later.headers.get('etag')}`
+    const unmodified = await get(`?since=${next}`, etag)
+    expect([unmodified.status, unmodified.text, unmodified.headers.get('etag')]).toEqual([
+      304,
+      '',
+      etag,
+    ])
+    // In the second half of its validity it is renewed.
+    pass(day)
+    const renewed = (await get(`?since=${next}`, etag)).body.next
+    expect(renewed).not.toBe(next)
+
+    await ada.call('POST', '/api/tasks', { title: 'b' })
+    const changed = await get(`?since=${renewed}`, etag)
+    expect([changed.status, changed.body.changes.length]).toEqual([200, 1])
+    expect(changed.headers.get('etag')).not.toBe(etag)
+    expect((await get('', `${first.headers.get('etag')}`)).status).toBe(200)
   })
 
   test('is 410 if it is older than TRASH_DAYS, and not before', async () => {

@@ -43,7 +43,9 @@ export const createPasswordReset = ({
       await requireStrongPassword(passwords, newPassword, email, '/new_password')
       const newHash = await passwords.hash(newPassword)
       if (!(await resets.reset(userId, hash, newHash))) throwProblem('link-expired')
-      log.info('password reset', { request_id: contexts.of(request).id, user_id: userId })
+      const context = contexts.of(request)
+      context.changedUserId = userId
+      log.info('password reset', { request_id: context.id, user_id: userId })
     },
   }
 }

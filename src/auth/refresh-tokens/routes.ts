@@ -1,5 +1,6 @@
 import { Elysia } from 'elysia'
 import type { Config } from '../../config/config.ts'
+import { epochMs } from '../../db/clock.ts'
 import { requireSession } from '../../http/authenticated.ts'
 import { bearerChallenge } from '../../http/bearer.ts'
 import { auditFields, type RequestPrincipal } from '../../http/principal.ts'
@@ -38,6 +39,7 @@ export const refreshTokenRoutes = (needs: Needs) => {
     refreshTokenRepository,
     refreshCookie,
     tokenResponse,
+    contexts,
     log,
   } = needs
 
@@ -54,7 +56,7 @@ export const refreshTokenRoutes = (needs: Needs) => {
         }
 
         const { claims, isFromCookie } = refreshToken
-        const refreshed = requireSession(await redeem(claims, principal.requestId))
+        const refreshed = requireSession(await redeem(claims, contexts.of(request)))
         const tokens = await tokenResponse(refreshed)
         // A token from the cookie stays out of the reach of scripts.
         return query.session === 'cookie' || isFromCookie
@@ -112,7 +114,8 @@ const authenticate = (
 
   const { userId, sessionId } = claims
   const { address, id: requestId } = context
-  context.principal = { userId, sessionId, scope: undefined, address, requestId }
+  const expiresAtMs = epochMs()
+  context.principal = { userId, sessionId, scope: undefined, expiresAtMs, address, requestId }
   return { principal: context.principal, refreshToken: { claims, isFromCookie } }
 }
 

@@ -99,7 +99,7 @@ export const signInRoutes = (needs: Needs) => {
         if ('error' in grant) return status(400, grant)
         if ('refreshToken' in grant) {
           const claims = refreshTokens.verify(grant.refreshToken)
-          const refreshed = claims && (await redeem(claims, contexts.of(request).id))
+          const refreshed = claims && (await redeem(claims, contexts.of(request)))
           if (refreshed === undefined)
             return status(400, grantError('invalid_grant', 'The refresh token is not valid'))
           return tokenResponse(refreshed)

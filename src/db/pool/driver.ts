@@ -1,4 +1,5 @@
 import postgres, { type ParameterOrJSON, type Sql } from 'postgres'
+import type { ConnectionTarget } from './connection-url.ts'
 
 /*
  * All use of members and options of postgres.js that its types do not declare. test/db/pool/driver.test.ts fails if a
@@ -28,6 +29,52 @@ export const createDriverClient = (
 ): Sql => {
   const untyped: UntypedOptions = { socket: openSocket, max_pipeline: pipelineMax }
   return postgres({ ...options, ...untyped, max: 1 })
+}
+
+type Listening = {
+  timeoutMs: number
+  onMessage: (text: string) => void
+  /** Called once, when the connection is lost after `listen`. */
+  onLost: () => void
+}
+
+/**
+ * One connection that receives notifications. The driver's `listen` opens a connection of its own, which it replaces
+ * without telling the caller, who then does not know that messages may be lost.
+ */
+export const createListeningClient = (
+  { options, parameters }: ConnectionTarget,
+  { timeoutMs, onMessage, onLost }: Listening,
+) => {
+  let isListening = false
+  const untyped = { onnotify: (_channel: string, text: string) => onMessage(text) }
+  const sql = postgres({
+    ...options,
+    ...untyped,
+    max: 1,
+    fetch_types: false,
+    idle_timeout: 0,
+    max_lifetime: null,
+    keep_alive: 30,
+    connect_timeout: timeoutMs / 1000,
+    connection: { application_name: 'taskwarden notifications', ...parameters },
+    onnotice: () => {},
+    onclose: () => {
+      if (isListening) onLost()
+      isListening = false
+    },
+  })
+  return {
+    /** `channel`: an identifier of letters and underscores. */
+    listen: async (channel: string): Promise<void> => {
+      await sql.unsafe(`listen ${channel}`)
+      isListening = true
+    },
+    close: (): void => {
+      isListening = false
+      sql.end({ timeout: 0 }).catch(() => {})
+    },
+  }
 }
 
 type Settlement<Rows> = {

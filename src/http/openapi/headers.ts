@@ -45,7 +45,8 @@ export const responseHeaders = {
     example: `/api/tasks/${exampleId}`,
   },
   ETag: {
-    description: 'The version of the task, for `If-Match` and `If-None-Match`',
+    description:
+      'The version of the task, for `If-Match` and `If-None-Match`; of the changes feed, for the latter',
     schema: text,
     example: '"1"',
   },
@@ -80,8 +81,13 @@ const requestHeaders = {
     schema: { ...text, pattern: entityTags, examples: ['"1"'] },
   },
   'If-None-Match': {
-    description: 'Only if the task has another version than this `ETag`, otherwise 304',
+    description: 'Only if the task or the feed has another version than this `ETag`, otherwise 304',
     schema: { ...text, pattern: entityTags, examples: ['"1"'] },
+  },
+  'Last-Event-ID': {
+    description:
+      'The `id` of the last event that was received; browsers send it when they connect again',
+    schema: { ...text, examples: ['q1w2e3r4t5z6u7i8o9p0'] },
   },
   'Idempotency-Key': {
     description:

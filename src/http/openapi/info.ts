@@ -83,7 +83,8 @@ export const createAbout = (limits: Limits) => ({
     { name: 'Tokens', description: 'Personal access tokens for scripts' },
     { name: 'Tasks', description: 'The tasks of the user' },
     { name: 'Trash', description: 'Deleted tasks until they are erased' },
-    { name: 'Many at once', description: 'Batches, changes feed, export and import' },
+    { name: 'Many at once', description: 'Batches, export and import' },
+    { name: 'Live', description: 'Changes of the tasks: feed, event stream and its tickets' },
     { name: 'Service', description: 'Health, and the catalogue of problems' },
   ],
 })

@@ -20,7 +20,9 @@ import type { Change } from './schema.ts'
  * It needs no deletions up to `fresh`, because its snapshot began after them.
  */
 export type Progress = { number: number; id: string; fresh: number }
-export type Changes = { changes: Change[]; progress: Progress; has_more: boolean }
+/** A change, and the position of a copy that has received it. */
+export type Entry = { change: Change; number: number; id: string }
+export type Changes = { entries: Entry[]; progress: Progress; has_more: boolean }
 
 const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 const position = sql`(${param('number', 'bigint')}, ${param('last', 'uuid')})`
@@ -97,34 +99,42 @@ const changesStatement = (db: Db) => {
 export const createChangesRepository = (db: Db) => {
   const statement = prepareStatement(db, () => changesStatement(db), { isQuickRead: true })
 
-  return (principal: Principal) =>
-    /** Without `since`, the first changes are a snapshot of all tasks that are not deleted. */
-    async (limit: number, since?: Progress): Promise<Changes | undefined> => {
-      const found = await runRead(() =>
-        statement.execute({
-          ...scopeParameters(principal),
-          number: since?.number ?? 0,
-          last: since?.id ?? lastId,
-          fresh: since?.fresh ?? Number.MAX_SAFE_INTEGER,
-          rows: limit + 1,
-        }),
-      )
-      const [first] = found
-      if (first === undefined) return undefined
-
-      const all = found.flatMap((row) => toChange(row) ?? [])
-      const page = all.slice(0, limit)
-      const has_more = all.length > limit
-      const snapshotAt = since?.fresh ?? first.head
-      const last = has_more ? page.at(-1) : undefined
-      return {
-        changes: page.map(({ change }) => change),
-        has_more,
-        progress: last
-          ? { number: last.number, id: last.id, fresh: snapshotAt }
-          : { number: first.head, id: lastId, fresh: snapshotAt },
-      }
+  return (principal: Principal) => {
+    const read = (after: Omit<Progress, 'fresh'>, fresh: number, rows: number) => {
+      const values = { ...scopeParameters(principal), number: after.number, last: after.id }
+      return runRead(() => statement.execute({ ...values, fresh, rows }))
     }
+
+    return {
+      /** Without `since`, the first changes are a snapshot of all tasks that are not deleted. */
+      async list(limit: number, since?: Progress): Promise<Changes | undefined> {
+        const after = since ?? { number: 0, id: lastId }
+        const found = await read(after, since?.fresh ?? Number.MAX_SAFE_INTEGER, limit + 1)
+        const [first] = found
+        if (first === undefined) return undefined
+
+        const all = found.flatMap((row) => toEntry(row) ?? [])
+        const entries = all.slice(0, limit)
+        const has_more = all.length > limit
+        const fresh = since?.fresh ?? first.head
+        const last = has_more ? entries.at(-1) : undefined
+        return {
+          entries,
+          has_more,
+          progress: last
+            ? { number: last.number, id: last.id, fresh }
+            : { number: first.head, id: lastId, fresh },
+        }
+      },
+
+      /** The progress of a copy that has received everything up to now. */
+      async head(): Promise<Progress | undefined> {
+        const end = { number: Number.MAX_SAFE_INTEGER, id: lastId }
+        const [row] = await read(end, end.number, 0)
+        return row && { number: row.head, id: lastId, fresh: row.head }
+      },
+    }
+  }
 }
 
 export type ChangesRepository = ReturnType<typeof createChangesRepository>
@@ -134,7 +144,7 @@ type Row = { head: number } & {
   [Name in keyof Task | 'change' | 'deleted_at']: (typeof tasks.$inferSelect)[Name] | null
 } & { erased_id: string | null; erased_deleted_at: string | null; erased_change: number | null }
 
-const toChange = (row: Row): { change: Change; number: number; id: string } | undefined => {
+const toEntry = (row: Row): Entry | undefined => {
   const {
     head: _head,
     erased_id,

@@ -1,46 +1,54 @@
+import { createHash } from 'node:crypto'
 import { Elysia } from 'elysia'
-import type { Config } from '../../config/config.ts'
-import { addSeconds, now } from '../../db/clock.ts'
 import { type Authenticated, requireSession } from '../../http/authenticated.ts'
-import type { CursorCodec } from '../../http/cursor-codec.ts'
-import { throwMalformedRequest, throwProblem } from '../../http/problem.ts'
-import type { ChangesRepository, Progress } from './repository.ts'
+import { matchesIfNoneMatch } from '../../http/conditional.ts'
+import type { LongPoll } from './long-poll.ts'
+import type { ChangesRepository } from './repository.ts'
 import { listChanges } from './schema.ts'
+import type { ChangesTokens } from './token.ts'
 
 type Needs = {
   changes: ChangesRepository
-  cursorCodec: CursorCodec
+  changesTokens: ChangesTokens
+  longPoll: LongPoll
   authenticated: Authenticated
-  config: Pick<Config, 'trashDays'>
 }
 
-/** The content of a changes token: the progress of a copy, and when the copy was last complete. */
-type Token = Progress & { at: string }
-
 /** The changes feed, for clients that keep a copy. */
-export const changesRoutes = ({ changes, cursorCodec, authenticated, config }: Needs) => {
-  const decodeToken = (since: string, binding: string): Token => {
-    const token =
-      cursorCodec.decode<Token>(since, binding) ??
-      throwMalformedRequest('query', '/since', 'must be the `next` of an earlier response')
-    // Tombstones from before this time may be deleted.
-    if (token.at < addSeconds(now(), -config.trashDays * 86_400)) throwProblem('sync-expired')
-    return token
-  }
-
-  return new Elysia().use(authenticated).get(
+export const changesRoutes = ({ changes, changesTokens, longPoll, authenticated }: Needs) =>
+  new Elysia().use(authenticated).get(
     '/changes',
-    async ({ principal, query }) => {
-      const binding = JSON.stringify([principal.userId, 'changes'])
-      const at = now()
-      const since = query.since === undefined ? undefined : decodeToken(query.since, binding)
+    async ({ principal, query, request, set, status }) => {
+      const { userId } = principal
+      const since =
+        query.since === undefined
+          ? undefined
+          : changesTokens.decode(userId, query.since, { in: 'query', pointer: '/since' })
       const limit = Number(query.limit ?? 50)
-      const page = requireSession(await changes(principal)(limit, since))
-      // While there are more changes, the copy is complete as of the earlier time only.
-      const completeAt = page.has_more ? (since?.at ?? at) : at
-      const next = cursorCodec.encode({ ...page.progress, at: completeAt }, binding)
-      return { changes: page.changes, next, has_more: page.has_more }
+
+      const read = async () => {
+        const page = requireSession(await changes(principal).list(limit, since))
+        const position = changesTokens.advance(page.progress, since, !page.has_more)
+        const next = changesTokens.encode(userId, position)
+        const list = page.entries.map(({ change }) => change)
+        const body = { changes: list, next, has_more: page.has_more }
+        const etag = etagOf(body)
+        const isUnmodified = matchesIfNoneMatch(request.headers, etag)
+        return { body, etag, isUnmodified, number: page.progress.number }
+      }
+      const { body, etag, isUnmodified } = await longPoll({
+        principal,
+        request,
+        waitSeconds: Number(query.wait ?? 0),
+        read,
+        seen: ({ number }) => number,
+        hasNews: ({ body, isUnmodified }) => body.changes.length > 0 && !isUnmodified,
+      })
+      set.headers.etag = etag
+      return isUnmodified ? status(304, undefined) : body
     },
     listChanges,
   )
-}
+
+const etagOf = (body: object): string =>
+  `"${createHash('sha256').update(JSON.stringify(body)).digest('base64url').slice(0, 22)}"`

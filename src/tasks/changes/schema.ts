@@ -2,7 +2,7 @@ import { type Static, t } from 'elysia'
 import { pagingParams } from '../../http/paging.ts'
 import { problemResponses } from '../../http/problem.ts'
 import { ResponseBody } from '../../schema/response.ts'
-import { Id, Text, Timestamp } from '../../schema/types.ts'
+import { Id, IntegerParam, Text, Timestamp } from '../../schema/types.ts'
 import * as examples from '../examples.ts'
 import { closed, Task } from '../task/schema.ts'
 
@@ -17,6 +17,17 @@ const ChangesQuery = t.Object(
       }),
     ),
     limit: pagingParams.limit,
+    wait: t.Optional(
+      IntegerParam({
+        minimum: 0,
+        maximum: 30,
+        description:
+          'Seconds to wait for a change if there is none (long polling). 304 waits too. If the session ends meanwhile, ' +
+          'the response is 401',
+        examples: [25],
+        'x-default': 0,
+      }),
+    ),
   },
   closed,
 )
@@ -44,14 +55,18 @@ export const listChanges = {
   query: ChangesQuery,
   response: {
     200: ResponseBody(ChangesPage),
+    304: t.Undefined(),
     ...problemResponses('malformed-request', 'sync-expired', 'invalid-request'),
   },
   detail: {
-    tags: ['Many at once'],
+    tags: ['Live'] as string[],
     operationId: 'listChanges',
     summary: 'Get the changes since the last request',
     description:
       'For keeping a copy. Without `since` it returns all tasks; with the last `next`, what has changed since, each ' +
-      'task once with its newest state. No change is skipped.',
+      'task once with its newest state. No change is skipped. Without changes, `next` and `ETag` stay the same. ' +
+      '`GET /api/tasks/events` is the same feed as a stream.',
+    'x-takes': ['If-None-Match'],
+    'x-headers': ['ETag'],
   },
-}
+} as const

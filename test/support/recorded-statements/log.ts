@@ -45,8 +45,11 @@ const duringJob: Record<string, string> = {
   'update mail_messages': 'postpones one message of one user',
   'delete from mail_messages': 'deletes one message of one user',
   'update sessions': 'stores the last use of one session of one user',
+  'read sessions by expires_at and id and user_id, read user_changes by user_id':
+    'which open event streams have missed a change, or the end of their session',
   'delete from task_tombstones by erased_at': 'deletes expired rows of all users',
   'delete from idempotency_keys by expires_at': 'deletes expired rows of all users',
+  'delete from used_stream_tickets by expires_at': 'deletes expired rows of all users',
   'delete from mail_links by expires_at': 'deletes expired rows of all users',
   'delete from sessions by expires_at and refresh_expires_at': 'deletes expired rows of all users',
 }
@@ -112,9 +115,9 @@ export const onBehalfOf = <T>(request: Request, run: () => T): T => {
 /** Public: a token in the header has no meaning. */
 const takesLink =
   /^POST \/(api\/auth\/(password\/(forgot|reset)|email\/verify)|account\/(reset|verify))$/
-/** By a refresh token, or by the token of a mailed link. */
+/** By a refresh token, by the token of a mailed link, or by a stream ticket. */
 const takesOtherToken =
-  /^POST \/(api\/(auth\/(refresh|logout|password\/(forgot|reset)|email\/verify)|oauth\/token)|account\/(reset|verify))$/
+  /^((GET|HEAD) \/api\/tasks\/events|POST \/(api\/(auth\/(refresh|logout|password\/(forgot|reset)|email\/verify)|oauth\/token)|account\/(reset|verify)))$/
 
 /** Attributes the statements that `run` sends to a job of the service. */
 export const onBehalfOfJob = <T>(what: string, run: () => T): T =>

@@ -1,0 +1,25 @@
+import type { Change } from '../tasks/changes/schema.ts'
+
+/* Server-sent events (HTML Standard, section 9.2). JSON has no line breaks, so each event has one `data` line. */
+
+/** Milliseconds until a browser connects again after the stream ends. */
+const retryMs = 2000
+
+export type EndCode = 'session-ended' | 'token-expired' | 'draining'
+
+/** The first event. */
+export const formatReady = (token: string): string =>
+  `retry: ${retryMs}\nid: ${token}\nevent: ready\ndata: {}\n\n`
+
+/** `token`: the position of a copy that has the change. */
+export const formatChange = (change: Change, token: string): string => {
+  const { op, ...data } = change
+  return `id: ${token}\nevent: ${op}\ndata: ${JSON.stringify('task' in data ? data.task : data)}\n\n`
+}
+
+/** The last event. */
+export const formatEnd = (code: EndCode): string =>
+  `event: end\ndata: ${JSON.stringify({ code })}\n\n`
+
+/** Keeps proxies from closing an idle connection. */
+export const keepAlive = ': keep-alive\n\n'

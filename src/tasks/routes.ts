@@ -1,0 +1,54 @@
+import { Elysia } from 'elysia'
+import { createStreamTicketRepository } from '../auth/stream-tickets/repository.ts'
+import type { Config } from '../config/config.ts'
+import type { Db } from '../db/database.ts'
+import { eventRoutes } from '../events/routes.ts'
+import type { EventStreams } from '../events/streams.ts'
+import type { Authenticated } from '../http/authenticated.ts'
+import type { CursorCodec } from '../http/cursor-codec.ts'
+import type { Notifications } from '../notifications/notifications.ts'
+import { createBatchRepository } from './batch/repository.ts'
+import { batchRoutes } from './batch/routes.ts'
+import { createLongPoll, type Waiting } from './changes/long-poll.ts'
+import { createChangesRepository } from './changes/repository.ts'
+import { changesRoutes } from './changes/routes.ts'
+import { createChangesTokens } from './changes/token.ts'
+import { createListingRepository } from './listing/repository.ts'
+import { listingRoutes } from './listing/routes.ts'
+import { createTaskRepository } from './task/repository.ts'
+import { taskRoutes } from './task/routes.ts'
+import { createTransferRepository } from './transfer/repository.ts'
+import { transferRoutes } from './transfer/routes.ts'
+import { createTrashRepository } from './trash/repository.ts'
+import { trashRoutes } from './trash/routes.ts'
+
+type Needs = {
+  config: Config
+  db: Db
+  authenticated: Authenticated
+  cursorCodec: CursorCodec
+  notifications: Notifications
+  waiting: Waiting
+  streams: EventStreams
+}
+
+/** All routes of tasks. */
+export const allTaskRoutes = (needs: Needs) => {
+  const { config, db, cursorCodec, notifications, waiting } = needs
+  const tasks = createTaskRepository(db)
+  const feed = {
+    ...needs,
+    changes: createChangesRepository(db),
+    changesTokens: createChangesTokens({ cursorCodec, trashDays: config.trashDays }),
+  }
+  const longPoll = createLongPoll({ ...waiting, notifications })
+
+  return new Elysia({ prefix: '/tasks' })
+    .use(listingRoutes({ ...needs, listing: createListingRepository(db) }))
+    .use(batchRoutes({ ...needs, batch: createBatchRepository(db) }))
+    .use(changesRoutes({ ...feed, longPoll }))
+    .use(eventRoutes({ ...feed, tickets: createStreamTicketRepository(db) }))
+    .use(transferRoutes({ ...needs, transfer: createTransferRepository(db) }))
+    .use(trashRoutes({ ...needs, trash: createTrashRepository(db), tasks }))
+    .use(taskRoutes({ ...needs, tasks }))
+}
