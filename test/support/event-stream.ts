@@ -96,4 +96,3 @@ const closed = {
   ended: async () => {},
   close: async () => {},
 }
-
