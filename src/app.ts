@@ -11,18 +11,17 @@ import { createPasswordHasher, type PasswordHasher } from './auth/passwords/hash
 import { authRoutes } from './auth/routes.ts'
 import type { SessionActivity } from './auth/sessions/activity.ts'
 import { createSessionRepository } from './auth/sessions/repository.ts'
-import { createStreamTickets, type StreamTickets } from './auth/stream-tickets/ticket.ts'
+import type { StreamTickets } from './auth/stream-tickets/ticket.ts'
 import type { Config } from './config/config.ts'
 import type { Db } from './db/database.ts'
 import type { Principal } from './db/user-scope.ts'
-import { createEventStreams } from './events/streams.ts'
+import { createLive } from './events/live.ts'
 import { healthRoutes } from './health/routes.ts'
 import { accessLog } from './http/access-log.ts'
 import { createAuthenticated } from './http/authenticated.ts'
 import { createBodyParser } from './http/body-parser.ts'
 import { createClientAddress } from './http/client-address.ts'
 import { createCors } from './http/cors.ts'
-import { createCursorCodec } from './http/cursor-codec.ts'
 import { createErrorHandler } from './http/error-handler.ts'
 import { homePage } from './http/pages/home.ts'
 import { problemPages } from './http/pages/problems.ts'
@@ -89,9 +88,7 @@ export const createApp = (needs: Needs) => {
   const isSessionLive = (principal: Principal) => sessions(principal).isLive()
   const authenticated = createAuthenticated(contexts, recordUse)
   const { sender, ...linked } = createLinked(needs, { notices, passwords, contexts, log })
-  const cursorCodec = createCursorCodec(config.jwt.secrets)
-  const streamTickets = createStreamTickets(cursorCodec)
-  const streams = createEventStreams({ notifications, ...needs.waiting, log })
+  const live = createLive({ ...needs, log })
   const shared = {
     log,
     rateLimitStore,
@@ -100,9 +97,7 @@ export const createApp = (needs: Needs) => {
     passwords,
     notices,
     authenticated,
-    cursorCodec,
-    streamTickets,
-    streams,
+    ...live,
     ...linked,
   }
 
@@ -123,9 +118,7 @@ export const createApp = (needs: Needs) => {
       .use(publishAfterWrites(notifications, contexts))
       .use(sender ? pollAfterWrites(sender, contexts) : new Elysia())
       // Route (404, 405, OPTIONS) → declared body size (413) → token (401) → scope (403).
-      .use(
-        createRouteGuard({ ...guardNeeds(needs, { jwt, log, streamTickets }), contexts, routes }),
-      )
+      .use(createRouteGuard({ ...guardNeeds(needs, { ...live, jwt, log }), contexts, routes }))
       // Body and query (413, 415, 400).
       .use(createBodyParser(contexts))
       // Rate limit (429).

@@ -4,8 +4,6 @@ import { type Authenticated, requireSession } from '../http/authenticated.ts'
 import type { RequestPrincipal } from '../http/principal.ts'
 import type { ChangesRepository } from '../tasks/changes/repository.ts'
 import type { ChangesTokens, FeedPosition } from '../tasks/changes/token.ts'
-import { createEventFeed } from './feed.ts'
-import { formatReady } from './format.ts'
 import { streamEvents } from './schema.ts'
 import type { EventStreams } from './streams.ts'
 
@@ -18,10 +16,7 @@ type Needs = {
 }
 
 /** The event stream. */
-export const eventRoutes = (needs: Needs) => {
-  const { changes, changesTokens, tickets, streams, authenticated } = needs
-  const feedOf = createEventFeed(needs)
-
+export const eventRoutes = ({ changes, changesTokens, tickets, streams, authenticated }: Needs) => {
   const startOf = (
     { userId }: RequestPrincipal,
     lastEventId: string | null,
@@ -34,32 +29,34 @@ export const eventRoutes = (needs: Needs) => {
       : changesTokens.decode(userId, since, { in: 'query', pointer: '/since' })
   }
 
+  const openStream = async (
+    principal: RequestPrincipal,
+    start: FeedPosition | undefined,
+    isHead: boolean,
+  ) => {
+    if (principal.ticket !== undefined && !isHead)
+      requireSession((await tickets(principal).use(principal.ticket)) || undefined)
+    // One statement before the response, so that an ended session is a 401.
+    if (start !== undefined) {
+      const stream = streams.create(principal, start)
+      requireSession((await stream.begin()) || undefined)
+      return stream
+    }
+    const head = requireSession(await changes(principal).head())
+    return streams.create(principal, changesTokens.advance(head, undefined, true))
+  }
+
   return new Elysia().use(authenticated).get(
     '/events',
     async ({ principal, query, request }) => {
-      const { method, headers } = request
-      const start = startOf(principal, headers.get('last-event-id'), query.since)
+      const isHead = request.method === 'HEAD'
+      const start = startOf(principal, request.headers.get('last-event-id'), query.since)
       const place = streams.reserve(principal.userId)
       try {
-        if (principal.ticket !== undefined && method === 'GET')
-          requireSession((await tickets(principal).use(principal.ticket)) || undefined)
-        const progress = start ?? requireSession(await changes(principal).head())
-        const feed = feedOf(principal, changesTokens.advance(progress, start, false))
-        const startToken = feed.token()
-        // Before the response, so that an ended session is a 401.
-        const changed = start === undefined ? '' : requireSession(await feed.read()).text
-        const first = formatReady(changed === '' ? feed.token() : startToken) + changed
-        if (method === 'HEAD') {
-          place.release()
-          return streamResponse(null)
-        }
-        const stream = place.open({
-          principal,
-          first,
-          readEvents: feed.read,
-          seen: feed.number,
-        })
-        return streamResponse(stream.body)
+        const stream = await openStream(principal, start, isHead)
+        if (!isHead) return streamResponse(place.open(stream))
+        place.release()
+        return streamResponse(null)
       } catch (error) {
         place.release()
         throw error

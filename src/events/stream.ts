@@ -1,22 +1,21 @@
 import { epochMs } from '../db/clock.ts'
+import type { RequestPrincipal } from '../http/principal.ts'
 import type { Log } from '../log.ts'
+import type { Subscriber } from '../notifications/notifications.ts'
+import type { ChangesRepository } from '../tasks/changes/repository.ts'
+import type { ChangesTokens, FeedPosition } from '../tasks/changes/token.ts'
 import { Unavailable } from '../unavailable.ts'
-import { type EndCode, formatEnd, keepAlive } from './format.ts'
+import { formatEntries, pageSize } from './feed.ts'
+import { type EndCode, formatEnd, formatReady, keepAlive } from './format.ts'
+import type { Follower, SharedFeeds } from './shared-feed.ts'
 
-/** Text to send, the last of it if `isLast`. */
-type Chunk = { text: string; isLast?: boolean }
-
-/** What has changed since the last call: the events as text; undefined if the session has ended. */
-export type ReadEvents = () => Promise<{ text: string; hasMore: boolean } | undefined>
-
-type Needs = {
-  /** The text of the first events. */
-  first: string
-  readEvents: ReadEvents
-  /** In milliseconds since 1970. */
-  expiresAtMs: number
+/** What all streams need. */
+export type StreamNeeds = {
+  changes: ChangesRepository
+  changesTokens: ChangesTokens
+  sharedFeeds: SharedFeeds
   log: Log
-  onClose: () => void
+  onClose: (stream: EventStream) => void
 }
 
 /** A comment is sent this often. */
@@ -32,33 +31,73 @@ const encoder = new TextEncoder()
 const keepAliveBytes = encoder.encode(keepAlive)
 
 /**
- * One event stream. The client pulls: the next changes are read when the previous ones were sent, so a client that
+ * One event stream. It reads until it has everything, and then follows the shared feed of its user.
+ *
+ * The client pulls: changes are taken when the previous ones were sent, and otherwise read later, so a client that
  * reads slowly costs no memory. If it does not read at all, the server closes the connection when it was idle for
- * `idleSeconds` (`http/server.ts`). Bun calls `cancel` when a connection ends (test/events/stream.test.ts).
+ * `idleSeconds` (`http/server.ts`). Bun calls `cancel` when a connection ends (test/binary/streams.test.ts).
+ *
+ * A class, because thousands of closures per second would cost more memory than the streams.
  */
-export class EventStream {
-  readonly body: ReadableStream<Uint8Array>
-  #needs: Needs
-  /** Changes may exist. */
+export class EventStream implements Subscriber, Follower {
+  readonly userId: string
+  readonly sessionId: string
+  /** In milliseconds since 1970. */
+  readonly #expiresAtMs: number
+  readonly #needs: StreamNeeds
+  #position: FeedPosition
+  /** Text that waits for the client. */
+  #text: string
+  /** Changes may exist, and are not those of the shared feed. */
   #isDue = true
+  #isFollowing = false
   #endCode: EndCode | undefined
   #isKeepAliveDue = false
-  #isFirstSent = false
+  #isOpen = false
   #isClosed = false
   #readAtMs = Number.NEGATIVE_INFINITY
   #sentAtMs = performance.now()
   #resume: (() => void) | undefined
 
-  constructor(needs: Needs) {
+  constructor(principal: RequestPrincipal, start: FeedPosition, needs: StreamNeeds) {
+    this.userId = principal.userId
+    this.sessionId = principal.sessionId
+    this.#expiresAtMs = principal.expiresAtMs
     this.#needs = needs
-    this.body = new ReadableStream<Uint8Array>(
+    this.#position = start
+    this.#text = formatReady(needs.changesTokens.encode(this.userId, start))
+  }
+
+  /** Reads the first changes, which are sent with the first event. False if the session has ended. */
+  async begin(): Promise<boolean> {
+    const start = this.#position
+    const text = await this.#readPage()
+    if (text === undefined) return false
+    const { changesTokens } = this.#needs
+    const position = text === '' ? this.#position : start
+    this.#text = formatReady(changesTokens.encode(this.userId, position)) + text
+    return true
+  }
+
+  body(): ReadableStream<Uint8Array> {
+    this.#isOpen = true
+    return new ReadableStream<Uint8Array>(
       { pull: (controller) => this.#pull(controller), cancel: () => this.#close() },
       { highWaterMark: 0 },
     )
   }
 
+  /** The number of the last change that was sent. */
+  seen(): number {
+    return this.#position.number
+  }
+
   /** Changes may exist, or the session may have ended. */
   wake(): void {
+    if (this.#isFollowing) {
+      this.#needs.sharedFeeds.wake(this.userId)
+      return
+    }
     this.#isDue = true
     this.#resume?.()
   }
@@ -71,19 +110,43 @@ export class EventStream {
 
   /** Called every second. */
   tick(nowMs: number): void {
-    if (nowMs >= this.#needs.expiresAtMs) this.end('token-expired')
+    if (nowMs >= this.#expiresAtMs) this.end('token-expired')
     if (performance.now() - this.#sentAtMs < keepAliveMs) return
     this.#isKeepAliveDue = true
     this.#resume?.()
   }
 
+  /** From the shared feed. */
+  receive(text: string, position: FeedPosition): void {
+    if (this.#text !== '') {
+      // The client has not taken the previous events yet.
+      this.detach()
+      return
+    }
+    this.#position = position
+    this.#text = text
+    if (text !== '') this.#resume?.()
+  }
+
+  /** Stops following, to read what follows the position by itself. */
+  detach(): void {
+    this.#needs.sharedFeeds.leave(this)
+    this.#isFollowing = false
+    this.wake()
+  }
+
+  endSession(): void {
+    const hasExpired = epochMs() >= this.#expiresAtMs - expirySlackMs
+    this.end(hasExpired ? 'token-expired' : 'session-ended')
+  }
+
   async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
     try {
-      const { text, isLast = false } = await this.#next()
+      const bytes = await this.#next()
       if (this.#isClosed) return
       this.#sentAtMs = performance.now()
-      controller.enqueue(text === keepAlive ? keepAliveBytes : encoder.encode(text))
-      if (!isLast) return
+      controller.enqueue(bytes ?? encoder.encode(formatEnd(this.#endCode ?? 'draining')))
+      if (bytes !== undefined) return
       this.#close()
       controller.close()
     } catch (error) {
@@ -94,46 +157,55 @@ export class EventStream {
     }
   }
 
-  async #next(): Promise<Chunk> {
+  /** What to send next; undefined at the end. */
+  async #next(): Promise<Uint8Array | undefined> {
     for (;;) {
-      if (!this.#isFirstSent) {
-        this.#isFirstSent = true
-        return { text: this.#needs.first }
+      if (this.#text !== '') {
+        const bytes = encoder.encode(this.#text)
+        this.#text = ''
+        return bytes
       }
-      if (this.#isClosed) return { text: '', isLast: true }
-      if (this.#endCode !== undefined) return { text: formatEnd(this.#endCode), isLast: true }
+      if (this.#isClosed || this.#endCode !== undefined) return undefined
       const waitMs = this.#isDue ? this.#readAtMs + pauseMs - performance.now() : undefined
-      if (waitMs !== undefined && waitMs <= 0) {
-        const text = await this.#read()
-        if (text !== '') return { text }
-      } else if (this.#isKeepAliveDue) {
+      if (waitMs !== undefined && waitMs <= 0) await this.#read()
+      else if (this.#isKeepAliveDue) {
         this.#isKeepAliveDue = false
-        return { text: keepAlive }
+        return keepAliveBytes
       } else await this.#pause(waitMs)
     }
   }
 
-  /** The text of the next events, which may be empty. */
-  async #read(): Promise<string> {
-    this.#isDue = false
+  async #read(): Promise<void> {
     this.#isKeepAliveDue = false
     try {
-      const events = await this.#needs.readEvents()
-      if (events === undefined) {
-        const hasExpired = epochMs() >= this.#needs.expiresAtMs - expirySlackMs
-        this.end(hasExpired ? 'token-expired' : 'session-ended')
-        return ''
-      }
-      this.#readAtMs = events.hasMore ? Number.NEGATIVE_INFINITY : performance.now()
-      if (events.hasMore) this.#isDue = true
-      return events.text
+      const text = await this.#readPage()
+      if (text === undefined) this.endSession()
+      else this.#text = text
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error
       // A stream survives an outage: a browser gives up on a 503.
       this.#isDue = true
       this.#readAtMs = performance.now() + retryMs
-      return ''
     }
+  }
+
+  /** The text of the next events. Afterwards the stream follows, if there are no more. */
+  async #readPage(): Promise<string | undefined> {
+    const { changes, changesTokens, sharedFeeds } = this.#needs
+    const { userId } = this
+    const start = this.#position
+    this.#isDue = false
+    const page = await changes(this).list(pageSize, start)
+    if (page === undefined) return undefined
+    const end = changesTokens.advance(page.progress, start, !page.has_more)
+    const events = formatEntries(page.entries, { userId, start, end, changesTokens })
+    this.#position = end
+    this.#isDue ||= page.has_more
+    this.#readAtMs = page.has_more ? Number.NEGATIVE_INFINITY : performance.now()
+    if (this.#isOpen && !this.#isDue && !this.#isClosed)
+      this.#isFollowing = sharedFeeds.join(this, end)
+    this.#isDue ||= this.#isOpen && !this.#isFollowing
+    return events.map(({ text }) => text).join('')
   }
 
   /** Until something happens, or for `waitMs`. */
@@ -151,7 +223,8 @@ export class EventStream {
   #close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#needs.onClose()
+    this.#needs.sharedFeeds.leave(this)
+    this.#needs.onClose(this)
     this.#resume?.()
   }
 }

@@ -7,12 +7,12 @@ import { createReceiver } from './receiver.ts'
 
 /** Someone who waits for changes of a user. */
 export type Subscriber = {
-  userId: string
-  sessionId: string
+  readonly userId: string
+  readonly sessionId: string
   /** The number of the last change that it has seen. */
-  seen: () => number
+  seen(): number
   /** Changes of the user may exist, or the session may have ended. It has to look. */
-  wake: () => void
+  wake(): void
 }
 
 type Needs = {
@@ -35,7 +35,7 @@ const pollMs = 4000
 export const createNotifications = ({ channel, findStale, log }: Needs) => {
   const subscribers = createSubscribers()
   const poll = createPoll(async () => {
-    for (const { wake } of (await findStale?.(subscribers.all())) ?? []) wake()
+    for (const one of (await findStale?.(subscribers.all())) ?? []) one.wake()
     return subscribers.count() > 0
   })
   const link = channel && linkTo(channel, subscribers, log)
@@ -89,7 +89,7 @@ const createSubscribers = () => {
     count: () => byUser.size,
     all: () => [...byUser.values()].flatMap((own) => [...own]),
     wake: (userId: string): void => {
-      for (const { wake } of byUser.get(userId) ?? []) wake()
+      for (const one of byUser.get(userId) ?? []) one.wake()
     },
     add: (subscriber: Subscriber) => {
       const { userId } = subscriber
@@ -123,7 +123,7 @@ const linkTo = (channel: Channel, subscribers: Subscribers, log: Log) => {
       } else users.forEach(subscribers.wake)
     },
     onGap: () => {
-      for (const { wake } of subscribers.all()) wake()
+      for (const one of subscribers.all()) one.wake()
     },
   })
   return { receiver, publisher: createPublisher({ send, log }), lagMs: () => lagMs }

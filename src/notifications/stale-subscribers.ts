@@ -18,9 +18,9 @@ export const createStaleSubscriberQuery =
       const some = subscribers.slice(at, at + rowsMax)
       const lastChanges = await readLastChanges(db, some)
       stale.push(
-        ...some.filter(({ sessionId, seen }) => {
-          const last = lastChanges.get(sessionId)
-          return last === undefined || last > seen()
+        ...some.filter((one) => {
+          const last = lastChanges.get(one.sessionId)
+          return last === undefined || last > one.seen()
         }),
       )
     }

@@ -10,9 +10,9 @@ import type { Notifications } from '../notifications/notifications.ts'
 import { createBatchRepository } from './batch/repository.ts'
 import { batchRoutes } from './batch/routes.ts'
 import { createLongPoll, type Waiting } from './changes/long-poll.ts'
-import { createChangesRepository } from './changes/repository.ts'
+import type { ChangesRepository } from './changes/repository.ts'
 import { changesRoutes } from './changes/routes.ts'
-import { createChangesTokens } from './changes/token.ts'
+import type { ChangesTokens } from './changes/token.ts'
 import { createListingRepository } from './listing/repository.ts'
 import { listingRoutes } from './listing/routes.ts'
 import { createTaskRepository } from './task/repository.ts'
@@ -29,25 +29,22 @@ type Needs = {
   cursorCodec: CursorCodec
   notifications: Notifications
   waiting: Waiting
+  changes: ChangesRepository
+  changesTokens: ChangesTokens
   streams: EventStreams
 }
 
 /** All routes of tasks. */
 export const allTaskRoutes = (needs: Needs) => {
-  const { config, db, cursorCodec, notifications, waiting } = needs
+  const { db, notifications, waiting } = needs
   const tasks = createTaskRepository(db)
-  const feed = {
-    ...needs,
-    changes: createChangesRepository(db),
-    changesTokens: createChangesTokens({ cursorCodec, trashDays: config.trashDays }),
-  }
   const longPoll = createLongPoll({ ...waiting, notifications })
 
   return new Elysia({ prefix: '/tasks' })
     .use(listingRoutes({ ...needs, listing: createListingRepository(db) }))
     .use(batchRoutes({ ...needs, batch: createBatchRepository(db) }))
-    .use(changesRoutes({ ...feed, longPoll }))
-    .use(eventRoutes({ ...feed, tickets: createStreamTicketRepository(db) }))
+    .use(changesRoutes({ ...needs, longPoll }))
+    .use(eventRoutes({ ...needs, tickets: createStreamTicketRepository(db) }))
     .use(transferRoutes({ ...needs, transfer: createTransferRepository(db) }))
     .use(trashRoutes({ ...needs, trash: createTrashRepository(db), tasks }))
     .use(taskRoutes({ ...needs, tasks }))

@@ -23,8 +23,11 @@ export const createChangesTokens = ({ cursorCodec, trashDays }: Needs) => {
   const bindingOf = (userId: string) => JSON.stringify([userId, 'changes'])
 
   return {
-    encode: (userId: string, position: FeedPosition): string =>
-      cursorCodec.encodeStable(position, bindingOf(userId)),
+    encode: (userId: string, { number, id, fresh, at }: FeedPosition): string => {
+      // `fresh` has no effect behind the position. Without it, copies with the same progress have the same token.
+      const content = { number, id, fresh: fresh > number ? fresh : 0, at }
+      return cursorCodec.encodeStable(content, bindingOf(userId))
+    },
 
     /** 400 for text that is not a token of this user, 410 for one that is too old. */
     decode: (userId: string, token: string, source: Source): FeedPosition => {
@@ -56,5 +59,4 @@ export const createChangesTokens = ({ cursorCodec, trashDays }: Needs) => {
 
 export type ChangesTokens = ReturnType<typeof createChangesTokens>
 
-const isSame = (a: Progress, b: Progress) =>
-  a.number === b.number && a.id === b.id && a.fresh === b.fresh
+const isSame = (a: Progress, b: Progress) => a.number === b.number && a.id === b.id
