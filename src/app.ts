@@ -44,6 +44,10 @@ import { publishAfterWrites } from './notifications/publish-after-writes.ts'
 import type { RateLimitCounters } from './rate-limit/store.ts'
 import type { Waiting } from './tasks/changes/long-poll.ts'
 import { allTaskRoutes } from './tasks/routes.ts'
+import type { Resolve } from './webhooks/destination.ts'
+import type { WebhookDispatcher } from './webhooks/dispatcher.ts'
+import { webhookActionRoutes, webhookRoutes } from './webhooks/routes.ts'
+import { createWebhooks } from './webhooks/webhooks.ts'
 
 /** Everything that the service needs from its process. Two services can run in one process, as every test does. */
 export type Needs = {
@@ -65,6 +69,10 @@ export type Needs = {
   recordUse: SessionActivity['record']
   /** Receives the sender of messages, which the process starts and stops. */
   onMailSender: (sender: MailSender) => void
+  /** Receives the dispatcher of webhooks, which the process starts and stops. */
+  onWebhookDispatcher: (dispatcher: WebhookDispatcher) => void
+  /** Resolves the host names of webhooks; by DNS, unless given. */
+  resolve?: Resolve
   createMetrics: CreateMetrics
 }
 
@@ -89,6 +97,8 @@ export const createApp = (needs: Needs) => {
   const authenticated = createAuthenticated(contexts, recordUse)
   const { sender, ...linked } = createLinked(needs, { notices, passwords, contexts, log })
   const live = createLive({ ...needs, log })
+  const hooks = createWebhooks({ ...needs, ...live, notices, log })
+  needs.onWebhookDispatcher(hooks.dispatcher)
   const shared = {
     log,
     rateLimitStore,
@@ -134,7 +144,9 @@ export const createApp = (needs: Needs) => {
       .group('/api', (api) =>
         api
           .use(authRoutes({ ...needs, ...shared, sessions }))
-          .use(allTaskRoutes({ ...needs, ...shared })),
+          .use(allTaskRoutes({ ...needs, ...shared }))
+          .use(webhookRoutes({ ...shared, ...hooks }))
+          .use(webhookActionRoutes({ ...shared, ...hooks })),
       )
   )
 }

@@ -56,6 +56,7 @@ test('a start builds no statement; a request builds the ones it needs', async ()
     log: createLog(() => {}, 'silent'),
     recordUse: () => {},
     onMailSender: () => {},
+    onWebhookDispatcher: () => {},
     notifications: createNotifications({ log: createLog(() => {}, 'silent') }),
     waiting: { stopSignal: new AbortController().signal, extendIdleTimeout: () => {} },
     processState: {

@@ -18,13 +18,14 @@ type Needs = {
 /** How long the result for a federated token is cached. Its key or its user may be removed meanwhile. */
 const cacheMs = 300_000
 
-const scopes = ['tasks:read', 'tasks:write']
+const taskScopes = ['tasks:read', 'tasks:write']
+const scopes = [...taskScopes, 'webhooks:write']
 
 /**
  * Returns the function that verifies a bearer token; its result is undefined if the token is not valid.
  *
- * A token of a trusted issuer creates its user at first use. It has task scopes only: the issuer manages account and
- * sign-in.
+ * A token of a trusted issuer creates its user at first use. It has the scopes of a personal token: the issuer manages
+ * account and sign-in.
  */
 export const createAuthenticator = ({ jwt, issuers, federatedUsers, log, isUp }: Needs) => {
   const tokenCache = createTokenCache<VerifiedToken>()
@@ -57,8 +58,8 @@ const toVerifiedToken = (claims: Claims | undefined): VerifiedToken | undefined 
     expiresAtMs: claims.exp * 1000,
   }
 
-/** The task scopes that the issuer grants; all if it names none of them. */
+/** The scopes that the issuer grants; those of tasks if it names none. */
 const grantedScopes = (scope = ''): string => {
   const granted = scopes.filter((one) => scope.split(' ').includes(one))
-  return (granted.length > 0 ? granted : scopes).join(' ')
+  return (granted.length > 0 ? granted : taskScopes).join(' ')
 }

@@ -27,6 +27,7 @@ export const openapi: Command = async (args, context) => {
     processState: { inFlight: () => 0, pool: database.pool, watchEventLoopLag: () => {} },
     recordUse: () => {},
     onMailSender: () => {},
+    onWebhookDispatcher: () => {},
     notifications: createNotifications({ log }),
     waiting: { stopSignal: new AbortController().signal, extendIdleTimeout: () => {} },
     isUp: () => false,

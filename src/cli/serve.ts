@@ -14,6 +14,7 @@ import { watchEventLoopLag } from '../metrics/event-loop-lag.ts'
 import { loadMetrics } from '../metrics/load-metrics.ts'
 import { openNotifications } from '../notifications/open.ts'
 import { openRateLimitStore } from '../rate-limit/open-store.ts'
+import type { WebhookDispatcher } from '../webhooks/dispatcher.ts'
 import { parseArguments } from './arguments.ts'
 import type { Command, CommandContext } from './command-context.ts'
 import { databaseUrlSetting } from './database.ts'
@@ -43,6 +44,7 @@ export const serve: Command = async (args, context) => {
 
   let migrated = false
   let mailSender: MailSender | undefined
+  let webhookDispatcher: WebhookDispatcher | undefined
   const server = createServer(config, (request) => app.fetch(request), log)
   const app = createApp({
     config,
@@ -56,6 +58,9 @@ export const serve: Command = async (args, context) => {
     recordUse: sessionActivity.record,
     onMailSender: (sender) => {
       mailSender = sender
+    },
+    onWebhookDispatcher: (dispatcher) => {
+      webhookDispatcher = dispatcher
     },
     processState: { inFlight: server.inFlight, pool: database.pool, watchEventLoopLag },
     isUp: () => migrated,
@@ -72,9 +77,10 @@ export const serve: Command = async (args, context) => {
     await stop()
     // The times of many sessions, or a database that is slow, do not delay the stop by more.
     await Promise.race([
-      Promise.all([sessionActivity.flush(), mailSender?.stop(), notifications.stop()]),
+      Promise.all([sessionActivity.flush(), mailSender?.stop(), webhookDispatcher?.stop()]),
       Bun.sleep(lastWorkMsMax),
     ])
+    await Promise.race([notifications.stop(), Bun.sleep(lastWorkMsMax)])
     await Promise.all([database.close(), rateLimitStore.close()])
     log.info('stopped')
   })
@@ -87,6 +93,7 @@ export const serve: Command = async (args, context) => {
     log.info('ready')
     await checkStores()
     mailSender?.start()
+    webhookDispatcher?.start()
     setInterval(sessionActivity.flush, activityFlushMs).unref()
     createScheduler(log).start(() => purgeExpired(database.db, config.trashDays))
   }

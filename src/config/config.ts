@@ -7,6 +7,7 @@ import { readCorsOrigins, readTrustProxy } from './network.ts'
 import { readNotificationConfig } from './notifications.ts'
 import { readRateLimitStoreConfig } from './rate-limit-store.ts'
 import { readTrustedIssuers } from './trusted-issuers.ts'
+import { readWebhookConfig } from './webhooks.ts'
 
 /** All settings of the process, checked before anything is opened; `ConfigError` reports all invalid ones. */
 export const readConfig = (env: Environment) => {
@@ -47,6 +48,7 @@ export const readConfig = (env: Environment) => {
     },
     rateLimitStore: readRateLimitStoreConfig(read, database),
     notifications: readNotificationConfig(read, database),
+    webhooks: readWebhookConfig(read, database),
     signIn: {
       attempts: integer('LOGIN_ATTEMPTS', 10, [1, 1_000_000]),
       attemptsPerAccount: integer('LOGIN_ATTEMPTS_PER_ACCOUNT', 100, [1, 1_000_000]),

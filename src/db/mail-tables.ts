@@ -14,6 +14,7 @@ export type MailTemplate =
   | 'email-changed'
   | 'account-erased'
   | 'refresh-token-reused'
+  | 'webhook-disabled'
   /** Not sent: a request that is over a limit does the same work. */
   | 'none'
 

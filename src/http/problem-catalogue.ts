@@ -83,6 +83,12 @@ export const problemCatalogue = {
     cause: 'The user has no live personal access token with this id.',
     cure: 'List the tokens to see their ids.',
   },
+  'webhook-not-found': {
+    status: 404,
+    title: 'There is no such webhook',
+    cause: 'The user has no webhook with this id.',
+    cure: 'List the webhooks to see their ids.',
+  },
   'method-not-allowed': {
     status: 405,
     title: 'The route does not have this method',
@@ -94,6 +100,12 @@ export const problemCatalogue = {
     title: 'An account with this e-mail exists',
     cause: 'E-mails are unique, ignoring case and surrounding spaces.',
     cure: 'Sign in instead, or use another e-mail.',
+  },
+  'too-many-webhooks': {
+    status: 409,
+    title: 'The user has too many webhooks',
+    cause: 'A user may have 20 webhooks.',
+    cure: 'Delete one that is not used any more.',
   },
   'idempotency-in-flight': {
     status: 409,

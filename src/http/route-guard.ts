@@ -137,7 +137,7 @@ const mayHaveRefreshToken = ({ refreshTokenIn }: RequestContext, request: Reques
   (refreshTokenIn.includes('body') && request.body !== null)
 
 /**
- * A token with a scope may use the task routes within its scope, and read `/api/auth/me`. Every route that is
+ * A token with a scope may use the routes of tasks and webhooks within its scope, and read `/api/auth/me`. Every route that is
  * not named here is refused.
  */
 const isInScope = (pattern: string, method: string, scope: string | undefined): boolean => {
@@ -145,6 +145,7 @@ const isInScope = (pattern: string, method: string, scope: string | undefined): 
   const isRead = method === 'GET' || method === 'HEAD'
   if (/^\/api\/tasks(\/|$)/.test(pattern))
     return scope.split(' ').includes(isRead ? 'tasks:read' : 'tasks:write')
+  if (/^\/api\/webhooks(\/|$)/.test(pattern)) return scope.split(' ').includes('webhooks:write')
   return isRead && pattern === '/api/auth/me'
 }
 

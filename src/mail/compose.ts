@@ -18,6 +18,7 @@ import {
   emailTaken,
   passwordChanged,
   refreshTokenReused,
+  webhookDisabled,
 } from './templates/notices.ts'
 import type { Mail } from './transport.ts'
 
@@ -63,6 +64,7 @@ export const createComposer = ({ from, linkConfig, links, tokens }: Needs) => {
     'email-changed': notice(emailChanged),
     'account-erased': notice(accountErased),
     'refresh-token-reused': notice(refreshTokenReused),
+    'webhook-disabled': notice(webhookDisabled),
     none: async () => undefined,
   }
 

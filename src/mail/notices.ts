@@ -27,6 +27,8 @@ export const createNoticeStatements = (db: Db, isEnabled: boolean) => {
     /** As `ofNewEmail`, for a link that makes the change, which invalidates the links itself. */
     ofVerifiedEmail: (account: Account, userId: string) => notice(account, userId, 'email-changed'),
     ofErasure: (account: Account, userId: string) => notice(account, userId, 'account-erased'),
+    ofDisabledWebhook: (account: Account, userId: string) =>
+      notice(account, userId, 'webhook-disabled'),
     ofReusedToken: (account: Account, userId: string) =>
       notice(account, userId, 'refresh-token-reused'),
   }

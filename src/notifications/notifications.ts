@@ -42,11 +42,9 @@ export const createNotifications = ({ channel, findStale, log }: Needs) => {
 
   /** An instance on which nobody listens needs no connection and no poll. */
   const followSubscribers = (): void => {
-    if (subscribers.count() === 0) link?.receiver.stop()
-    else {
-      link?.receiver.start()
-      if (findStale !== undefined) poll.start()
-    }
+    if (subscribers.count() + subscribers.listeners.size === 0) link?.receiver.stop()
+    else link?.receiver.start()
+    if (findStale !== undefined && subscribers.count() > 0) poll.start()
   }
 
   return {
@@ -62,6 +60,16 @@ export const createNotifications = ({ channel, findStale, log }: Needs) => {
       followSubscribers()
       return () => {
         remove()
+        followSubscribers()
+      }
+    },
+
+    /** Calls the listener with each user that changes, until the returned function is called. */
+    onChange: (listener: (userId: string) => void): (() => void) => {
+      subscribers.listeners.add(listener)
+      followSubscribers()
+      return () => {
+        subscribers.listeners.delete(listener)
         followSubscribers()
       }
     },
@@ -85,11 +93,14 @@ type Subscribers = ReturnType<typeof createSubscribers>
 
 const createSubscribers = () => {
   const byUser = new Map<string, Set<Subscriber>>()
+  const listeners = new Set<(userId: string) => void>()
   return {
+    listeners,
     count: () => byUser.size,
     all: () => [...byUser.values()].flatMap((own) => [...own]),
     wake: (userId: string): void => {
       for (const one of byUser.get(userId) ?? []) one.wake()
+      for (const listener of listeners) listener(userId)
     },
     add: (subscriber: Subscriber) => {
       const { userId } = subscriber

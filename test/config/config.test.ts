@@ -64,6 +64,7 @@ test('without variables, the embedded database runs with the defaults of the con
     rateLimit: { limit: 100, windowSeconds: 3600 },
     rateLimitStore: { kind: 'memory' },
     notifications: { kind: 'none' },
+    webhooks: { allowedHosts: [], allowsLoopback: true },
     signIn: {
       attempts: 10,
       attemptsPerAccount: 100,

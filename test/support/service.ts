@@ -20,6 +20,8 @@ import { loadMetrics } from '../../src/metrics/load-metrics.ts'
 import { createNotifications, type Notifications } from '../../src/notifications/notifications.ts'
 import { createStaleSubscriberQuery } from '../../src/notifications/stale-subscribers.ts'
 import type { RateLimitCounters } from '../../src/rate-limit/store.ts'
+import type { Resolve } from '../../src/webhooks/destination.ts'
+import type { WebhookDispatcher } from '../../src/webhooks/dispatcher.ts'
 import { createOwnStore } from './rate-limit-stores.ts'
 import {
   onBehalfOf,
@@ -130,6 +132,8 @@ type Overrides = {
   db?: () => unknown
   rateLimitStore?: RateLimitCounters
   notifications?: Notifications
+  /** Instead of DNS, for webhooks. */
+  resolve?: Resolve
   isReady?: () => Promise<boolean>
 }
 
@@ -142,11 +146,16 @@ export const service = async (env: Record<string, string> = {}, overrides: Overr
   const logger = createLog((line) => log.push(JSON.parse(line)), 'debug')
   const sessionActivity = createSessionActivity({ db, log: logger })
   let mailSender: MailSender | undefined
+  let webhookDispatcher: WebhookDispatcher | undefined
   const notifications = createNotifications({ log: logger })
   const stopping = new AbortController()
   const app = createApp({
     config,
     db,
+    onWebhookDispatcher: (dispatcher) => {
+      webhookDispatcher = dispatcher
+    },
+    ...(overrides.resolve && { resolve: overrides.resolve }),
     recordUse: sessionActivity.record,
     notifications: overrides.notifications ?? notifications,
     waiting: { stopSignal: stopping.signal, extendIdleTimeout: () => {} },
@@ -208,6 +217,8 @@ export const service = async (env: Record<string, string> = {}, overrides: Overr
   /** Sends the messages that are due, as the service does in the background. */
   const sendMail = () => onBehalfOfJob('mail', async () => mailSender?.flush())
 
+  const sendWebhooks = () => onBehalfOfJob('webhooks', async () => webhookDispatcher?.flush())
+
   const findStale = createStaleSubscriberQuery(db)
   const pollFor = (subscribers: Parameters<typeof findStale>[0]) =>
     onBehalfOfJob('notifications', () => findStale(subscribers))
@@ -223,6 +234,7 @@ export const service = async (env: Record<string, string> = {}, overrides: Overr
     flushActivity,
     sendMail,
     pollFor,
+    sendWebhooks,
     /** Aborts when the process would stop. */
     stopping,
   }

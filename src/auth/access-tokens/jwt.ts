@@ -18,7 +18,7 @@ const Claims = t.Object({
   iat: t.Integer({ minimum: 0 }),
   exp: t.Integer({ minimum: 0 }),
   /** Personal access tokens only: space-separated scopes (RFC 8693 §4.2). */
-  scope: t.Optional(t.String({ pattern: '^tasks:read( tasks:write)?$' })),
+  scope: t.Optional(t.String({ pattern: '^tasks:read( tasks:write| webhooks:write)?$' })),
 })
 export type Claims = Static<typeof Claims>
 

@@ -9,11 +9,16 @@ import type { NewPersonalToken, PersonalToken } from './schema.ts'
 
 const defaultSeconds = 90 * 86_400
 
-/** The scope that is stored and signed: write includes read. */
-const granted = { 'tasks:read': 'tasks:read', 'tasks:write': 'tasks:read tasks:write' }
+/** The scope that is stored and signed. Deliveries contain tasks, so that webhooks include reading them. */
+const granted = {
+  'tasks:read': 'tasks:read',
+  'tasks:write': 'tasks:read tasks:write',
+  'webhooks:write': 'tasks:read webhooks:write',
+}
 export const grantedScope = (scope: NewPersonalToken['scope']): string => granted[scope]
+const scopes = Object.keys(granted) as PersonalToken['scope'][]
 const toScope = (stored: string): PersonalToken['scope'] =>
-  stored === granted['tasks:write'] ? 'tasks:write' : 'tasks:read'
+  scopes.find((scope) => granted[scope] === stored) ?? 'tasks:read'
 
 const isPersonal = eq(sessions.kind, 'personal')
 

@@ -6,9 +6,9 @@ import { personalSecondsMax } from '../access-tokens/jwt.ts'
 import { closed } from '../accounts/schema.ts'
 import { tokenMembers } from '../sign-in/schema.ts'
 
-const Scope = Enum(['tasks:read', 'tasks:write'], {
+const Scope = Enum(['tasks:read', 'tasks:write', 'webhooks:write'], {
   $id: 'Scope',
-  description: '`tasks:write` includes `tasks:read`',
+  description: '`tasks:write` and `webhooks:write` include `tasks:read`',
   examples: ['tasks:read'],
 })
 const TokenName = Text({ min: 1, max: 100, examples: ['backup script'] })

@@ -85,6 +85,7 @@ export const createAbout = (limits: Limits) => ({
     { name: 'Trash', description: 'Deleted tasks until they are erased' },
     { name: 'Many at once', description: 'Batches, export and import' },
     { name: 'Live', description: 'Changes of the tasks: feed, event stream and its tickets' },
+    { name: 'Webhooks', description: 'Changes of the tasks, sent to a URL' },
     { name: 'Service', description: 'Health, and the catalogue of problems' },
   ],
 })

@@ -34,6 +34,18 @@ export const refreshTokenReused: Content = {
   after: [`Sign in again. ${notYou}`],
 }
 
+/** After the service has disabled a webhook. */
+export const webhookDisabled: Content = {
+  subject: 'A webhook was disabled',
+  before: [
+    'A webhook of your account was disabled: its receiver failed for three days, or said that it does not exist any more. ' +
+      'No change is lost: when the webhook is enabled again, it continues where it has stopped.',
+  ],
+  after: [
+    'GET /api/webhooks shows the webhooks of your account, and why the last delivery failed.',
+  ],
+}
+
 /** After a sign-up with the address of an account. */
 export const accountExists: Content = {
   subject: 'You have an account already',
