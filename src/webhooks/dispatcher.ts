@@ -31,7 +31,7 @@ export const createWebhookDispatcher = (needs: Needs) => {
   }
   const listen = (): void => {
     unsubscribe()
-    unsubscribe = known.size > 0 ? notifications.onChange(onChange) : () => {}
+    unsubscribe = isStarted && known.size > 0 ? notifications.onChange(onChange) : () => {}
   }
 
   const summarize = async (): Promise<void> => {

@@ -110,10 +110,10 @@ const newRow = (row: NewWebhook, secret: string, { user, now: at, lockedUser }: 
     0, ${at}::timestamptz, null::timestamptz, null::timestamptz, null::timestamptz, null::integer, null::text,
     null::uuid, null::timestamptz
     from ${lockedUser}, lateral (
-      select slot from generate_series(1, ${webhooksMax}::integer) as slot
+      select candidate.slot from generate_series(1, ${webhooksMax}::integer) as candidate (slot)
       where not exists (
-        select from ${webhooks} where ${webhooks.user_id} = ${user} and ${webhooks.slot} = slot)
-      order by slot limit 1) as free`
+        select from ${webhooks} where ${webhooks.user_id} = ${user} and ${webhooks.slot} = candidate.slot)
+      order by candidate.slot limit 1) as free`
 
 export const ownColumns = {
   id: webhooks.id,

@@ -47,6 +47,16 @@ const duringJob: Record<string, string> = {
   'update sessions': 'stores the last use of one session of one user',
   'read sessions by expires_at and id and user_id, read user_changes by user_id':
     'which open event streams have missed a change, or the end of their session',
+  'read webhooks by change and change_id and enabled and leased_until and next_attempt_at and user_id, read user_changes by last and user_id, read users by disabled_at and id, update webhooks by id and user_id':
+    'claims webhooks of any users',
+  'read webhooks, read user_changes, read users, update webhooks':
+    'claims the webhooks of one user, after a change',
+  'read webhooks by enabled': 'which users have webhooks, and how many fail',
+  'read sessions, read user_changes, read tasks, read task_tombstones':
+    'the changes of one user, for a webhook',
+  'update webhooks': 'the progress of one webhook of one user',
+  'update webhooks, read users': 'a failed delivery of one webhook of one user',
+  'update webhooks, read users, insert into mail_messages': 'the last one, with a notice',
   'delete from task_tombstones by erased_at': 'deletes expired rows of all users',
   'delete from idempotency_keys by expires_at': 'deletes expired rows of all users',
   'delete from used_stream_tickets by expires_at': 'deletes expired rows of all users',
