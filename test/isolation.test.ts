@@ -37,6 +37,11 @@ const idOf: Record<string, (bob: Awaited<ReturnType<typeof owner>>) => string> =
   'DELETE /api/tasks/:id': ({ task }) => task,
   'DELETE /api/auth/sessions/:id': ({ session }) => session,
   'DELETE /api/auth/tokens/:id': ({ personal }) => personal,
+  'GET /api/webhooks/:id': ({ webhook }) => webhook,
+  'PATCH /api/webhooks/:id': ({ webhook }) => webhook,
+  'DELETE /api/webhooks/:id': ({ webhook }) => webhook,
+  'POST /api/webhooks/:id/secret': ({ webhook }) => webhook,
+  'POST /api/webhooks/:id/test': ({ webhook }) => webhook,
 }
 
 const malformed = [
@@ -61,13 +66,17 @@ const owner = async ({ someone }: Service) => {
   const session = listed.sessions[0].id as string
   const made = await bob.call('POST', '/api/auth/tokens', { name: 'of Bob', scope: 'tasks:write' })
   const personal = made.body.id as string
-  return { ...bob, task: body.id as string, deleted: trashed.id as string, session, personal }
+  // A name that never resolves (RFC 2606).
+  const { body: hook } = await bob.call('POST', '/api/webhooks', { url: 'https://hooks.invalid/' })
+  const ids = { task: body.id as string, deleted: trashed.id as string, webhook: hook.id as string }
+  return { ...bob, ...ids, session, personal }
 }
 
 /** The path of a route with an id of the user's own. */
 const ownPath = (path: string, own: Awaited<ReturnType<typeof owner>>) => {
   const { task, deleted, session, personal } = own
   if (path.includes('tokens')) return filled(path, personal)
+  if (path.includes('webhooks')) return filled(path, own.webhook)
   const id = /trash|restore/.test(path) ? deleted : task
   return filled(path, path.includes('sessions') ? session : id)
 }
@@ -302,6 +311,10 @@ test('what each route sends is bound to the user of the token, and is what docs/
   )
   await here.call('GET', '/api/tasks', { token })
   const { body: issued } = await here.call('POST', '/api/auth/stream-tickets', { token })
+  await here.sendWebhooks()
+  await here.call('POST', '/api/webhooks', { token, body: { url: 'https://hooks.invalid/' } })
+  await here.call('POST', '/api/tasks', { token, body: { title: 'for the webhook' } })
+  list('webhooks, in the background', await sentBy(here.sendWebhooks))
   list(
     'GET /api/tasks/events, with a stream ticket',
     await sentBy(() => here.call('GET', `/api/tasks/events?ticket=${issued.ticket}`)),

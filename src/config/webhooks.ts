@@ -7,7 +7,7 @@ const hostPattern = /^([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?$/
 export const readWebhookConfig = (read: EnvReader, database: DatabaseConfig) => {
   const allowedHosts = (read.text('WEBHOOK_ALLOWED_HOSTS') ?? '')
     .split(',')
-    .map((host) => host.trim().toLowerCase())
+    .map((host) => host.replace(/^ +| +$/g, '').toLowerCase())
     .filter((host) => host !== '')
   if (!allowedHosts.every((host) => hostPattern.test(host)))
     read.problem(

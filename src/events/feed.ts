@@ -1,4 +1,5 @@
-import type { Entry } from '../tasks/changes/repository.ts'
+import type { Principal } from '../db/user-scope.ts'
+import type { ChangesRepository, Entry } from '../tasks/changes/repository.ts'
 import type { ChangesTokens, FeedPosition } from '../tasks/changes/token.ts'
 import { formatChange } from './format.ts'
 
@@ -22,3 +23,19 @@ export const formatEntries = (
     const position = isLast ? end : { number, id, fresh: end.fresh, at: start.at }
     return { number, text: formatChange(change, changesTokens.encode(userId, position)) }
   })
+
+type Needs = { changes: ChangesRepository; changesTokens: ChangesTokens }
+
+/** The text of the next events of a principal after a position; undefined if the session has ended. */
+export const readPage = async (
+  principal: Principal,
+  start: FeedPosition,
+  { changes, changesTokens }: Needs,
+) => {
+  const page = await changes(principal).list(pageSize, start)
+  if (page === undefined) return undefined
+  const { userId } = principal
+  const end = changesTokens.advance(page.progress, start, !page.has_more)
+  const events = formatEntries(page.entries, { userId, start, end, changesTokens })
+  return { text: events.map(({ text }) => text).join(''), end, hasMore: page.has_more }
+}

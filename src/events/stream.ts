@@ -5,11 +5,12 @@ import type { Subscriber } from '../notifications/notifications.ts'
 import type { ChangesRepository } from '../tasks/changes/repository.ts'
 import type { ChangesTokens, FeedPosition } from '../tasks/changes/token.ts'
 import { Unavailable } from '../unavailable.ts'
-import { formatEntries, pageSize } from './feed.ts'
+import { type Chunk, pullBody } from './body.ts'
+import { readPage } from './feed.ts'
 import { type EndCode, formatEnd, formatReady, keepAlive } from './format.ts'
+import { Pause } from './pause.ts'
 import type { Follower, SharedFeeds } from './shared-feed.ts'
 
-/** What all streams need. */
 export type StreamNeeds = {
   changes: ChangesRepository
   changesTokens: ChangesTokens
@@ -22,7 +23,6 @@ export type StreamNeeds = {
 const keepAliveMs = 15_000
 /** After a read, the next one waits this long, so that many changes at once are few statements. */
 const pauseMs = 50
-/** How soon to try again while the database is down. */
 const retryMs = 1000
 /** A session may end this much before its last token, which has whole seconds. */
 const expirySlackMs = 2000
@@ -37,7 +37,7 @@ const keepAliveBytes = encoder.encode(keepAlive)
  * reads slowly costs no memory. If it does not read at all, the server closes the connection when it was idle for
  * `idleSeconds` (`http/server.ts`). Bun calls `cancel` when a connection ends (test/binary/streams.test.ts).
  *
- * A class, because thousands of closures per second would cost more memory than the streams.
+ * A class, because closures took 3 KB more per stream.
  */
 export class EventStream implements Subscriber, Follower {
   readonly userId: string
@@ -57,7 +57,7 @@ export class EventStream implements Subscriber, Follower {
   #isClosed = false
   #readAtMs = Number.NEGATIVE_INFINITY
   #sentAtMs = performance.now()
-  #resume: (() => void) | undefined
+  readonly #pause = new Pause()
 
   constructor(principal: RequestPrincipal, start: FeedPosition, needs: StreamNeeds) {
     this.userId = principal.userId
@@ -65,26 +65,27 @@ export class EventStream implements Subscriber, Follower {
     this.#expiresAtMs = principal.expiresAtMs
     this.#needs = needs
     this.#position = start
-    this.#text = formatReady(needs.changesTokens.encode(this.userId, start))
+    this.#text = this.#ready(start)
+  }
+
+  #ready(position: FeedPosition): string {
+    return formatReady(this.#needs.changesTokens.encode(this.userId, position))
   }
 
   /** Reads the first changes, which are sent with the first event. False if the session has ended. */
   async begin(): Promise<boolean> {
     const start = this.#position
-    const text = await this.#readPage()
-    if (text === undefined) return false
-    const { changesTokens } = this.#needs
-    const position = text === '' ? this.#position : start
-    this.#text = formatReady(changesTokens.encode(this.userId, position)) + text
+    this.#text = ''
+    if (!(await this.#readPage())) return false
+    const position = this.#text === '' ? this.#position : start
+    this.#text = this.#ready(position) + this.#text
     return true
   }
 
   body(): ReadableStream<Uint8Array> {
     this.#isOpen = true
-    return new ReadableStream<Uint8Array>(
-      { pull: (controller) => this.#pull(controller), cancel: () => this.#close() },
-      { highWaterMark: 0 },
-    )
+    const { log } = this.#needs
+    return pullBody({ next: () => this.#next(), close: () => this.#close(), log })
   }
 
   /** The number of the last change that was sent. */
@@ -94,18 +95,17 @@ export class EventStream implements Subscriber, Follower {
 
   /** Changes may exist, or the session may have ended. */
   wake(): void {
-    if (this.#isFollowing) {
-      this.#needs.sharedFeeds.wake(this.userId)
-      return
+    if (this.#isFollowing) this.#needs.sharedFeeds.wake(this.userId)
+    else {
+      this.#isDue = true
+      this.#pause.end()
     }
-    this.#isDue = true
-    this.#resume?.()
   }
 
   /** Sends the last event, after the changes that are being read. */
   end(code: EndCode): void {
     this.#endCode ??= code
-    this.#resume?.()
+    this.#pause.end()
   }
 
   /** Called every second. */
@@ -113,19 +113,18 @@ export class EventStream implements Subscriber, Follower {
     if (nowMs >= this.#expiresAtMs) this.end('token-expired')
     if (performance.now() - this.#sentAtMs < keepAliveMs) return
     this.#isKeepAliveDue = true
-    this.#resume?.()
+    this.#pause.end()
   }
 
   /** From the shared feed. */
   receive(text: string, position: FeedPosition): void {
-    if (this.#text !== '') {
-      // The client has not taken the previous events yet.
-      this.detach()
-      return
+    // The client has not taken the previous events yet.
+    if (this.#text !== '') this.detach()
+    else {
+      this.#position = position
+      this.#text = text
+      this.#pause.end()
     }
-    this.#position = position
-    this.#text = text
-    if (text !== '') this.#resume?.()
   }
 
   /** Stops following, to read what follows the position by itself. */
@@ -140,47 +139,32 @@ export class EventStream implements Subscriber, Follower {
     this.end(hasExpired ? 'token-expired' : 'session-ended')
   }
 
-  async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    try {
-      const bytes = await this.#next()
-      if (this.#isClosed) return
-      this.#sentAtMs = performance.now()
-      controller.enqueue(bytes ?? encoder.encode(formatEnd(this.#endCode ?? 'draining')))
-      if (bytes !== undefined) return
-      this.#close()
-      controller.close()
-    } catch (error) {
-      // The client connects again.
-      this.#needs.log.error('stream failed', { error })
-      this.#close()
-      throw error
+  /** What to send next; undefined if the client is gone. */
+  async #next(): Promise<Chunk | undefined> {
+    while (!this.#isClosed) {
+      const waitMs = this.#isDue ? this.#readAtMs + pauseMs - performance.now() : undefined
+      if (this.#text !== '') return this.#take()
+      if (this.#endCode !== undefined)
+        return { bytes: encoder.encode(formatEnd(this.#endCode)), isLast: true }
+      if (waitMs !== undefined && waitMs <= 0) await this.#read()
+      else if (this.#isKeepAliveDue) return this.#take()
+      else await this.#pause.wait(waitMs)
     }
+    return undefined
   }
 
-  /** What to send next; undefined at the end. */
-  async #next(): Promise<Uint8Array | undefined> {
-    for (;;) {
-      if (this.#text !== '') {
-        const bytes = encoder.encode(this.#text)
-        this.#text = ''
-        return bytes
-      }
-      if (this.#isClosed || this.#endCode !== undefined) return undefined
-      const waitMs = this.#isDue ? this.#readAtMs + pauseMs - performance.now() : undefined
-      if (waitMs !== undefined && waitMs <= 0) await this.#read()
-      else if (this.#isKeepAliveDue) {
-        this.#isKeepAliveDue = false
-        return keepAliveBytes
-      } else await this.#pause(waitMs)
-    }
+  /** The waiting text, or a comment. */
+  #take(): Chunk {
+    const bytes = this.#text === '' ? keepAliveBytes : encoder.encode(this.#text)
+    this.#text = ''
+    this.#isKeepAliveDue = false
+    this.#sentAtMs = performance.now()
+    return { bytes, isLast: false }
   }
 
   async #read(): Promise<void> {
-    this.#isKeepAliveDue = false
     try {
-      const text = await this.#readPage()
-      if (text === undefined) this.endSession()
-      else this.#text = text
+      if (!(await this.#readPage())) this.endSession()
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error
       // A stream survives an outage: a browser gives up on a 503.
@@ -189,35 +173,19 @@ export class EventStream implements Subscriber, Follower {
     }
   }
 
-  /** The text of the next events. Afterwards the stream follows, if there are no more. */
-  async #readPage(): Promise<string | undefined> {
-    const { changes, changesTokens, sharedFeeds } = this.#needs
-    const { userId } = this
-    const start = this.#position
+  /** Reads the next events, and follows if there are no more. False if the session has ended. */
+  async #readPage(): Promise<boolean> {
     this.#isDue = false
-    const page = await changes(this).list(pageSize, start)
-    if (page === undefined) return undefined
-    const end = changesTokens.advance(page.progress, start, !page.has_more)
-    const events = formatEntries(page.entries, { userId, start, end, changesTokens })
-    this.#position = end
-    this.#isDue ||= page.has_more
-    this.#readAtMs = page.has_more ? Number.NEGATIVE_INFINITY : performance.now()
-    if (this.#isOpen && !this.#isDue && !this.#isClosed)
-      this.#isFollowing = sharedFeeds.join(this, end)
-    this.#isDue ||= this.#isOpen && !this.#isFollowing
-    return events.map(({ text }) => text).join('')
-  }
-
-  /** Until something happens, or for `waitMs`. */
-  #pause(waitMs: number | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = waitMs === undefined ? undefined : setTimeout(() => this.#resume?.(), waitMs)
-      this.#resume = () => {
-        clearTimeout(timer)
-        this.#resume = undefined
-        resolve()
-      }
-    })
+    const page = await readPage(this, this.#position, this.#needs)
+    if (page === undefined) return false
+    this.#position = page.end
+    this.#text += page.text
+    this.#readAtMs = page.hasMore ? Number.NEGATIVE_INFINITY : performance.now()
+    this.#isDue ||= page.hasMore
+    if (!this.#isOpen || this.#isClosed) return true
+    this.#isFollowing = !this.#isDue && this.#needs.sharedFeeds.join(this, page.end)
+    this.#isDue = !this.#isFollowing
+    return true
   }
 
   #close(): void {
@@ -225,6 +193,6 @@ export class EventStream implements Subscriber, Follower {
     this.#isClosed = true
     this.#needs.sharedFeeds.leave(this)
     this.#needs.onClose(this)
-    this.#resume?.()
+    this.#pause.end()
   }
 }

@@ -28,10 +28,8 @@ export const problemCatalogue = {
   'insufficient-scope': {
     status: 403,
     title: 'The token does not permit this',
-    cause:
-      'The token is a personal access token, or from another identity provider. Its scope does not include ' +
-      'this request, or the route is for the account.',
-    cure: 'Use a token with the scope `tasks:write`, or sign in.',
+    cause: 'The scope of the token does not include this request, or the route is for the account.',
+    cure: 'Use a token with the scope, or sign in.',
   },
   'origin-not-allowed': {
     status: 403,
@@ -110,8 +108,7 @@ export const problemCatalogue = {
   'idempotency-in-flight': {
     status: 409,
     title: 'A request with this Idempotency-Key is in progress',
-    cause:
-      'Two requests with the same key arrived at the same time, and the other one has not finished.',
+    cause: 'Another request with the same key has not finished.',
     cure: 'Repeat the request to get the response of the first.',
   },
   'sync-expired': {
@@ -129,8 +126,7 @@ export const problemCatalogue = {
   'body-too-large': {
     status: 413,
     title: 'The body is too large',
-    cause:
-      'The body has more bytes than BODY_LIMIT (64 KiB by default), or an import exceeds IMPORT_LIMIT or IMPORT_ROWS.',
+    cause: 'The body exceeds BODY_LIMIT (64 KiB), or an import IMPORT_LIMIT or IMPORT_ROWS.',
     cure: 'Send less in one request.',
   },
   'unsupported-media-type': {
@@ -156,8 +152,7 @@ export const problemCatalogue = {
   'link-expired': {
     status: 422,
     title: 'The link is not valid',
-    cause:
-      'The token of the link is wrong, used or expired, or a newer link or a new password has replaced it.',
+    cause: 'The token is wrong, used, expired, or replaced by a newer link or a new password.',
     cure: 'Request a new link.',
   },
   'idempotency-mismatch': {
@@ -193,16 +188,13 @@ export const problemCatalogue = {
   'mail-disabled': {
     status: 503,
     title: 'The service sends no mail',
-    cause:
-      'The operator of this service has not set MAIL_URL, and the request needs a message to the user.',
+    cause: 'MAIL_URL is not set, and the request needs a message to the user.',
     cure: 'Ask the operator. Repeating the request does not help.',
   },
   unavailable: {
     status: 503,
     title: 'The service is temporarily unavailable',
-    cause:
-      'The database, the rate-limit store, the password queue or the keys of a trusted issuer did not respond ' +
-      'in time.',
+    cause: 'Database, rate-limit store, password queue or issuer did not respond in time.',
     cure: 'Repeat the request after `Retry-After` seconds.',
   },
 } as const

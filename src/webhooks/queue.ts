@@ -15,7 +15,7 @@ export type Claim = typeof webhooks.$inferSelect & { lease: string }
 const leaseSeconds = 20
 
 /** What happens after a failed attempt: another one, or none. */
-export type Consequence = { nextAttemptAt: string } | { disabledReason: DisabledReason }
+type Consequence = { nextAttemptAt: string } | { disabledReason: DisabledReason }
 
 const isClaimed = ({ user_id, id, lease }: Claim) =>
   and(eq(webhooks.user_id, user_id), eq(webhooks.id, id), eq(webhooks.lease, lease))

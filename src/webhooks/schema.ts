@@ -1,3 +1,4 @@
+import type { TSchema } from '@sinclair/typebox'
 import { type Static, t } from 'elysia'
 import { problemResponses } from '../http/problem.ts'
 import { NoBody, NoContent } from '../schema/body.ts'
@@ -11,6 +12,7 @@ export const webhooksMax = 20
 const Url = Text({
   min: 1,
   max: 2000,
+  format: 'uri',
   description: 'https, and an address of the public internet',
   examples: ['https://example.com/hooks/tasks'],
 })
@@ -39,12 +41,15 @@ const WebhookPatch = t.Object(
   { ...closed, $id: 'WebhookPatch' },
 )
 
+/** A schema that also permits null. */
+const orNull = <Schema extends TSchema>(schema: Schema, more: object = {}) =>
+  t.Unsafe<Static<Schema> | null>({ ...schema, ...more, type: [schema.type, 'null'] })
+
+const Status = orNull(t.Integer({ description: 'Null without a response', examples: [500] }))
 const Failure = t.Object(
   {
     at: Timestamp({}),
-    status: t.Union([t.Integer({ examples: [500] }), t.Null()], {
-      description: 'Null without a response',
-    }),
+    status: Status,
     detail: t.String({ examples: ['no response in time'] }),
   },
   closed,
@@ -55,13 +60,15 @@ const webhook = {
   name: Name,
   events: t.Array(Enum(webhookEvents)),
   enabled: t.Boolean(),
-  disabled_reason: t.Union([t.Literal('gone'), t.Literal('failed'), t.Null()], {
+  disabled_reason: t.Unsafe<'gone' | 'failed' | null>({
+    type: ['string', 'null'],
+    enum: ['gone', 'failed', null],
     description:
       'Why the service has disabled it: the receiver responded with 410, or all attempts of three days failed',
   }),
   created_at: Timestamp({}),
   last_success_at: Timestamp({ nullable: true }),
-  last_failure: t.Union([Failure, t.Null()]),
+  last_failure: orNull(Failure),
   pending_since: Timestamp({
     nullable: true,
     description: 'The time of the oldest change that is not delivered',
@@ -81,9 +88,7 @@ const Webhooks = t.Object({ webhooks: t.Array(Webhook) }, { ...closed, $id: 'Web
 const NewSecret = t.Object({ secret: Secret }, { ...closed, $id: 'WebhookSecret' })
 const TestResult = t.Object(
   {
-    status: t.Union([t.Integer({ examples: [204] }), t.Null()], {
-      description: 'Null without a response',
-    }),
+    status: Status,
     ok: t.Boolean(),
   },
   { ...closed, $id: 'WebhookTest' },
@@ -99,7 +104,10 @@ const notFound = problemResponses('webhook-not-found')
 
 export const createWebhook = {
   body: NewWebhook,
-  response: { 201: CreatedWebhook, ...problemResponses('invalid-request', 'too-many-webhooks') },
+  response: {
+    201: ResponseBody(CreatedWebhook),
+    ...problemResponses('invalid-request', 'too-many-webhooks'),
+  },
   detail: {
     tags,
     operationId: 'createWebhook',
@@ -158,7 +166,7 @@ export const rotateWebhookSecret = {
 export const testWebhook = {
   params: WebhookId,
   body: NoBody,
-  response: { 200: TestResult, ...notFound },
+  response: { 200: ResponseBody(TestResult), ...notFound },
   detail: {
     tags,
     operationId: 'testWebhook',

@@ -132,6 +132,7 @@ test('.env.example documents every variable, and has every default', () => {
     'PUBLIC_URL',
     'MAIL_RESET_URL',
     'MAIL_VERIFY_URL',
+    'WEBHOOK_ALLOWED_HOSTS',
     'TRUSTED_ISSUERS',
     'REDIS_URL',
     'CORS_ORIGINS',

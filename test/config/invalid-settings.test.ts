@@ -160,6 +160,9 @@ const wrong: Record<string, Wrong[]> = {
   ],
   MAIL_RESET_URL: linkUrl('MAIL_RESET_URL'),
   MAIL_VERIFY_URL: linkUrl('MAIL_VERIFY_URL'),
+  WEBHOOK_ALLOWED_HOSTS: ['https://canary', 'canary/path', 'canary:port', 'a b'].map(
+    (hosts): Wrong => [{ WEBHOOK_ALLOWED_HOSTS: hosts }, /is not a list of hosts/],
+  ),
   EMAIL_VERIFICATION: choice('EMAIL_VERIFICATION', 'Required'),
   TRUSTED_ISSUERS: [
     [{ TRUSTED_ISSUERS: 'canary' }, /is not JSON of the form/],

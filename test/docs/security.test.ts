@@ -110,6 +110,8 @@ const callsOut =
 const named = [
   // The database and the rate-limit store.
   /^src\/(db|rate-limit)\//,
+  // Deliveries of webhooks, to addresses that `destination.ts` permits.
+  /^src\/webhooks\/(send|destination)\.ts$/,
   // Notifications between instances.
   /^src\/notifications\/redis\.ts$/,
   // The keys of trusted issuers.

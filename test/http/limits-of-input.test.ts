@@ -127,6 +127,25 @@ test('every member of requests and responses has the bounds of the contract', as
     'RefreshRequest: closed',
     'Session/user_agent: 0..200 characters',
     'Problem/errors/*: closed',
+    'CreatedWebhook/last_failure: closed',
+    'CreatedWebhook/name: 1..100 characters',
+    'CreatedWebhook/url: 1..2000 characters',
+    'CreatedWebhook: closed',
+    'NewWebhook/events: 1..3 items, no item twice',
+    'NewWebhook/name: 1..100 characters',
+    'NewWebhook/url: 1..2000 characters',
+    'NewWebhook: closed',
+    'Webhook/last_failure: closed',
+    'Webhook/name: 1..100 characters',
+    'Webhook/url: 1..2000 characters',
+    'Webhook: closed',
+    'WebhookList: closed',
+    'WebhookPatch/events: 1..3 items, no item twice',
+    'WebhookPatch/name: 1..100 characters',
+    'WebhookPatch/url: 1..2000 characters',
+    'WebhookPatch: closed',
+    'WebhookSecret: closed',
+    'WebhookTest: closed',
     'DeleteEvent/data: closed',
     'DeleteEvent: closed',
     'EndEvent/data: closed',
@@ -196,6 +215,7 @@ const sized = (schema: Schema, size: number): unknown => {
   if (schema.type === 'array')
     return Array.from({ length: size }, (_, at) => (schema.items.$ref ? {} : `${at}`))
   if (schema.minimum !== undefined) return size
+  if (schema.format === 'uri') return 'https://a.example/'.padEnd(size, 'x').slice(0, size)
   return schema.format === 'email' ? `${'a'.repeat(size - 2)}@b` : 'x'.repeat(size)
 }
 
@@ -206,7 +226,7 @@ const edgesOf = (schema: Schema) => {
     schema.maxLength ?? schema.maximum ?? schema.maxItems,
   ]
   if (most === undefined) return undefined
-  const within = schema.format === 'email' ? [most] : [least, most]
+  const within = /email|uri/.test(schema.format) ? [most] : [least, most]
   const isBelow = least > 0 || schema.minimum !== undefined
   return { within, outside: [...(isBelow ? [least - 1] : []), most + 1] }
 }

@@ -33,6 +33,13 @@ export const bodies: Record<string, unknown> = {
   'PUT /api/tasks/:id': { title: 'Canary', completed: true },
   'PATCH /api/tasks/:id/complete': { completed: true },
   'DELETE /api/tasks/:id': undefined,
+  'GET /api/webhooks': undefined,
+  'POST /api/webhooks': { url: 'https://hooks.example/tasks' },
+  'GET /api/webhooks/:id': undefined,
+  'PATCH /api/webhooks/:id': { name: 'Canary' },
+  'DELETE /api/webhooks/:id': undefined,
+  'POST /api/webhooks/:id/secret': undefined,
+  'POST /api/webhooks/:id/test': undefined,
 }
 
 /** The public routes. A test fails if another route is public. */
