@@ -1,17 +1,14 @@
 import { Elysia } from 'elysia'
 import { createJwt } from './auth/access-tokens/jwt.ts'
-import { createAuthenticator } from './auth/authenticator.ts'
 import { emailVerificationPage } from './auth/email-verification/page.ts'
 import { createEmailVerification } from './auth/email-verification/verification.ts'
-import { createFederatedUserRepository } from './auth/issuers/repository.ts'
-import { createIssuerVerifiers } from './auth/issuers/verifier.ts'
+import { createGuardNeeds } from './auth/guard-needs.ts'
 import { passwordResetPage } from './auth/password-reset/page.ts'
 import { createPasswordReset } from './auth/password-reset/password-reset.ts'
 import { createPasswordHasher, type PasswordHasher } from './auth/passwords/hasher.ts'
 import { authRoutes } from './auth/routes.ts'
 import type { SessionActivity } from './auth/sessions/activity.ts'
 import { createSessionRepository } from './auth/sessions/repository.ts'
-import type { StreamTickets } from './auth/stream-tickets/ticket.ts'
 import type { Config } from './config/config.ts'
 import type { Db } from './db/database.ts'
 import type { Principal } from './db/user-scope.ts'
@@ -20,15 +17,12 @@ import { healthRoutes } from './health/routes.ts'
 import { accessLog } from './http/access-log.ts'
 import { createAuthenticated } from './http/authenticated.ts'
 import { createBodyParser } from './http/body-parser.ts'
-import { createClientAddress } from './http/client-address.ts'
-import { createCors } from './http/cors.ts'
 import { createErrorHandler } from './http/error-handler.ts'
 import { homePage } from './http/pages/home.ts'
 import { problemPages } from './http/pages/problems.ts'
 import { swaggerUi } from './http/pages/swagger-ui.ts'
 import { createRateLimit } from './http/rate-limit.ts'
 import { createRequestContexts, type RequestContexts } from './http/request-context.ts'
-import { createResponseHeaders } from './http/response-headers.ts'
 import { createRouteGuard } from './http/route-guard.ts'
 import type { Log } from './log.ts'
 import { createLinkTokens } from './mail/link-tokens.ts'
@@ -87,7 +81,13 @@ export const createApp = (needs: Needs) => {
   const contexts = createRequestContexts()
   const passwords = createPasswordHasher(config.passwords)
   const routes = () => root.routes
-  const metrics = needs.createMetrics({ ...needs, contexts, passwordLoad: passwords.load, routes })
+  const metrics = needs.createMetrics({
+    ...needs,
+    contexts,
+    passwordLoad: passwords.load,
+    live: () => ({ ...live, ...hooks, notifications }),
+    routes,
+  })
   const { log, rateLimitStore } = metrics
   const limit = createRateLimit({ settings: config.rateLimit, rateLimitStore, contexts, log })
   const jwt = createJwt(config.jwt)
@@ -128,7 +128,13 @@ export const createApp = (needs: Needs) => {
       .use(publishAfterWrites(notifications, contexts))
       .use(sender ? pollAfterWrites(sender, contexts) : new Elysia())
       // Route (404, 405, OPTIONS) → declared body size (413) → token (401) → scope (403).
-      .use(createRouteGuard({ ...guardNeeds(needs, { ...live, jwt, log }), contexts, routes }))
+      .use(
+        createRouteGuard({
+          ...createGuardNeeds({ ...needs, ...live, jwt, log }),
+          contexts,
+          routes,
+        }),
+      )
       // Body and query (413, 415, 400).
       .use(createBodyParser(contexts))
       // Rate limit (429).
@@ -169,28 +175,6 @@ const createLinked = ({ config, db, onMailSender }: Needs, shared: Linked) => {
     sender,
     passwordReset: createPasswordReset(needs),
     emailVerification: createEmailVerification(needs),
-  }
-}
-
-type GuardNeeds = { jwt: ReturnType<typeof createJwt>; log: Log; streamTickets: StreamTickets }
-
-const guardNeeds = (
-  { config, db, isUp, peerOf }: Needs,
-  { jwt, log, streamTickets }: GuardNeeds,
-) => {
-  const issuers = createIssuerVerifiers(config.trustedIssuers, log)
-  const federatedUsers = createFederatedUserRepository(db)
-  const clientAddress = createClientAddress(config.trustProxy)
-  return {
-    settings: config,
-    authenticate: createAuthenticator({ jwt, issuers, federatedUsers, log, isUp }),
-    verifyTicket: streamTickets.verify,
-    responseHeaders: createResponseHeaders({
-      behindProxy: config.trustProxy !== 'none',
-      cors: createCors(config.corsOrigins),
-    }),
-    clientAddressOf: (request: Request) => clientAddress(request, peerOf(request)),
-    isUp,
   }
 }
 

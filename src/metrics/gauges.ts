@@ -3,6 +3,7 @@ import { cpuUsage, memoryUsage } from 'node:process'
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import { version } from '../../package.json' with { type: 'json' }
 import type { PoolState } from '../db/database.ts'
+import { type LiveParts, registerLiveGauges } from './live-gauges.ts'
 
 export type PasswordLoad = { hashing: number; waiting: number; waitingMax: number; refused: number }
 
@@ -16,6 +17,7 @@ export type ProcessState = {
 }
 
 type Needs = {
+  live: () => LiveParts
   processState: ProcessState
   passwordLoad: () => PasswordLoad
   isReady: () => Promise<boolean>
@@ -27,7 +29,7 @@ const readyMsMax = 1000
 /** Gauges and counters that are read at each scrape. Only the event-loop lag is measured in between. */
 export const registerGauges = (
   registry: Registry,
-  { processState, passwordLoad, isReady }: Needs,
+  { processState, passwordLoad, live, isReady }: Needs,
 ) => {
   const now = (name: string, help: string, read: () => number | Promise<number>) =>
     new Gauge({
@@ -73,17 +75,15 @@ export const registerGauges = (
   )
 
   now('taskwarden_bcrypt_active', 'Passwords being hashed.', () => passwordLoad().hashing)
-  now(
-    'taskwarden_bcrypt_waiting',
-    'Passwords that wait to be hashed.',
-    () => passwordLoad().waiting,
-  )
+  now('taskwarden_bcrypt_waiting', 'Passwords that wait.', () => passwordLoad().waiting)
   now('taskwarden_bcrypt_waiting_max', 'BCRYPT_QUEUE_MAX.', () => passwordLoad().waitingMax)
   rising(
     'taskwarden_bcrypt_refused_total',
     'Passwords refused (503) because the queue was full.',
     () => passwordLoad().refused,
   )
+
+  registerLiveGauges(now, live)
 
   now('process_resident_memory_bytes', 'Resident memory.', () => memoryUsage().rss)
   now('process_js_heap_used_bytes', 'Memory of JavaScript objects.', () => memoryUsage().heapUsed)

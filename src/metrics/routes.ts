@@ -8,6 +8,7 @@ import type { Log } from '../log.ts'
 import type { RateLimitCounters } from '../rate-limit/store.ts'
 import { createDatabaseErrorMetrics } from './database-error-metrics.ts'
 import { type PasswordLoad, type ProcessState, registerGauges } from './gauges.ts'
+import type { LiveParts } from './live-gauges.ts'
 import { withLogMetrics } from './log-metrics.ts'
 import { withRateLimitMetrics } from './rate-limit-metrics.ts'
 import { createRequestMetrics } from './request-metrics.ts'
@@ -20,6 +21,7 @@ export type MetricsNeeds = {
   contexts: RequestContexts
   processState: ProcessState
   passwordLoad: () => PasswordLoad
+  live: () => LiveParts
   isReady: () => Promise<boolean>
   /** Called once, at the first request, when all routes are registered. */
   routes: () => readonly { method: string; path: string }[]
