@@ -77,28 +77,25 @@ export type Needs = {
  * which also checks the session (401).
  */
 export const createApp = (needs: Needs) => {
-  const { config, db, isReady, recordUse, notifications } = needs
+  const { config, db, isReady, notifications } = needs
   const contexts = createRequestContexts()
   const passwords = createPasswordHasher(config.passwords)
   const routes = () => root.routes
-  const metrics = needs.createMetrics({
-    ...needs,
-    contexts,
-    passwordLoad: passwords.load,
-    live: () => ({ ...live, ...hooks, notifications }),
-    routes,
-  })
+  const parts = () => ({ ...live, ...hooks, notifications })
+  const metricNeeds = { ...needs, contexts, passwordLoad: passwords.load, live: parts, routes }
+  const metrics = needs.createMetrics(metricNeeds)
   const { log, rateLimitStore } = metrics
   const limit = createRateLimit({ settings: config.rateLimit, rateLimitStore, contexts, log })
   const jwt = createJwt(config.jwt)
   const notices = createNoticeStatements(db, config.mail !== undefined)
   const sessions = createSessionRepository(db)
   const isSessionLive = (principal: Principal) => sessions(principal).isLive()
-  const authenticated = createAuthenticated(contexts, recordUse)
+  const authenticated = createAuthenticated(contexts, needs.recordUse)
   const { sender, ...linked } = createLinked(needs, { notices, passwords, contexts, log })
   const live = createLive({ ...needs, log })
   const hooks = createWebhooks({ ...needs, ...live, notices, log })
   needs.onWebhookDispatcher(hooks.dispatcher)
+  const guardNeeds = createGuardNeeds({ ...needs, ...live, jwt, log })
   const shared = {
     log,
     rateLimitStore,
@@ -128,13 +125,7 @@ export const createApp = (needs: Needs) => {
       .use(publishAfterWrites(notifications, contexts))
       .use(sender ? pollAfterWrites(sender, contexts) : new Elysia())
       // Route (404, 405, OPTIONS) → declared body size (413) → token (401) → scope (403).
-      .use(
-        createRouteGuard({
-          ...createGuardNeeds({ ...needs, ...live, jwt, log }),
-          contexts,
-          routes,
-        }),
-      )
+      .use(createRouteGuard({ ...guardNeeds, contexts, routes }))
       // Body and query (413, 415, 400).
       .use(createBodyParser(contexts))
       // Rate limit (429).

@@ -1,4 +1,3 @@
-import type { TSchema } from '@sinclair/typebox'
 import { type Static, t } from 'elysia'
 import { problemResponses } from '../http/problem.ts'
 import { NoBody, NoContent } from '../schema/body.ts'
@@ -41,11 +40,11 @@ const WebhookPatch = t.Object(
   { ...closed, $id: 'WebhookPatch' },
 )
 
-/** A schema that also permits null. */
-const orNull = <Schema extends TSchema>(schema: Schema, more: object = {}) =>
-  t.Unsafe<Static<Schema> | null>({ ...schema, ...more, type: [schema.type, 'null'] })
-
-const Status = orNull(t.Integer({ description: 'Null without a response', examples: [500] }))
+const Status = t.Unsafe<number | null>({
+  type: ['integer', 'null'],
+  description: 'Null without a response',
+  examples: [500],
+})
 const Failure = t.Object(
   {
     at: Timestamp({}),
@@ -68,7 +67,7 @@ const webhook = {
   }),
   created_at: Timestamp({}),
   last_success_at: Timestamp({ nullable: true }),
-  last_failure: orNull(Failure),
+  last_failure: t.Unsafe<Static<typeof Failure> | null>({ ...Failure, type: ['object', 'null'] }),
   pending_since: Timestamp({
     nullable: true,
     description: 'The time of the oldest change that is not delivered',

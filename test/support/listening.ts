@@ -8,5 +8,12 @@ export const listening = async (env: Record<string, string> = {}) => {
   const log = createLog(() => {}, 'silent')
   const settings = { host: '127.0.0.1', port: 0, drainMs: 0 }
   const { url, stop } = createServer(settings, (request) => here.app.fetch(request), log).start()
-  return { ...here, origin: url.origin, stop }
+  return {
+    ...here,
+    origin: url.origin,
+    stop: async () => {
+      here.stopping.abort()
+      await stop()
+    },
+  }
 }
