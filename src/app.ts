@@ -40,6 +40,7 @@ import type { Waiting } from './tasks/changes/long-poll.ts'
 import { allTaskRoutes } from './tasks/routes.ts'
 import type { Resolve } from './webhooks/destination.ts'
 import type { WebhookDispatcher } from './webhooks/dispatcher.ts'
+import { webhookMessages } from './webhooks/payloads.ts'
 import { webhookActionRoutes, webhookRoutes } from './webhooks/routes.ts'
 import { createWebhooks } from './webhooks/webhooks.ts'
 
@@ -137,7 +138,7 @@ export const createApp = (needs: Needs) => {
       .use(problemPages())
       .use(passwordResetPage(linked))
       .use(emailVerificationPage(linked))
-      .use(swaggerUi({ routes, limits: config }))
+      .use(swaggerUi({ routes, limits: config, messages: webhookMessages }))
       .group('/api', (api) =>
         api
           .use(authRoutes({ ...needs, ...shared, sessions }))

@@ -80,7 +80,7 @@ export const streamEvents = {
     operationId: 'streamEvents',
     summary: 'Receive changes as they happen',
     description:
-      'Server-sent events: the changes feed as it grows. The first event is `ready`. A client that connects again with ' +
+      'Server-sent events (`StreamEvent`): the changes feed as it grows. The first event is `ready`. A client that connects again with ' +
       'the last `id` misses no change and receives none twice. A comment is sent every 15 s. The last event is `end`, ' +
       'with the reason. At most 10 streams per user.',
     'x-produces': ['text/event-stream'],

@@ -4,6 +4,7 @@ import { createAbout, type Limits, securitySchemes } from './info.ts'
 import { type GeneratedOperation, toOperation } from './operation.ts'
 import { commonResponse, problemExamples } from './problem-responses.ts'
 import { collectNamed, type Schema } from './schemas.ts'
+import { bodiesOf, toWebhooks, type WebhookMessage } from './webhooks.ts'
 
 export type Routes = Elysia['routes']
 type Paths = Record<string, Record<string, GeneratedOperation>>
@@ -15,15 +16,20 @@ type Paths = Record<string, Record<string, GeneratedOperation>>
  * every body has three media types, and problems are plain JSON. So each operation is built again from it. What
  * applies to every operation is added here: common problems and response headers.
  */
-export const createOpenApiDocument = async (routes: Routes, limits: Limits) => {
+export const createOpenApiDocument = async (
+  routes: Routes,
+  limits: Limits,
+  messages: readonly WebhookMessage[],
+) => {
   const documented = routes.filter(({ hooks }) => hooks.detail?.hide !== true)
-  const schemas = collectNamed(documented.flatMap(schemasOf))
+  const schemas = collectNamed([...documented.flatMap(schemasOf), ...bodiesOf(messages)])
 
   return {
     ...createAbout(limits),
     paths: mapValues(await generate(documented), (methods) =>
       mapValues(methods, (generated) => toOperation(generated, schemas)),
     ),
+    webhooks: toWebhooks(messages, schemas),
     components: {
       securitySchemes,
       schemas,

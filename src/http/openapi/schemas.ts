@@ -128,5 +128,6 @@ export const exampleId = '0199e2b3-6f4a-7c31-9d5e-8a1b2c3d4e5f'
 const exampleText = ({ format }: Schema): string => {
   if (format === 'uuid') return exampleId
   if (format === 'date-time') return '2026-11-20T23:16:35.474Z'
+  if (format === 'uri') return 'https://example.com/'
   return format === 'email' ? 'ada@example.com' : '…'
 }

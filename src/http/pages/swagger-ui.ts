@@ -8,11 +8,14 @@ import bundle from 'swagger-ui-dist/swagger-ui-bundle.js' with { type: 'file' }
 import { assetBytes } from '../../asset.ts'
 import { createOpenApiDocument, type Routes } from '../openapi/document.ts'
 import type { Limits } from '../openapi/info.ts'
+import type { WebhookMessage } from '../openapi/webhooks.ts'
 
 type Needs = {
   /** Called once, at the first request for the document, when all routes are registered. */
   routes: () => Routes
   limits: Limits
+  /** What receivers of webhooks get. */
+  messages: readonly WebhookMessage[]
 }
 
 /** The path contains the version, so that browsers can cache the assets forever. */
@@ -78,7 +81,7 @@ const policy = {
 }
 
 /** The OpenAPI document, and Swagger UI with all assets from this process: it works without internet. */
-export const swaggerUi = ({ routes, limits }: Needs) => {
+export const swaggerUi = ({ routes, limits, messages }: Needs) => {
   let json: Promise<string> | undefined
 
   return new Elysia({
@@ -90,7 +93,9 @@ export const swaggerUi = ({ routes, limits }: Needs) => {
     .get('/page.css', ({ request, set }) => revalidatedText(pageStyles, 'text/css', request, set))
     .get('/start.js', ({ request, set }) => revalidatedText(start, 'text/javascript', request, set))
     .get('/json', async ({ request, set }) => {
-      json ??= createOpenApiDocument(routes(), limits).then((document) => JSON.stringify(document))
+      json ??= createOpenApiDocument(routes(), limits, messages).then((document) =>
+        JSON.stringify(document),
+      )
       return revalidatedText(await json, 'application/json', request, set)
     })
     .get(`${assets}/swagger-ui.css`, immutableFile(styles, 'text/css; charset=utf-8'))
