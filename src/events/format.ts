@@ -2,6 +2,8 @@ import type { Change } from '../tasks/changes/schema.ts'
 
 /* Server-sent events (HTML Standard, section 9.2). JSON has no line breaks, so each event has one `data` line. */
 
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
+
 /** Milliseconds until a browser connects again after the stream ends. */
 const retryMs = 2000
 
@@ -21,5 +23,11 @@ export const formatChange = (change: Change, token: string): string => {
 export const formatEnd = (code: EndCode): string =>
   `event: end\ndata: ${JSON.stringify({ code })}\n\n`
 
+/**
+ * Sent when nothing follows an event: a proxy that passes data on in blocks of 4 KiB would keep the event until the next
+ * ones.
+ */
+export const padding = encode(`:${' '.repeat(4096)}\n\n`)
+
 /** Keeps proxies from closing an idle connection. */
-export const keepAlive = ': keep-alive\n\n'
+export const keepAlive = encode(': keep-alive\n\n')

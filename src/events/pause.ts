@@ -2,10 +2,10 @@
 export class Pause {
   #resume: (() => void) | undefined
 
-  /** Until `end`, or for `ms`. */
-  wait(ms: number | undefined): Promise<void> {
+  /** Until `end`, or for `ms`, which may be infinite. */
+  wait(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = ms === undefined ? undefined : setTimeout(() => this.end(), ms)
+      const timer = Number.isFinite(ms) ? setTimeout(() => this.end(), ms) : undefined
       this.#resume = () => {
         clearTimeout(timer)
         resolve()

@@ -7,7 +7,7 @@ import type { ChangesTokens, FeedPosition } from '../tasks/changes/token.ts'
 import { Unavailable } from '../unavailable.ts'
 import { type Chunk, pullBody } from './body.ts'
 import { readPage } from './feed.ts'
-import { type EndCode, formatEnd, formatReady, keepAlive } from './format.ts'
+import { type EndCode, formatEnd, formatReady, keepAlive, padding } from './format.ts'
 import { Pause } from './pause.ts'
 import type { Follower, SharedFeeds } from './shared-feed.ts'
 
@@ -24,11 +24,12 @@ const keepAliveMs = 15_000
 /** After a read, the next one waits this long, so that many changes at once are few statements. */
 const pauseMs = 50
 const retryMs = 1000
+/** Padding follows an event after this silence, so that a change arrives within 500 ms through any proxy. */
+const paddingMs = 250
 /** A session may end this much before its last token, which has whole seconds. */
 const expirySlackMs = 2000
 
 const encoder = new TextEncoder()
-const keepAliveBytes = encoder.encode(keepAlive)
 
 /**
  * One event stream. It reads until it has everything, and then follows the shared feed of its user.
@@ -36,13 +37,10 @@ const keepAliveBytes = encoder.encode(keepAlive)
  * The client pulls: changes are taken when the previous ones were sent, and otherwise read later, so a client that
  * reads slowly costs no memory. If it does not read at all, the server closes the connection when it was idle for
  * `idleSeconds` (`http/server.ts`). Bun calls `cancel` when a connection ends (test/binary/streams.test.ts).
- *
- * A class, because closures took 3 KB more per stream.
  */
 export class EventStream implements Subscriber, Follower {
   readonly userId: string
   readonly sessionId: string
-  /** In milliseconds since 1970. */
   readonly #expiresAtMs: number
   readonly #needs: StreamNeeds
   #position: FeedPosition
@@ -53,6 +51,8 @@ export class EventStream implements Subscriber, Follower {
   #isFollowing = false
   #endCode: EndCode | undefined
   #isKeepAliveDue = false
+  /** Events were sent, and no padding since. */
+  #isUnpadded = false
   #isOpen = false
   #isClosed = false
   #readAtMs = Number.NEGATIVE_INFINITY
@@ -88,7 +88,6 @@ export class EventStream implements Subscriber, Follower {
     return pullBody({ next: () => this.#next(), close: () => this.#close(), log })
   }
 
-  /** The number of the last change that was sent. */
   seen(): number {
     return this.#position.number
   }
@@ -116,7 +115,6 @@ export class EventStream implements Subscriber, Follower {
     this.#pause.end()
   }
 
-  /** From the shared feed. */
   receive(text: string, position: FeedPosition): void {
     // The client has not taken the previous events yet.
     if (this.#text !== '') this.detach()
@@ -142,20 +140,24 @@ export class EventStream implements Subscriber, Follower {
   /** What to send next; undefined if the client is gone. */
   async #next(): Promise<Chunk | undefined> {
     while (!this.#isClosed) {
-      const waitMs = this.#isDue ? this.#readAtMs + pauseMs - performance.now() : undefined
       if (this.#text !== '') return this.#take()
       if (this.#endCode !== undefined)
         return { bytes: encoder.encode(formatEnd(this.#endCode)), isLast: true }
-      if (waitMs !== undefined && waitMs <= 0) await this.#read()
-      else if (this.#isKeepAliveDue) return this.#take()
-      else await this.#pause.wait(waitMs)
+      const nowMs = performance.now()
+      const readInMs = this.#isDue ? this.#readAtMs + pauseMs - nowMs : Number.POSITIVE_INFINITY
+      const padInMs = this.#isUnpadded ? this.#sentAtMs + paddingMs - nowMs : readInMs
+      if (readInMs <= 0) await this.#read()
+      else if (padInMs <= 0 || this.#isKeepAliveDue) return this.#take()
+      else await this.#pause.wait(Math.min(readInMs, padInMs))
     }
     return undefined
   }
 
-  /** The waiting text, or a comment. */
+  /** The waiting text, padding or a comment. */
   #take(): Chunk {
-    const bytes = this.#text === '' ? keepAliveBytes : encoder.encode(this.#text)
+    const comment = this.#isUnpadded ? padding : keepAlive
+    const bytes = this.#text === '' ? comment : encoder.encode(this.#text)
+    this.#isUnpadded = this.#text !== ''
     this.#text = ''
     this.#isKeepAliveDue = false
     this.#sentAtMs = performance.now()

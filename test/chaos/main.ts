@@ -5,6 +5,7 @@ import { limiterFaults } from './faults/limiter.ts'
 import { networkFaults } from './faults/network.ts'
 import { processFaults } from './faults/processes.ts'
 import { startFaults } from './faults/starts.ts'
+import { streamFaults } from './faults/streams.ts'
 import { binary } from './instance.ts'
 import { stopAll } from './processes.ts'
 import { createTotals, formatTable, hasPassed, type Totals } from './report.ts'
@@ -23,6 +24,7 @@ const faults: Fault[] = [
   ...startFaults,
   ...limiterFaults,
   ...exhaustionFaults,
+  ...streamFaults,
 ]
 
 const full = process.env.CHAOS !== 'short'

@@ -1,7 +1,7 @@
 import { onBehalfOf } from './recorded-statements/log.ts'
 
 /** One event, as `EventSource` parses it. */
-type StreamEvent = {
+export type StreamEvent = {
   id: string | undefined
   event: string
   // biome-ignore lint/suspicious/noExplicitAny: a test reads data of any shape
@@ -9,7 +9,7 @@ type StreamEvent = {
 }
 
 /** Parses the text of a stream by the HTML Standard, section 9.2.6. Comments are counted. */
-const createEventParser = () => {
+export const createEventParser = () => {
   let text = ''
   let comments = 0
   return {

@@ -109,10 +109,14 @@ const contentOf = (
       type,
       /[/+]json$|-urlencoded$/.test(type)
         ? { schema: structure, example: exampleOf(structure, schemas) }
-        : { schema: { type: 'string' }, example: generated['x-examples']?.[type] },
+        : { schema: textOf(type, structure), example: generated['x-examples']?.[type] },
     ]),
   )
 }
+
+/** A text. The events of a stream are described by the schema of one. */
+const textOf = (type: string, contentSchema: Schema): Schema =>
+  type === 'text/event-stream' ? { type: 'string', contentSchema } : { type: 'string' }
 
 /** Drops the text alternative, which is for other media types. */
 const withoutText = (schema: Schema): Schema => {
