@@ -190,3 +190,39 @@ server_login_retry = 1
 }
 
 export type PgBouncer = Awaited<ReturnType<typeof startPgBouncer>>
+
+export const hasNginx = Bun.which('nginx') !== null
+
+/** nginx with its default buffering, in front of some ports. */
+export const startNginx = async (ports: number[]) => {
+  const folder = join(scratch(), 'nginx')
+  mkdirSync(folder, { recursive: true })
+  const port = freePort()
+  const settings = join(folder, 'nginx.conf')
+  const files = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (name) => `${name}_temp_path ${join(folder, name)};`,
+  )
+  await Bun.write(
+    settings,
+    `daemon off; pid ${join(folder, 'pid')}; error_log ${join(folder, 'error.log')};
+    events { worker_connections 2000; }
+    http {
+      access_log off; ${files.join(' ')}
+      upstream instances { ${ports.map((one) => `server 127.0.0.1:${one};`).join(' ')} }
+      server {
+        listen 127.0.0.1:${port};
+        location / { proxy_pass http://instances; proxy_http_version 1.1; }
+      }
+    }`,
+  )
+  const child = spawn(['nginx', '-c', settings, '-p', folder], {
+    log: join(scratch(), 'nginx.log'),
+  })
+  const answers = () =>
+    fetch(`http://127.0.0.1:${port}/ready`).then(
+      ({ ok }) => ok,
+      () => false,
+    )
+  await until('nginx answers', answers, { everyMs: 20 })
+  return { port, stop: () => stop(child, 'SIGTERM') }
+}

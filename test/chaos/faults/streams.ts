@@ -2,6 +2,7 @@ import type { Cluster } from '../cluster.ts'
 import { bufferingProxy, createFollower, type Follower } from '../follower.ts'
 import type { Load } from '../load.ts'
 import type { Totals } from '../report.ts'
+import { hasNginx, startNginx } from '../servers.ts'
 import type { Fault, Stage } from '../stage.ts'
 import { underLoad } from './database.ts'
 
@@ -11,6 +12,9 @@ const equalWithinMs = 10_000
 const cutEveryMs = 20
 
 type Scene = { cluster: Cluster; load: Load; database: string }
+/** A proxy between the clients and these instances. */
+type OpenProxy = (ports: () => number[]) => Promise<{ port: number; stop: () => unknown }>
+
 type Befall = (stage: Stage, scene: Scene, round: number) => Promise<void>
 
 const tasksOf = async ({ port }: Cluster, token: string) => {
@@ -44,7 +48,7 @@ const ledger = (
   name: string,
   befall: Befall,
   settings: (stage: Stage) => Record<string, string>,
-  isBuffered = false,
+  openProxy?: OpenProxy,
 ): Fault => ({
   name: `streams, ${name}`,
   run: async (stage, totals) => {
@@ -54,21 +58,23 @@ const ledger = (
     const all = () => [...byToken.values()].flat()
     let cluster: Cluster | undefined
     const ports = () => cluster?.balancer.readyPorts() ?? []
-    const proxy = isBuffered ? bufferingProxy(() => ports()[0] ?? 1) : undefined
+    let proxy: Awaited<ReturnType<OpenProxy>> | undefined
     const cutting = setInterval(() => {
       const copies = all()
       copies[Math.floor(Math.random() * copies.length)]?.cut()
     }, cutEveryMs)
 
-    const begin = (scene: Scene) => {
+    const begin = async (scene: Scene) => {
       cluster = scene.cluster
+      proxy = await openProxy?.(ports)
+      const reached = () => (proxy ? [proxy.port] : ports())
       for (const { token } of scene.load.people.slice(0, writers))
         byToken.set(
           token,
           Array.from({ length: perWriter }, () =>
             createFollower({
               token,
-              ports: proxy ? () => [proxy.port] : ports,
+              ports: reached,
               fail: totals.fail,
             }),
           ),
@@ -80,7 +86,7 @@ const ledger = (
         ...shared,
       })
       await underLoad(stage, totals, stage.full ? 20 : 3, settingsOf, async (scene, round) => {
-        if (cluster === undefined) begin(scene)
+        if (cluster === undefined) await begin(scene)
         await Bun.sleep(500)
         await befall(stage, scene, round)
         await Bun.sleep(500)
@@ -96,7 +102,7 @@ const ledger = (
     } finally {
       clearInterval(cutting)
       await Promise.all(all().map((copy) => copy.stop()))
-      proxy?.stop()
+      await proxy?.stop()
     }
   },
 })
@@ -128,5 +134,20 @@ export const streamFaults: Fault[] = [
   ledger('database restarted', restart, () => ({})),
   ledger('LISTEN cut', cutListen, () => ({})),
   ledger('Redis killed', stopRedis, ({ redis }) => ({ REDIS_URL: redis.newDatabase() })),
-  ledger('behind a proxy that buffers 4 KiB', nothing, () => ({}), true),
+  ledger(
+    'behind a proxy that buffers 4 KiB',
+    nothing,
+    () => ({}),
+    async (ports) => bufferingProxy(() => ports()[0] ?? 1),
+  ),
+  ...(hasNginx
+    ? [
+        ledger(
+          'behind nginx',
+          nothing,
+          () => ({}),
+          (ports) => startNginx(ports()),
+        ),
+      ]
+    : []),
 ]
