@@ -9,6 +9,7 @@ import { authenticate, createFixedCredentials, createSession } from './session.t
 import { createTaskOperations } from './tasks.ts'
 import { createMemoryTokenStore, type TokenStore } from './tokens.ts'
 import type { Credentials, Http, NewUser, SignIn, User } from './types.ts'
+import { createWatch } from './watch.ts'
 
 export type ClientOptions = {
   /** Where the service is, such as `https://tasks.example.com`. */
@@ -26,7 +27,7 @@ export type ClientOptions = {
 /** The tasks of the user who is signed in. */
 export type Tasks = ReturnType<typeof createTaskOperations> &
   ReturnType<typeof createTaskLists> &
-  ReturnType<typeof createBulkOperations>
+  ReturnType<typeof createBulkOperations> & { watch: ReturnType<typeof createWatch> }
 
 /** A client of one service and at most one user at a time. */
 export const createClient = ({
@@ -49,10 +50,12 @@ export const createClient = ({
     baseUrl: url,
     fetch: (request) => authenticated(request),
   })
+  const lists = createTaskLists(http)
   const tasks: Tasks = {
     ...createTaskOperations(http),
-    ...createTaskLists(http),
+    ...lists,
     ...createBulkOperations(http),
+    watch: createWatch({ http, readPages: lists.changes }),
   }
 
   return {

@@ -3,7 +3,8 @@ import type { ChangesPage, Http, Task, TaskQuery, TrashedTask } from './types.ts
 
 /** `limit` is the size of a page. */
 export type PageQuery = { limit?: number }
-export type ChangesQuery = PageQuery & { since?: string }
+/** `wait`: seconds that the last page waits for a change. */
+export type ChangesQuery = PageQuery & { since?: string; wait?: number }
 /** Reads a page when the items of the one before are used up. */
 export type Items<Item> = AsyncGenerator<Item, void, undefined>
 

@@ -1,6 +1,7 @@
 import { createApi, Offline, RetryLater } from './api.ts'
 import { openCopy } from './copy.ts'
 import { sync } from './sync.ts'
+import { watch } from './watch.ts'
 
 const usage = `bun examples/offline/main.ts <command>
   list             the tasks of the local copy
@@ -8,7 +9,8 @@ const usage = `bun examples/offline/main.ts <command>
   done <number>    the number in the list
   title <number> <title>
   remove <number>
-  sync             send the edits, and read the changes of others`
+  sync             send the edits, and read the changes of others
+  watch            the same, again whenever something changes, until Ctrl-C`
 
 const { API = 'http://localhost:3000', EMAIL = '', PASSWORD = '' } = process.env
 const { FILE = `${EMAIL}.json` } = process.env
@@ -23,15 +25,18 @@ const parseWords = () => {
   return { id: task.id, text: rest.join(' ') }
 }
 
+const api = () => {
+  const { session } = copy.state
+  return createApi({ url: API, email: EMAIL, password: PASSWORD, session })
+}
+
 const commands: Record<string, () => Promise<unknown>> = {
   add: () => copy.add(words.join(' ')),
   done: async () => copy.change(parseWords().id, { completed: true }),
   title: async () => copy.change(parseWords().id, { title: parseWords().text }),
   remove: async () => copy.remove(parseWords().id),
-  sync: async () => {
-    const { session } = copy.state
-    await sync(copy, createApi({ url: API, email: EMAIL, password: PASSWORD, session }))
-  },
+  sync: () => sync(copy, api()),
+  watch: () => watch(copy, api(), API, () => void commands.list?.()),
   list: async () => {
     for (const [at, { completed, title }] of copy.list().entries())
       console.log(`${at + 1}. [${completed ? 'x' : ' '}] ${title}`)

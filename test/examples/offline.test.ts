@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createApi, Offline, RetryLater, SignedOut } from '../../examples/offline/api.ts'
 import { openCopy, type Task } from '../../examples/offline/copy.ts'
 import { sync } from '../../examples/offline/sync.ts'
+import { watch } from '../../examples/offline/watch.ts'
 import type { Task as Served } from '../../src/tasks/task/schema.ts'
 import { listening } from '../support/listening.ts'
 import { pass, realTime, type Someone } from '../support/service.ts'
@@ -412,4 +413,28 @@ test('its types are those of the service', () => {
   expectTypeOf<keyof Served>().toEqualTypeOf<
     keyof Task | 'user_id' | 'completed_at' | 'created_at' | 'updated_at'
   >()
+})
+
+test('a copy that watches has each change of another device as it happens, until the session ends', async () => {
+  const ada = await here.someone()
+  const copy = await openCopy(join(folder, `${Bun.randomUUIDv7()}.json`))
+  const session = { token: ada.token }
+  Object.assign(copy.state.session, session)
+  const api = createApi({ url: here.origin, ...ada, session: copy.state.session })
+  let synced = Promise.withResolvers<void>()
+  const failed = watch(copy, api, here.origin, () => {
+    synced.resolve()
+    synced = Promise.withResolvers()
+  }).catch((error: unknown) => error)
+  await synced.promise
+
+  for (const title of ['a', 'b', 'c']) {
+    const next = synced.promise
+    await ada.call('POST', '/api/tasks', { title })
+    await next
+    while (copy.list().at(-1)?.title !== title) await synced.promise
+  }
+  expect(copy.list().map(({ title }) => title)).toEqual(['a', 'b', 'c'])
+  await ada.call('DELETE', '/api/auth/me', { current_password: ada.password })
+  expect(await failed).toBeInstanceOf(SignedOut)
 })
