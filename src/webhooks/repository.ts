@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import { addSeconds, now } from '../db/clock.ts'
 import type { Db } from '../db/database.ts'
 import { violatesConstraint } from '../db/errors.ts'
+import { arrayLiteral } from '../db/params.ts'
 import { webhooks } from '../db/schema.ts'
 import type { Principal } from '../db/user-scope.ts'
 import { type NewWebhook, type Webhook, type WebhookPatch, webhooksMax } from './schema.ts'
@@ -49,8 +50,10 @@ export const createWebhookRepository = (db: Db) => (principal: Principal) => {
     async change(id: string, patch: WebhookPatch): Promise<Webhook | null | undefined> {
       if (Object.keys(patch).length === 0) return this.find(id)
       const restarts = patch.enabled === true || patch.url !== undefined
+      const { events } = patch
       const changed = await update(id, {
         ...patch,
+        ...(events && { events: sql`${arrayLiteral(events)}::text[]` }),
         ...(patch.enabled !== undefined && { disabled_reason: null }),
         ...(restarts && { attempts: 0, next_attempt_at: now() }),
       })

@@ -104,6 +104,8 @@ const textFor = ({ format, minLength = 0, maxLength = 300 }: Json, random: Rando
   if (format === 'date-time') return instant(random)
   if (format === 'email') return `${Bun.randomUUIDv7()}@${random.of(['example.test', 'b', 'ä.é'])}`
   if (format === 'uuid') return Bun.randomUUIDv7()
+  if (format === 'uri')
+    return `https://${Bun.randomUUIDv7()}.example/${random.of(['', 'x?y=z', 'ä'])}`
   const length = random.of([
     minLength,
     minLength + 1,
@@ -134,8 +136,8 @@ const wholeFor = ({ minimum = -1000, maximum = 1000 }: Json, random: Random): nu
 /** Whether an independent validator accepts a body for a schema. */
 const checkerOf = (document: Json) => {
   const ajv = formats.default(new Ajv2020({ strict: false }))
-  // The formats `email` and `uuid` of the service differ from those of the validator.
-  for (const format of ['email', 'uuid']) ajv.addFormat(format, true)
+  // These formats of the service differ from those of the validator.
+  for (const format of ['email', 'uuid', 'uri']) ajv.addFormat(format, true)
   ajv.addSchema({ $id: 'https://test/', components: document.components })
   const compiled = new Map<Json, ReturnType<typeof ajv.compile>>()
   return (schema: Json, value: unknown): boolean => {

@@ -199,6 +199,8 @@ const answersLost: Fault = {
           const toggle = { method: 'PATCH', path: `${path}/complete`, token }
           // Prepared first: an unprepared statement needs a reply of the server before it runs.
           await via.send(toggle)
+          // The notification of this write uses the only connection too.
+          await Bun.sleep(200)
           proxy.set('mute')
           const toggling = burst([instance.port], 1, () => toggle)
           await until('the toggle is done', async () => {
