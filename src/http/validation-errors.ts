@@ -62,6 +62,8 @@ const describe = ({ type, schema }: ValueError, where: FieldError['in']): string
       return 'must be true or false'
     case ValueErrorType.Array:
       return 'must be an array'
+    case ValueErrorType.ArrayMinItems:
+      return `must have at least ${schema.minItems} item${schema.minItems === 1 ? '' : 's'}`
     case ValueErrorType.ArrayMaxItems:
       return `must have at most ${schema.maxItems} items`
     case ValueErrorType.ArrayUniqueItems:

@@ -45,8 +45,13 @@ export const readDocument = (document: Json, say: Say = () => undefined) => {
     return value
   }
 
-  const array = ({ items, maxItems = 5, uniqueItems }: Json, random: Random, name: string) => {
-    const length = random.chance(2) ? maxItems : random.below(Math.min(maxItems, 4) + 1)
+  const array = (
+    { items, minItems = 0, maxItems = 5, uniqueItems }: Json,
+    random: Random,
+    name: string,
+  ) => {
+    const some = Math.max(minItems, random.below(Math.min(maxItems, 4) + 1))
+    const length = random.chance(2) ? maxItems : some
     const values = Array.from({ length }, () => made(items, random, name))
     return uniqueItems
       ? [...new Map(values.map((one) => [JSON.stringify(one), one])).values()]

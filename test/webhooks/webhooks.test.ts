@@ -67,6 +67,10 @@ describe('a webhook', () => {
       ...patch,
       disabled_reason: null,
     })
+    const { body: empty } = await call('PATCH', path, { events: [] })
+    expect(empty.errors).toEqual([
+      { in: 'body', pointer: '/events', detail: 'must have at least 1 item' },
+    ])
     for (const body of [
       { secret: 'whsec_x' },
       { user_id: Bun.randomUUIDv7() },
