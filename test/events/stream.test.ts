@@ -316,6 +316,19 @@ describe('a stream ticket', () => {
     expect((await openStream(here.app, { query: `?ticket=${fresh}` })).status).toBe(401)
   })
 
+  test('cannot be guessed: none of 10 000 changed tickets opens a stream', async () => {
+    const { here, ada } = await owner()
+    const ticket = await ticketFor(here, ada.token)
+    const characters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+    for (let n = 0; n < 10_000; n++) {
+      const at = n % ticket.length
+      const other = characters[(characters.indexOf(ticket[at] ?? '') + 1 + (n % 62)) % 64]
+      const changed = ticket.slice(0, at) + other + ticket.slice(at + 1)
+      const { status } = await openStream(here.app, { query: `?ticket=${changed}` })
+      if (status !== 401) throw new Error(`${status}: ${changed}`)
+    }
+  }, 120_000)
+
   test('is not given to personal tokens, and is never logged', async () => {
     const { here, ada, call } = await owner()
     const { body } = await call('POST', '/api/auth/tokens', { name: 'x', scope: 'tasks:write' })

@@ -18,10 +18,7 @@ export const handWritten = [
     ['scope === undefined ? ttlSeconds : personalSecondsMax', 'personalSecondsMax'],
   ]),
   ...inFile('src/app.ts', [
-    [
-      'isSessionLive: (principal) => sessions(principal).isLive()',
-      'isSessionLive: async () => true',
-    ],
+    ['(principal: Principal) => sessions(principal).isLive()', 'async (_: Principal) => true'],
   ]),
   ...inFile('src/auth/sign-in/repository.ts', [['Math.min(ttlSeconds, secondsMax)', 'ttlSeconds']]),
   ...inFile('src/auth/sessions/repository.ts', [
@@ -29,6 +26,79 @@ export const handWritten = [
       'least(${expiresAt}::timestamptz, ${limit})',
       '${expiresAt}::timestamptz + (${limit} - ${limit})',
     ],
+  ]),
+  // Event streams and their tickets.
+  ...inFile('src/auth/stream-tickets/ticket.ts', [
+    ['content === undefined || content.expires <= epochMs()', 'content === undefined'],
+  ]),
+  ...inFile('src/auth/stream-tickets/repository.ts', [
+    [
+      '.onConflictDoNothing()',
+      '.onConflictDoUpdate({ target: [usedStreamTickets.user_id, usedStreamTickets.id], set: { expires_at: expiresAt } })',
+    ],
+  ]),
+  ...inFile('src/http/route-guard.ts', [
+    ['context.acceptsTicket && !tokenSent', '!tokenSent'],
+    ["scope.split(' ').includes('webhooks:write')", "scope.split(' ').includes('tasks:read')"],
+  ]),
+  ...inFile('src/tasks/changes/token.ts', [
+    ["JSON.stringify([userId, 'changes'])", "JSON.stringify(['changes'])"],
+    ["if (position.at < addSeconds(now(), -validSeconds)) throwProblem('sync-expired')\n", ''],
+    ['fresh > number ? fresh : 0', 'fresh > number ? 0 : fresh'],
+  ]),
+  ...inFile('src/events/stream.ts', [
+    ["if (nowMs >= this.#expiresAtMs) this.end('token-expired')\n", ''],
+    ['if (!(await this.#readPage())) this.endSession()', 'await this.#readPage()'],
+  ]),
+  ...inFile('src/events/streams.ts', [
+    ['(counts.get(userId) ?? 0) >= perUserMax', 'false'],
+    [
+      'onClose = (stream: EventStream) => {',
+      'onClose = (stream: EventStream) => {\n    if (total > 0) return',
+    ],
+    ["if (stopSignal.aborted) stream.end('draining')\n", ''],
+  ]),
+  ...inFile('src/events/shared-feed.ts', [
+    ['position.number < feed.position().number', 'false'],
+    ['!live.has(follower.sessionId)', 'false'],
+    ['number > joinedAt', 'true'],
+  ]),
+  ...inFile('src/notifications/publish-after-writes.ts', [
+    ['if (changedUserId !== undefined) notifications.publish(changedUserId)\n', ''],
+  ]),
+  ...inFile('src/notifications/receiver.ts', [
+    ["if (isLost) return lose('closed')\n", ''],
+    ['onGap()\n', ''],
+  ]),
+  // Webhooks.
+  ...inFile('src/webhooks/addresses.ts', [
+    ["address.range() === 'unicast' &&", ''],
+    ["'64:ff9b:1::/48'", "'64:ff9b:2::/48'"],
+    ["'3fff::/20', ", ''],
+  ]),
+  ...inFile('src/webhooks/destination.ts', [
+    ['found.every(isPermitted)', 'found.some(isPermitted)'],
+    ["url.username !== '' || url.password !== ''", 'false'],
+    ["url.protocol !== 'https:' && !allowsLoopback", 'false'],
+  ]),
+  ...inFile('src/webhooks/send.ts', [
+    ["redirect: 'manual'", "redirect: 'follow'"],
+    ['bytes >= responseBytesMax', 'false'],
+    ['fetch(withHost(url, address)', 'fetch(url'],
+  ]),
+  ...inFile('src/webhooks/queue.ts', [
+    [', eq(webhooks.lease, lease)', ''],
+    ['isNull(users.disabled_at), ', ''],
+    ['or(isNull(webhooks.leased_until), lte(webhooks.leased_until, at))', 'undefined'],
+    ['coalesce(${webhooks.failing_since}, ${since}::timestamptz)', '${since}::timestamptz'],
+  ]),
+  ...inFile('src/webhooks/delivery.ts', [
+    ['status === 410 ? undefined :', ''],
+    ['previous_until > now()', 'true'],
+  ]),
+  ...inFile('src/webhooks/message.ts', [['[webhookId, number, taskId]', '[webhookId, taskId]']]),
+  ...inFile('src/webhooks/statements.ts', [
+    ['.set({ ...set, lease: null, leased_until: null })', '.set(set)'],
   ]),
   // Refresh tokens.
   ...inFile('src/auth/refresh-tokens/token.ts', [
@@ -116,7 +186,7 @@ export const handWritten = [
     ['detail?.security?.length === 0', 'true'],
   ]),
   ...inFile('src/auth/personal-tokens/repository.ts', [
-    ["{ 'tasks:read': 'tasks:read',", "{ 'tasks:read': 'tasks:read tasks:write',"],
+    ["'tasks:read': 'tasks:read',", "'tasks:read': 'tasks:read tasks:write',"],
   ]),
   ...inFile('src/auth/personal-tokens/routes.ts', [[', grantedScope(scope))', ')']]),
   // Rate limits and their keys.
@@ -149,7 +219,6 @@ export const handWritten = [
     ['            sort,\n', ''],
   ]),
   ...inFile('src/tasks/trash/routes.ts', [["[principal.userId, 'trash']", "['trash']"]]),
-  ...inFile('src/tasks/changes/routes.ts', [["[principal.userId, 'changes']", "['changes']"]]),
   // Bodies.
   ...inFile('src/http/body-parser.ts', [['fatal: true', 'fatal: false']]),
   ...inFile('src/http/idempotency.ts', [

@@ -244,6 +244,21 @@ describe('a webhook', () => {
     })
   })
 
+  test('whose receiver resets the connection has failed', async () => {
+    const { receiver, call, path, add, send, get } = await subscribed()
+    const resetting = Bun.listen({
+      hostname: '127.0.0.1',
+      port: 0,
+      socket: { data: (socket) => socket.terminate() },
+    })
+    await call('PATCH', path, { url: `http://127.0.0.1:${resetting.port}/` })
+    await add('a')
+    await send()
+    expect((await get()).last_failure).toMatchObject({ status: null })
+    resetting.stop(true)
+    await receiver.stop()
+  })
+
   test('reads a part of an endless or huge response only', async () => {
     const { receiver, add, send } = await subscribed()
     let sent = 0
