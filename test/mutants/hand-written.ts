@@ -379,13 +379,6 @@ export const equivalent = [
       why: 'the plugin has the hook: the check is for the type, and for a later version without one',
     },
   ]),
-  ...same('src/http/route-guard.ts', [
-    {
-      kind: 'reason',
-      before: 'token',
-      why: 'an empty token is never valid: the check is for the type',
-    },
-  ]),
   ...same('src/http/error-handler.ts', [
     {
       kind: 'reason',

@@ -149,6 +149,18 @@ describe('changes', () => {
     expect((await read(ada, next)).changes).toEqual([{ op: 'upsert', task }])
   })
 
+  test('of a snapshot over several pages have no deletions from before it', async () => {
+    const { ada, call, ids } = await owner(['a', 'b', 'c', 'd', 'e'])
+    for (const id of [ids[1], ids[3]]) await call('DELETE', `/api/tasks/${id}`)
+    await call('DELETE', `/api/tasks/trash/${ids[1]}`)
+    const ops: string[] = []
+    for (let page = await read(ada, undefined, 1); ; page = await read(ada, page.next, 1)) {
+      ops.push(...page.changes.map(({ op }) => op))
+      if (!page.has_more) break
+    }
+    expect(ops).toEqual(['upsert', 'upsert', 'upsert'])
+  })
+
   test('contain each task once, in its current state, in the order of the last changes', async () => {
     const { ada, call, ids } = await owner()
     const { next } = await read(ada)
