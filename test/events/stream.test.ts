@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
 import { usedStreamTickets } from '../../src/db/schema.ts'
 import { type OpenOptions, openStream } from '../support/event-stream.ts'
+import { onBehalfOf } from '../support/recorded-statements/log.ts'
 import { at, database, pass, realTime, type Service, service } from '../support/service.ts'
 import { startSmtp } from '../support/smtp.ts'
 
@@ -185,6 +186,18 @@ describe('an event stream', () => {
     expect((await refresh(body.refresh_token)).status).toBe(401)
     await stream.ended()
     expect(stream.events.at(-1)?.data).toEqual({ code: 'session-ended' })
+  })
+
+  test('that is read only after the sign-out ends too', async () => {
+    const { here, ada, call } = await owner()
+    const request = new Request('http://localhost/api/tasks/events', {
+      headers: { authorization: `Bearer ${ada.token}` },
+    })
+    const response = await here.app.fetch(request)
+    await call('POST', '/api/auth/logout')
+    const text = await onBehalfOf(request, () => response.text())
+    expect(text).toContain('event: ready')
+    expect(text).toEndWith('event: end\ndata: {"code":"session-ended"}\n\n')
   })
 
   test('goes on after another session has ended', async () => {
