@@ -15,7 +15,10 @@ const related: [file: RegExp, tests: string][] = [
   ],
   [/src\/webhooks\/.*schema/, 'webhooks/webhooks http/limits-of-input isolation'],
   [/src\/webhooks/, 'webhooks/deliveries webhooks/webhooks webhooks/destination isolation'],
-  [/src\/events|auth\/stream-tickets/, 'events/stream events/shared-feed isolation http/limits-of-input'],
+  [
+    /src\/events|auth\/stream-tickets/,
+    'events/stream events/shared-feed isolation http/limits-of-input',
+  ],
   [/src\/notifications/, 'notifications/notifications notifications/channels events/stream'],
   [/tasks\/changes/, 'tasks/changes events/stream isolation'],
   [/auth\/.*schema/, `http/limits-of-input ${auth} http/body-parser`],
