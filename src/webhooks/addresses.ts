@@ -1,16 +1,7 @@
 import ipaddr from 'ipaddr.js'
 
-/** The prefixes of NAT64 (RFC 6052, RFC 8215): such an address reaches the IPv4 address that it contains. */
-const translated = [ipaddr.parseCIDR('64:ff9b::/96'), ipaddr.parseCIDR('64:ff9b:1::/48')] as const
-/** Ranges that `ipaddr.js` does not know: IPv4-compatible, documentation (RFC 9637), SRv6 (RFC 9602), site-local. */
-const reserved = ['::/96', '3fff::/20', '5f00::/16', 'fec0::/10'].map((one) =>
-  ipaddr.parseCIDR(one),
-)
-
-type Address = ipaddr.IPv4 | ipaddr.IPv6
-
-const isIn = (address: Address, [network, bits]: readonly [Address, number]) =>
-  address.kind() === network.kind() && address.match([network, bits] as [never, number])
+/** IPv4-compatible addresses (RFC 4291 §2.5.5.1): `ipaddr.js` takes them for public ones. */
+const compatible = ipaddr.IPv6.parseCIDR('::/96')
 
 /**
  * Whether an IP address is one of the public internet: a global unicast address that contains no other address. Mapped,
@@ -19,9 +10,8 @@ const isIn = (address: Address, [network, bits]: readonly [Address, number]) =>
 export const isPublicAddress = (text: string): boolean => {
   if (!ipaddr.isValid(text)) return false
   const address = ipaddr.parse(text)
-  return (
-    address.range() === 'unicast' && ![...translated, ...reserved].some((one) => isIn(address, one))
-  )
+  const isCompatible = address instanceof ipaddr.IPv6 && address.match(compatible)
+  return address.range() === 'unicast' && !isCompatible
 }
 
 /** Whether an IP address is this machine. */

@@ -73,8 +73,7 @@ export const handWritten = [
   // Webhooks.
   ...inFile('src/webhooks/addresses.ts', [
     ["address.range() === 'unicast' &&", ''],
-    ["'64:ff9b:1::/48'", "'64:ff9b:2::/48'"],
-    ["'3fff::/20', ", ''],
+    [' && !isCompatible', ''],
   ]),
   ...inFile('src/webhooks/destination.ts', [
     ['found.every(isPermitted)', 'found.some(isPermitted)'],

@@ -125,6 +125,8 @@ describe('a connection', () => {
     while (between.receivers.size === 0) await Promise.resolve()
     between.breakAll()
     await connected(between, 1)
+    // Not by the missing echo, which takes five seconds.
+    expect(a.log.map(({ reason }) => reason)).toContain('closed')
     await a.stop()
   })
 

@@ -121,6 +121,33 @@ describe('a webhook', () => {
     await receiver.stop()
   })
 
+  test('gives each state of a task an id of its own, and knows since when it fails', async () => {
+    const { receiver, ada, call, add, send } = await subscribed()
+    const failingSince = async () => {
+      const { db } = await database()
+      const rows = await db.select().from(webhooks).where(eq(webhooks.user_id, ada.id))
+      return rows[0]?.failing_since
+    }
+    receiver.behave(failing)
+    const task = await add('a')
+    await send()
+    expect(await failingSince()).toBe(task.updated_at)
+    pass(second)
+    await call('PATCH', `/api/tasks/${task.id}`, { title: 'b' })
+    pass(hour)
+    await send()
+    expect(receiver.titles()).toEqual(['a', 'b'])
+    const ids = receiver.all.map(({ headers }) => headers['webhook-id'])
+    expect(new Set(ids).size).toBe(2)
+    // The oldest change that was not delivered.
+    expect(await failingSince()).toBe(task.updated_at)
+    receiver.behave(ok)
+    pass(hour)
+    await send()
+    expect(await failingSince()).toBe(null)
+    await receiver.stop()
+  })
+
   test('that is down for a day misses nothing', async () => {
     const { receiver, add, send } = await subscribed()
     receiver.behave(failing)
