@@ -1,5 +1,5 @@
 import type { Log } from '../log.ts'
-import { type ChangesReader, isComplete } from '../tasks/changes/repository.ts'
+import { type ChangesReader, isBefore, isComplete } from '../tasks/changes/repository.ts'
 import type { ChangesTokens, FeedPosition } from '../tasks/changes/token.ts'
 import { Unavailable } from '../unavailable.ts'
 import { formatEntries, pageSize } from './feed.ts'
@@ -29,8 +29,8 @@ const retryMs = 1000
  */
 const createSharedFeed = (userId: string, start: FeedPosition, needs: Needs) => {
   const { readChanges, changesTokens, log } = needs
-  /** The followers, and the number of the last change that each had when it joined. */
-  const followers = new Map<Follower, number>()
+  /** The followers, and the position that each had when it joined. */
+  const followers = new Map<Follower, FeedPosition>()
   let position = start
   let isDue = false
   let isReading = false
@@ -47,12 +47,14 @@ const createSharedFeed = (userId: string, start: FeedPosition, needs: Needs) => 
     const text = events.map((event) => event.text).join('')
     position = end
     isDue ||= has_more
+    // One that joined during the read was not asked about.
     for (const [follower, joinedAt] of [...followers])
-      if (!live.has(follower.sessionId)) {
+      if (sessionIds.includes(follower.sessionId) && !live.has(follower.sessionId)) {
         followers.delete(follower)
         follower.endSession()
-      } else {
-        const isNew = ({ number }: { number: number }) => number > joinedAt
+        // One that has more than the feed does not go back.
+      } else if (!isBefore(position, joinedAt)) {
+        const isNew = ({ number }: { number: number }) => number > joinedAt.number
         const own = events.every(isNew)
           ? text
           : events
@@ -109,7 +111,7 @@ export const createSharedFeeds = (needs: Needs) => {
       const feed = feeds.get(userId) ?? createSharedFeed(userId, position, needs)
       if (!isComplete(position) || position.number < feed.position().number) return false
       feeds.set(userId, feed)
-      feed.followers.set(follower, position.number)
+      feed.followers.set(follower, position)
       return true
     },
 

@@ -15,9 +15,15 @@ const positionOf = (number: number): FeedPosition => ({
 
 /** A feed of deletions, numbered from 1, and the followers of one user. */
 const feed = () => {
-  const state = { head: 0, reads: [] as number[], live: new Set(['s']) }
-  const readChanges: ChangesReader = async (_, { since }) => {
+  const state = {
+    head: 0,
+    reads: [] as number[],
+    live: new Set(['s']),
+    during: async () => {},
+  }
+  const readChanges: ChangesReader = async (_, { since, sessionIds }) => {
     state.reads.push(since.number)
+    await state.during()
     const numbers = Array.from(
       { length: state.head - since.number },
       (_, n) => since.number + 1 + n,
@@ -30,7 +36,7 @@ const feed = () => {
       })),
       progress: positionOf(state.head),
       has_more: false,
-      live: state.live,
+      live: new Set(sessionIds.filter((id) => state.live.has(id))),
     }
   }
   const cursorCodec = createCursorCodec(['x'.repeat(32)])
@@ -40,11 +46,13 @@ const feed = () => {
 
   const follower = (sessionId = 's') => {
     const received: string[] = []
+    const positions: number[] = []
     const next = Promise.withResolvers<void>()
     const one: Follower = {
       userId: 'u',
       sessionId,
-      receive: (text) => {
+      receive: (text, { number }) => {
+        positions.push(number)
         received.push(...[...text.matchAll(/"id":"(\d+)"/g)].map(([, id = '']) => id))
         next.resolve()
       },
@@ -54,7 +62,7 @@ const feed = () => {
       },
       detach: () => received.push('detach'),
     }
-    return { one, received, woken: next.promise }
+    return { one, received, positions, woken: next.promise }
   }
   return { state, feeds, follower }
 }
@@ -80,6 +88,45 @@ test('several followers share one read, and each receives what it does not have'
   expect(behind.received).toEqual([])
   expect(state.reads).toEqual([5])
   for (const { one } of [first, ahead]) feeds.leave(one)
+})
+
+test('a follower that has more than the feed does not go back to its position', async () => {
+  const { state, feeds, follower } = feed()
+  const [first, ahead] = [follower(), follower()]
+  expect(feeds.join(first.one, positionOf(1))).toBe(true)
+  expect(feeds.join(ahead.one, positionOf(9))).toBe(true)
+  state.head = 5
+  feeds.wake('u')
+  await first.woken
+  expect([first.positions, ahead.positions]).toEqual([[5], []])
+  state.head = 10
+  feeds.wake('u')
+  await ahead.woken
+  expect([ahead.positions, ahead.received]).toEqual([[10], ['10']])
+  for (const { one } of [first, ahead]) feeds.leave(one)
+})
+
+test('a stream of another session that joins during a read is not ended, and misses nothing', async () => {
+  const { state, feeds, follower } = feed()
+  const [first, second] = [follower(), follower('second')]
+  state.live.add('second')
+  expect(feeds.join(first.one, positionOf(0))).toBe(true)
+  state.head = 3
+  const reading = Promise.withResolvers<void>()
+  const joined = Promise.withResolvers<void>()
+  state.during = async () => {
+    reading.resolve()
+    await joined.promise
+  }
+  feeds.wake('u')
+  await reading.promise
+  // Only the first session was asked about.
+  expect(feeds.join(second.one, positionOf(1))).toBe(true)
+  joined.resolve()
+  await Promise.all([first.woken, second.woken])
+  expect(first.received).toEqual(['1', '2', '3'])
+  expect(second.received).toEqual(['2', '3'])
+  for (const { one } of [first, second]) feeds.leave(one)
 })
 
 test('a feed without followers is forgotten', async () => {

@@ -61,7 +61,9 @@ export const handWritten = [
   ...inFile('src/events/shared-feed.ts', [
     ['position.number < feed.position().number', 'false'],
     ['!live.has(follower.sessionId)', 'false'],
-    ['number > joinedAt', 'true'],
+    ['number > joinedAt.number', 'true'],
+    ['!isBefore(position, joinedAt)', 'true'],
+    ['sessionIds.includes(follower.sessionId) && ', ''],
   ]),
   ...inFile('src/notifications/publish-after-writes.ts', [
     ['if (changedUserId !== undefined) notifications.publish(changedUserId)\n', ''],

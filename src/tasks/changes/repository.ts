@@ -21,6 +21,10 @@ export type Changes = { entries: Entry[]; progress: Progress; has_more: boolean 
 /** Whether a copy has everything up to `number`. */
 export const isComplete = ({ id }: Progress): boolean => id === lastId
 
+/** Whether a position comes before another one. */
+export const isBefore = (a: Omit<Progress, 'fresh'>, b: Omit<Progress, 'fresh'>): boolean =>
+  a.number < b.number || (a.number === b.number && a.id < b.id)
+
 /** The changes feed of a principal; undefined if the session has ended. */
 export const createChangesRepository = (db: Db) => {
   const statement = prepareStatement(db, () => changesStatement(db), { isQuickRead: true })
