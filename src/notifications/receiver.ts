@@ -23,6 +23,8 @@ export const createReceiver = ({ channel, log, sendEcho, onMessage, onGap }: Nee
   let timer: ReturnType<typeof setTimeout> | undefined
   let retryMs = retryMsMin
   let isWanted = false
+  /** The number of the newest attempt to connect: what is left of earlier ones has no effect. */
+  let attempt = 0
   let hasFailed = false
   let isEchoed = false
 
@@ -33,14 +35,16 @@ export const createReceiver = ({ channel, log, sendEcho, onMessage, onGap }: Nee
   }
 
   const open = async (): Promise<void> => {
+    const own = ++attempt
     let isLost = false
     const onLost = () => {
       isLost = true
-      if (reception !== undefined) lose('closed')
+      if (own === attempt && reception !== undefined) lose('closed')
     }
     try {
       const opened = await withinTime(channel.receive({ onMessage, onLost }), connectMsMax)
-      if (!isWanted) return opened.close()
+      // Stopped meanwhile, and perhaps started again.
+      if (own !== attempt) return opened.close()
       reception = opened
       // A connection may be lost before it is known here.
       if (isLost) return lose('closed')
@@ -48,14 +52,13 @@ export const createReceiver = ({ channel, log, sendEcho, onMessage, onGap }: Nee
       isEchoed = true
       checkEcho()
     } catch (error) {
-      lose(codeOf(error))
+      if (own === attempt) lose(codeOf(error))
     }
   }
 
   const lose = (reason: string): void => {
     reception?.close()
     reception = undefined
-    if (!isWanted) return
     if (!hasFailed) log.warn('notifications are not received', { reason })
     hasFailed = true
     schedule(retryMs, () => void open())
@@ -87,6 +90,7 @@ export const createReceiver = ({ channel, log, sendEcho, onMessage, onGap }: Nee
     },
     stop: (): void => {
       isWanted = false
+      attempt++
       clearTimeout(timer)
       reception?.close()
       reception = undefined

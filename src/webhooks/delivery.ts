@@ -40,15 +40,12 @@ export const createDelivery = ({ queue, readChanges, send, log }: DeliveryNeeds)
     const seconds =
       status === 410 ? undefined : secondsUntilRetry(attempts, outcome.retryAfterSeconds)
     const fields = { webhook_id: claim.id, user_id: claim.user_id, status, detail, attempts }
-    if (seconds === undefined) {
-      const disabledReason = status === 410 ? 'gone' : 'failed'
-      await queue.fail(claim, { outcome, since, next: { disabledReason } })
-      log.warn('webhook disabled', { ...fields, reason: disabledReason })
-    } else {
-      const nextAttemptAt = addSeconds(now(), seconds)
-      await queue.fail(claim, { outcome, since, next: { nextAttemptAt } })
-      log.info('webhook failed', fields)
-    }
+    const disabledReason = status === 410 ? ('gone' as const) : ('failed' as const)
+    const next =
+      seconds === undefined ? { disabledReason } : { nextAttemptAt: addSeconds(now(), seconds) }
+    if (!(await queue.fail(claim, { outcome, since, next }))) return undefined
+    if (seconds === undefined) log.warn('webhook disabled', { ...fields, reason: disabledReason })
+    else log.info('webhook failed', fields)
     return seconds
   }
 

@@ -8,7 +8,7 @@ export type Resolve = (hostname: string) => Promise<readonly Pick<LookupAddress,
 /** A delivery that was not sent, and why. */
 export class Undeliverable extends Error {}
 
-const resolveByDns: Resolve = (hostname) => lookup(hostname, { all: true, verbatim: true })
+const resolveByDns: Resolve = (hostname) => lookup(hostname, { all: true, order: 'ipv4first' })
 
 /**
  * Where a webhook may lead. Users choose the URL, and the service connects to it from inside of the operator's network:
@@ -40,13 +40,12 @@ export const createDestinations = (
         : 'must not lead to an address that is not public'
     },
 
-    /** The address to connect to; `Undeliverable` if there is none that is permitted. */
-    find: async (url: URL): Promise<string> => {
+    /** The addresses to connect to, IPv4 first; `Undeliverable` if there is none, or one that is not permitted. */
+    find: async (url: URL): Promise<string[]> => {
       const literal = addressIn(url.hostname)
       const found = literal === undefined ? await resolveName(url.hostname) : [literal]
-      const [first] = found
-      if (first === undefined) throw new Undeliverable('the host name has no address')
-      if (isListed(url) || found.every(isPermitted)) return first
+      if (found.length === 0) throw new Undeliverable('the host name has no address')
+      if (isListed(url) || found.every(isPermitted)) return found
       throw new Undeliverable('the address is not public')
     },
   }

@@ -111,10 +111,9 @@ export const createWebhookQueue = (db: Db, notices: NoticeStatements) => {
 
     release: (claim: Claim) => update(claim, { lease: null, leased_until: null }),
 
-    /** Ends the claim after a failed attempt. A webhook that is disabled by it sends a mail. */
-    fail: async (claim: Claim, failure: Failure): Promise<void> => {
-      await runWrite(() => failStatement(db, notices, claim, failure))
-    },
+    /** Ends the claim after a failed attempt; false if it was lost. A webhook that is disabled by it sends a mail. */
+    fail: async (claim: Claim, failure: Failure): Promise<boolean> =>
+      (await runWrite(() => failStatement(db, notices, claim, failure))).length > 0,
 
     /** The users with enabled webhooks, and how many of these fail since when. */
     summarize: async () => {

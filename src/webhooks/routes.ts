@@ -78,9 +78,10 @@ export const webhookRoutes = (needs: Needs) => {
 
     .delete(
       '/:id',
-      async ({ own, params, set }) => {
+      async ({ own, principal, params, set }) => {
         const wasThere = requireSession(await own.remove(normalizeId(params.id)))
         if (!wasThere) throwProblem('webhook-not-found')
+        log.info('webhook deleted', auditFields(principal))
         set.status = 204
       },
       schema.deleteWebhook,

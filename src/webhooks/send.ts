@@ -31,23 +31,8 @@ export const createSend =
     const signal = AbortSignal.timeout(deadlineMs)
     try {
       const url = new URL(text)
-      const address = await within(destinations.find(url), signal)
-      const response = await fetch(withHost(url, address), {
-        method: 'POST',
-        headers: {
-          host: url.host,
-          'content-type': 'application/json',
-          'user-agent': `Taskwarden/${version}`,
-          ...signatureHeaders({ ...message, timestamp: Math.floor(epochMs() / 1000) }, secrets),
-        },
-        body: message.body,
-        redirect: 'manual',
-        keepalive: false,
-        decompress: false,
-        proxy: '',
-        signal,
-        tls: { serverName: url.hostname.replace(/^\[|\]$/g, '') },
-      })
+      const addresses = await within(destinations.find(url), signal)
+      const response = await postToFirst(url, addresses, { message, secrets, signal })
       await discard(response)
       const { ok, status, headers } = response
       const retryAfterSeconds = parseRetryAfter(headers.get('retry-after'), epochMs())
@@ -58,6 +43,35 @@ export const createSend =
   }
 
 export type Send = ReturnType<typeof createSend>
+
+type Sending = { message: Message; secrets: readonly string[]; signal: AbortSignal }
+
+/** The response of the first address that gives one: a machine may have no route to those of IPv6. */
+const postToFirst = async (url: URL, addresses: readonly string[], sending: Sending) => {
+  for (const address of addresses.slice(0, -1)) {
+    const response = await post(url, address, sending).catch(() => undefined)
+    if (response !== undefined) return response
+  }
+  return post(url, addresses.at(-1) ?? '', sending)
+}
+
+const post = (url: URL, address: string, { message, secrets, signal }: Sending) =>
+  fetch(withHost(url, address), {
+    method: 'POST',
+    headers: {
+      host: url.host,
+      'content-type': 'application/json',
+      'user-agent': `Taskwarden/${version}`,
+      ...signatureHeaders({ ...message, timestamp: Math.floor(epochMs() / 1000) }, secrets),
+    },
+    body: message.body,
+    redirect: 'manual',
+    keepalive: false,
+    decompress: false,
+    proxy: '',
+    signal,
+    tls: { serverName: url.hostname.replace(/^\[|\]$/g, '') },
+  })
 
 const withHost = (url: URL, address: string): string => {
   const target = new URL(url)

@@ -145,6 +145,20 @@ describe('a connection', () => {
     expect(between.receivers.size).toBe(0)
   })
 
+  test('that is no longer needed when it opens is closed', async () => {
+    const between = network()
+    const a = instance(between.channel())
+    // Stopped and started while the first one connects.
+    a.subscribe(subscriber('u'))()
+    const unsubscribe = a.subscribe(subscriber('u'))
+    await connected(between, 1)
+    await Bun.sleep(10)
+    expect(between.receivers.size).toBe(1)
+    unsubscribe()
+    expect(between.receivers.size).toBe(0)
+    await a.stop()
+  })
+
   test('that is lost is opened again, and then everyone looks', async () => {
     const between = network()
     const a = instance(between.channel())

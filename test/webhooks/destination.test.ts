@@ -66,6 +66,16 @@ describe('a host name', () => {
     await receiver.stop()
   })
 
+  test('with an address that does not respond is reached by its next one', async () => {
+    const receiver = startReceiver()
+    const config = { allowedHosts: [], allowsLoopback: true }
+    // Nothing listens on this port of the first address.
+    const url = `http://dual.example:${receiver.port}/`
+    const outcome = await sendTo(url, resolving('127.9.9.9', '127.0.0.1'), config)
+    expect([outcome.ok, receiver.all.length]).toEqual([true, 1])
+    await receiver.stop()
+  })
+
   test('that does not resolve in time ends the attempt', async () => {
     const never: Resolve = () => new Promise(() => {})
     const send = createSend(createDestinations(strict, never), 50)
