@@ -38,6 +38,7 @@ import { publishAfterWrites } from './notifications/publish-after-writes.ts'
 import type { RateLimitCounters } from './rate-limit/store.ts'
 import type { Waiting } from './tasks/changes/long-poll.ts'
 import { allTaskRoutes } from './tasks/routes.ts'
+import { activityAfterRequests } from './webhooks/activity-after-requests.ts'
 import type { Resolve } from './webhooks/destination.ts'
 import type { WebhookDispatcher } from './webhooks/dispatcher.ts'
 import { webhookMessages } from './webhooks/payloads.ts'
@@ -124,6 +125,7 @@ export const createApp = (needs: Needs) => {
       // After the response: one log line, notifications, and messages that it stored.
       .use(accessLog(log, contexts))
       .use(publishAfterWrites(notifications, contexts))
+      .use(activityAfterRequests(hooks.dispatcher, contexts))
       .use(sender ? pollAfterWrites(sender, contexts) : new Elysia())
       // Route (404, 405, OPTIONS) → declared body size (413) → token (401) → scope (403).
       .use(createRouteGuard({ ...guardNeeds, contexts, routes }))

@@ -7,23 +7,24 @@ type Needs = DeliveryNeeds & { notifications: Notifications }
 
 /** How often to look for webhooks whose instance died: with the lease, another continues within 30 s. */
 const pollMs = 8000
-/** Without any webhook, an idle service lets a serverless database sleep. */
+/** An idle instance that knows no webhook lets a serverless database sleep. */
 const idlePollMsMax = 600_000
+/** Idle: this long without a request. Another instance may have the only webhooks, and die. */
+const idleAfterMs = 300_000
 /** How long a stop waits for deliveries. Unfinished ones are repeated. */
 const stopMsMax = 5000
 
 /** Delivers to webhooks when their users have changed something. Requests never wait for it. */
 export const createWebhookDispatcher = (needs: Needs) => {
-  const { queue, log, notifications } = needs
+  const { queue, notifications } = needs
   const runner = createRunner(needs)
   /** Users with enabled webhooks, as of the last poll. */
   let known = new Set<string>()
   let state = stateOf([])
-  let pauseMs = pollMs
+  const pace = createPace()
   let polling: ReturnType<typeof setTimeout> | undefined
   let isStarted = false
   let isStopped = false
-  let isFailing = false
   let unsubscribe = () => {}
 
   const onChange = (userId: string): void => {
@@ -45,11 +46,9 @@ export const createWebhookDispatcher = (needs: Needs) => {
     polling = undefined
     try {
       await summarize()
-      pauseMs = known.size > 0 ? pollMs : Math.min(pauseMs * 2, idlePollMsMax)
-      isFailing = false
-    } catch (error) {
-      if (!isFailing) log.warn('webhook queue failed', { error })
-      isFailing = true
+      pace.polled(known.size)
+    } catch {
+      // The database is down: the next claim says so in the log.
     }
     if (known.size > 0) await runner.claim()
     schedule()
@@ -58,7 +57,7 @@ export const createWebhookDispatcher = (needs: Needs) => {
   const schedule = (): void => {
     clearTimeout(polling)
     if (!isStarted || isStopped) return
-    polling = setTimeout(() => void poll(), pauseMs)
+    polling = setTimeout(() => void poll(), pace.pauseMs())
     polling.unref()
   }
 
@@ -66,10 +65,15 @@ export const createWebhookDispatcher = (needs: Needs) => {
     /** The user has a webhook that is new or enabled again. */
     watch: (userId: string): void => {
       known.add(userId)
-      pauseMs = pollMs
+      pace.noteActivity()
       schedule()
       listen()
       if (isStarted) runner.claimChanged(userId)
+    },
+
+    /** The database is in use, so that another statement does not wake it up. */
+    noteActivity: (): void => {
+      if (pace.noteActivity()) schedule()
     },
 
     start: (): void => {
@@ -98,6 +102,26 @@ export const createWebhookDispatcher = (needs: Needs) => {
 }
 
 export type WebhookDispatcher = ReturnType<typeof createWebhookDispatcher>
+
+/** How long to wait between two polls. */
+const createPace = () => {
+  let pauseMs = pollMs
+  let activeAtMs = performance.now()
+  return {
+    pauseMs: () => pauseMs,
+    polled: (known: number): void => {
+      const isIdle = known === 0 && performance.now() - activeAtMs > idleAfterMs
+      pauseMs = isIdle ? Math.min(pauseMs * 2, idlePollMsMax) : pollMs
+    },
+    /** Whether the pause is shorter now. */
+    noteActivity: (): boolean => {
+      activeAtMs = performance.now()
+      const wasIdle = pauseMs > pollMs
+      pauseMs = pollMs
+      return wasIdle
+    },
+  }
+}
 
 type Row = Awaited<ReturnType<DeliveryNeeds['queue']['summarize']>>[number]
 

@@ -40,6 +40,33 @@ describe.each([...kinds])('on %s', (_, database) => {
   }, 120_000)
 })
 
+test.skipIf(process.env.TEST_DATABASE_URL === undefined)(
+  'a process that knew of no webhook takes over within 30 seconds',
+  async () => {
+    const receiver = startReceiver()
+    const settings = { ...(await onPostgres()), ...allowed }
+    const [first, standby] = [await start(settings), await start(settings)]
+    // Its pauses would be long by now, if they doubled without a webhook.
+    await Bun.sleep(26_000)
+    const { token } = await first.someone()
+    await first.call('POST', '/api/webhooks', { token, body: { url: receiver.url } })
+    receiver.behave(() => new Promise(() => {}))
+    await first.call('POST', '/api/tasks', { token, body: { title: 'a' } })
+    await receiver.until(1)
+    await first.stop('SIGKILL')
+    const killedAt = performance.now()
+    receiver.behave(() => new Response())
+    await receiver.until(2)
+    expect(performance.now() - killedAt).toBeLessThan(30_000)
+    expect(receiver.all[1]?.headers['webhook-id']).toBe(
+      receiver.all[0]?.headers['webhook-id'] ?? '',
+    )
+    expect(await standby.stop()).toBe(0)
+    await receiver.stop()
+  },
+  120_000,
+)
+
 /** A certificate for `localhost`, signed by itself. */
 const certificate = async () => {
   const path = await folder()
