@@ -69,6 +69,29 @@ describe.skipIf(missing !== '')(`in Chromium ${missing}`, () => {
       await page.check('#tasks input[type=checkbox]')
       await shows(other, '✓ Buy oat milk')
 
+      // A title that is typed while the service creates the task.
+      let typed = () => {}
+      const typing = new Promise<void>((done) => {
+        typed = done
+      })
+      await page.route('**/api/tasks', async (route) => {
+        await typing
+        await route.continue()
+      })
+      await add(page, 'Call')
+      await shows(other, '✓ Buy oat milk', 'Call')
+      const title = other.locator('#tasks li:last-child input[aria-label=Title]')
+      await title.fill('Call Bo')
+      typed()
+      await shows(page, '✓ Buy oat milk', 'Call')
+      await page.waitForFunction("localStorage.edits === '[]'")
+      await title.press('Enter')
+      await shows(page, '✓ Buy oat milk', 'Call Bo')
+      await shows(other, '✓ Buy oat milk', 'Call Bo')
+      await page.unroute('**/api/tasks')
+      const { body: found } = await ada.call('GET', '/api/tasks?q=Call')
+      for (const { id } of found.tasks) await ada.call('DELETE', `/api/tasks/${id}`)
+
       // Another device.
       const { body } = await ada.call('GET', '/api/tasks')
       const phone = await ada.call('POST', '/api/tasks', { title: 'From the phone' })
