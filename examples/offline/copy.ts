@@ -8,6 +8,7 @@ export type Content = {
   completed: boolean
   priority: 'low' | 'normal' | 'high' | 'urgent'
   due_at: string | null
+  due_on: string | null
   tags: string[]
 }
 export type Task = Content & { id: string; version: number }
@@ -87,6 +88,7 @@ const blank: Omit<Content, 'title'> = {
   completed: false,
   priority: 'normal',
   due_at: null,
+  due_on: null,
   tags: [],
 }
 

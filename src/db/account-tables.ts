@@ -32,6 +32,8 @@ export const users = pgTable(
     is_verification_due: boolean().notNull().default(false),
     /** The next address, until its link is used. */
     pending_email: text(),
+    /** Of the IANA database; it defines *today* and *overdue*. */
+    time_zone: text().notNull().default('UTC'),
   },
   (user) => [
     unique('users_email').on(user.email),

@@ -37,11 +37,11 @@ export const runRead = <Result>(run: () => PromiseLike<Result>): Promise<Result>
 export const runWrite = <Result>(run: () => PromiseLike<Result>): Promise<Result> =>
   retryOnce(rolledBack, run)
 
-/** Whether a statement violated this unique or foreign key constraint, in the error form of either driver. */
+/** Whether a statement violated this unique, foreign key or check constraint, in the error form of either driver. */
 export const violatesConstraint = (error: unknown, constraint: string): boolean =>
   causes(error).some(
     (cause) =>
-      (cause.code === '23505' || cause.code === '23503') &&
+      /^235(03|05|14)$/.test(String(cause.code)) &&
       (cause.constraint_name ?? cause.constraint) === constraint,
   )
 

@@ -3,6 +3,7 @@ import {
   bigint,
   boolean,
   check,
+  date,
   index,
   integer,
   pgEnum,
@@ -24,6 +25,10 @@ export const priority = pgEnum('priority', ['low', 'normal', 'high', 'urgent'])
 
 /* JSON members, TypeScript keys and columns have the same names, so that a row is a Task without mapping. */
 
+/** `due_at`, or the start of the day `due_on` in UTC: for the order of tasks, and for `due_before` and `due_after`. */
+export const dueTime = (task: { due_at: SQLWrapper; due_on: SQLWrapper }) =>
+  sql`coalesce(${task.due_at}, ${task.due_on}::timestamp at time zone 'UTC')`
+
 const isActive = (task: { deleted_at: SQLWrapper }) => sql`${task.deleted_at} is null`
 
 /** Every key and index starts with `user_id`, so that the table can be distributed by user. */
@@ -38,6 +43,7 @@ export const tasks = pgTable(
     completed_at: timestamp(),
     priority: priority().notNull().default('normal'),
     due_at: timestamp(),
+    due_on: date(),
     tags: textArray().notNull().default(sql`'{}'`),
     version: integer().notNull().default(1),
     created_at: timestamp().notNull(),
@@ -51,11 +57,11 @@ export const tasks = pgTable(
     index('tasks_by_created_at').on(task.user_id, task.created_at, task.id).where(isActive(task)),
     index('tasks_by_updated_at').on(task.user_id, task.updated_at, task.id).where(isActive(task)),
     // No due date sorts last in both directions. With `or is null` instead, one page read 60 001 rows.
-    index('tasks_by_due_at')
-      .on(task.user_id, sql`coalesce(${task.due_at}, 'infinity'::timestamptz)`, task.id)
+    index('tasks_by_due')
+      .on(task.user_id, sql`coalesce(${dueTime(task)}, 'infinity'::timestamptz)`, task.id)
       .where(isActive(task)),
-    index('tasks_by_due_at_desc')
-      .on(task.user_id, sql`coalesce(${task.due_at}, '-infinity'::timestamptz)`, task.id)
+    index('tasks_by_due_desc')
+      .on(task.user_id, sql`coalesce(${dueTime(task)}, '-infinity'::timestamptz)`, task.id)
       .where(isActive(task)),
     index('tasks_by_priority').on(task.user_id, task.priority, task.id).where(isActive(task)),
     index('tasks_by_title')
@@ -72,6 +78,7 @@ export const tasks = pgTable(
       sql`char_length(${task.title}) between 1 and ${sql.raw(`${titleLengthMax}`)}`,
     ),
     check('tasks_description_length', sql`char_length(${task.description}) <= 10000`),
+    check('tasks_due', sql`${task.due_at} is null or ${task.due_on} is null`),
     check('tasks_tags_count', sql`cardinality(${task.tags}) <= 20`),
     check('tasks_completed_at', sql`${task.completed} = (${task.completed_at} is not null)`),
   ],

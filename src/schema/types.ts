@@ -6,6 +6,7 @@ import {
   Type,
   TypeRegistry,
 } from '@sinclair/typebox'
+import { isDay, toTimeZone } from './calendar.ts'
 import { normalizeEmail } from './email.ts'
 import { explainInvalidTimestamp, toUtc } from './timestamp.ts'
 
@@ -41,6 +42,14 @@ const validators = {
     if (typeof value !== 'string') return explainInvalidTimestamp('')
     return toUtc(value) === undefined ? explainInvalidTimestamp(value) : undefined
   },
+  Day: (value) =>
+    typeof value === 'string' && isDay(value)
+      ? undefined
+      : 'must be a day in the years 0001 to 9999, such as 2026-12-24',
+  TimeZone: (value) =>
+    typeof value === 'string' && toTimeZone(value) !== undefined
+      ? undefined
+      : 'must be an IANA time zone, such as Europe/Berlin',
   Enum: (value, schema) =>
     typeof value === 'string' && (schema.enum as unknown[]).includes(value)
       ? undefined
@@ -134,6 +143,14 @@ export const Timestamp = <const O extends Options>(options: O) =>
     format: 'date-time',
     ...options,
   })
+
+/** A day without a time, in the form of RFC 3339 (`full-date`). */
+export const Day = <const O extends Options>(options: O) =>
+  customType<Nullable<string, O>>('Day', { type: jsonType(options), format: 'date', ...options })
+
+/** The name of a time zone of the IANA database, in any case; `toTimeZone` returns its spelling. */
+export const TimeZone = (options: SchemaOptions) =>
+  customType<string>('TimeZone', { type: 'string', ...options })
 
 export const Enum = <const Values extends readonly string[]>(
   values: Values,

@@ -14,6 +14,7 @@ export const newTask = {
   description: null,
   priority: 'normal' as const,
   due_at: '2026-12-24T18:00:00.000Z',
+  due_on: null,
   tags: ['home'],
 }
 
@@ -34,6 +35,7 @@ const rent = {
   title: 'Pay the rent',
   priority: 'high' as const,
   due_at: null,
+  due_on: '2026-12-01',
   version: 4,
   updated_at: '2026-11-21T08:30:00.000Z',
 }
@@ -47,7 +49,7 @@ const call = {
 }
 
 export const replacement = { ...newTask, completed: false }
-export const changes = { priority: 'high', due_at: null }
+export const changes = { priority: 'high', due_at: null, due_on: '2026-12-01' }
 export const completion = { completed: true }
 
 export const trashedTask = { ...task, version: 2, deleted_at: '2026-11-21T08:30:00.000Z' }
@@ -63,7 +65,7 @@ export const changesPage = {
 
 export const batch = {
   create: [newTask],
-  update: [{ id: ids.rent, version: 3, priority: 'high', due_at: null }],
+  update: [{ id: ids.rent, version: 3, priority: 'high', due_at: null, due_on: '2026-12-01' }],
   complete: [{ id: ids.call, completed: true }],
   delete: [ids.deleted],
 }

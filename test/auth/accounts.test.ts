@@ -50,6 +50,7 @@ describe('sign-up', () => {
       'created_at',
       'email_verified',
       'pending_email',
+      'time_zone',
     ])
     expect(body.user.id).toMatch(
       /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,

@@ -150,6 +150,7 @@ describe('Better Auth', () => {
       created_at: expect.any(String),
       email_verified: false,
       pending_email: null,
+      time_zone: 'UTC',
     })
   })
 

@@ -105,7 +105,9 @@ const readingOf = (nodes: Plan[]) => {
 
 const modes = ['force_custom_plan', 'force_generic_plan'] as const
 const indexOf = (sort: string) =>
-  sort === '-due_at' ? 'tasks_by_due_at_desc' : `tasks_by_${sort.replace('-', '')}`
+  sort === '-due_at'
+    ? 'tasks_by_due_desc'
+    : `tasks_by_${sort.replace('-', '').replace('due_at', 'due')}`
 
 let ada: Someone
 const prepare = async () => {

@@ -3,7 +3,7 @@ import { Elysia, t } from 'elysia'
 import { ResponseBody } from '../../src/schema/response.ts'
 import { Enum, Integer, Text, Timestamp } from '../../src/schema/types.ts'
 import { listTasks } from '../../src/tasks/listing/schema.ts'
-import { getTask } from '../../src/tasks/task/schema.ts'
+import { getTask } from '../../src/tasks/task/operations.ts'
 import { service } from '../support/service.ts'
 
 const Thing = t.Object(

@@ -56,14 +56,18 @@ export const importAll = async ({ call }: Pick<Someone, 'call'>, tasks: readonly
 const ranks = { low: 0, normal: 1, high: 2, urgent: 3 }
 const byCodePoint = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b))
 
+/** A day counts as its start in UTC. */
+const dueTime = ({ due_at, due_on }: Task) => due_at ?? (due_on && `${due_on}T00:00:00.000Z`)
+
 /** The order that the contract defines for a sort. */
 export const compare = (sort: Sort) => {
   const direction = sort.startsWith('-') ? -1 : 1
   const key = sort.replace('-', '') as 'created_at' | 'updated_at' | 'due_at' | 'priority' | 'title'
+  const value = (task: Task) => (key === 'due_at' ? dueTime(task) : task[key])
   return (a: Task, b: Task): number => {
     const ids = direction * byCodePoint(a.id, b.id)
     if (key === 'priority') return direction * (ranks[a.priority] - ranks[b.priority]) || ids
-    const [one, other] = [a[key], b[key]]
+    const [one, other] = [value(a), value(b)]
     if (one === null || other === null) return Number(one === null) - Number(other === null) || ids
     return direction * byCodePoint(one, other) || ids
   }
@@ -76,7 +80,7 @@ const matchesFilters = (task: Task, query: Query): boolean => {
   const text = q === undefined ? undefined : fold(q)
   const texts = [task.title, task.description ?? ''].map(fold)
   const time = (instant: string) => Date.parse(instant)
-  const { due_at } = task
+  const due_at = dueTime(task)
   return (
     (completed === undefined || String(task.completed) === completed) &&
     (priority === undefined || task.priority === priority) &&

@@ -26,7 +26,11 @@ const randomDraft = (random: Random): Draft => ({
   title: `${random.of(titles)}${random.chance(50) ? random.of(titles) : ''}`,
   description: random.of([null, '', 'Milk and É', '100%', 'under_score', 'c:\\temp']),
   priority: random.of(['low', 'normal', 'high', 'urgent']),
-  due_at: random.chance(40) ? null : day(1 + random.below(9)),
+  ...random.of([
+    { due_at: null },
+    { due_at: day(1 + random.below(9)) },
+    { due_on: day(1 + random.below(9)).slice(0, 10) },
+  ]),
   tags: tags.filter(() => random.chance(25)),
   completed: random.chance(40),
   created_at: day(1 + random.below(5)),
@@ -377,7 +381,11 @@ describe('paging during writes', () => {
         Array.from({ length: total }, (_, n) => ({
           title: `${n % 2 ? 'stays' : 'moves'} ${random.below(3000)}`,
           priority: random.of(['low', 'normal', 'high', 'urgent']),
-          due_at: random.chance(30) ? null : day(1 + random.below(28)),
+          ...random.of([
+            {},
+            { due_at: day(1 + random.below(28)) },
+            { due_on: day(1 + random.below(28)).slice(0, 10) },
+          ]),
           created_at: new Date(Date.parse(day(1)) + random.below(5000) * 1000).toISOString(),
         })),
       )
@@ -393,6 +401,7 @@ describe('paging during writes', () => {
             title: `moves ${random.below(3000)}`,
             priority: random.of(['low', 'urgent']),
             due_at: random.of([null, day(1), day(28)]),
+            due_on: null,
           }),
           ada.call('DELETE', `/api/tasks/${other}`),
           ada.call('PATCH', `/api/tasks/${random.of(moves)}/complete`),

@@ -33,14 +33,24 @@ const dues = [
 type ModelTask = Task & { deleted_at?: string }
 type Change = { op: 'upsert'; task: Task } | { op: 'delete'; id: string }
 
+const duePairs = [
+  ...dues.map((due_at) => ({ due_at, due_on: null })),
+  ...['2026-06-01', '2027-01-02'].map((due_on) => ({ due_at: null, due_on })),
+]
 const members = (random: Random) => ({
   description: random.of([null, '', 'some MILK', '100% é']),
   priority: random.of(priorities),
-  due_at: random.of(dues),
+  ...random.of(duePairs),
   tags: tags.filter(() => random.chance(30)),
 })
-const some = <Members extends object>(random: Random, all: Members): Partial<Members> =>
-  Object.fromEntries(Object.entries(all).filter(() => random.chance(50))) as Partial<Members>
+/** Some of the members; time and day of the due date together, because they exclude each other. */
+const some = <Members extends object>(random: Random, all: Members): Partial<Members> => {
+  const hasDue = random.chance(50)
+  const isChosen = (name: string) => (name.startsWith('due_') ? hasDue : random.chance(50))
+  return Object.fromEntries(
+    Object.entries(all).filter(([name]) => isChosen(name)),
+  ) as Partial<Members>
+}
 const without = <One extends ModelTask>({ deleted_at: _deleted, ...task }: One): Task => task
 
 /** A user and the model of the user's tasks, updated with each response. */
@@ -131,6 +141,7 @@ const personOf = async (person: Someone, others: () => string[], random: Random)
     description: null,
     priority: 'normal',
     due_at: null,
+    due_on: null,
     tags: [],
     completed: false,
   }

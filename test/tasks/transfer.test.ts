@@ -78,6 +78,7 @@ const hostileTasks = hostile.map(
     description: n % 3 ? [...hostile].reverse()[n] || '' : n % 2 ? null : '',
     priority: (['low', 'normal', 'high', 'urgent'] as const)[n % 4] ?? 'low',
     due_at: n % 2 ? null : '2026-12-24T18:00:00.123Z',
+    due_on: n % 4 === 1 ? '2026-12-24' : null,
     tags:
       n % 5
         ? []
@@ -334,7 +335,7 @@ describe('CSV', () => {
     for (const text of ['title;owner\nx;y\n', 'owner\nx\n']) {
       const { body } = await send(ada, text, types.csv)
       expect(body.errors[0].detail).toEndWith(
-        'the columns are title, description, priority, due_at, tags, completed, completed_at, created_at, id, user_id, version, updated_at',
+        'the columns are title, description, priority, due_at, due_on, tags, completed, completed_at, created_at, id, user_id, version, updated_at',
       )
     }
   })
@@ -404,7 +405,7 @@ describe('iCalendar', () => {
       expect(value('uid')).toBe(task.id)
       expect(value('summary')).toBe(shown(task.title))
       if (task.description) expect(value('description')).toBe(shown(task.description))
-      expect(value('due')).toBe(toCalendarTime(task.due_at))
+      expect(value('due')).toBe(task.due_on ?? toCalendarTime(task.due_at))
       expect(value('created')).toBe(toCalendarTime(task.created_at))
       expect(value('completed')).toBe(toCalendarTime(task.completed_at))
       expect(value('dtstamp')).toBe(toCalendarTime(task.updated_at))
@@ -466,6 +467,7 @@ describe('an import', () => {
       completed_at: null,
       priority: 'normal',
       due_at: null,
+      due_on: null,
       tags: [],
       version: 1,
       created_at: now,
@@ -589,7 +591,7 @@ describe('an import', () => {
     const broken = '"begun and never ended'
 
     const rows = await send(ada, `title\n${'x\n'.repeat(4)}${broken}`, types.csv)
-    const cells = await send(ada, `title\n${','.repeat(60)}\n${broken}`, types.csv)
+    const cells = await send(ada, `title\n${','.repeat(200)}\n${broken}`, types.csv)
 
     expect([rows.status, rows.body.code]).toEqual([413, 'body-too-large'])
     const detail = 'has too many cells'

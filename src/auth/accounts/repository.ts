@@ -8,6 +8,8 @@ import { endAllSessions } from '../sessions/repository.ts'
 import type { User } from './schema.ts'
 import { createAccountStatements, credentialColumns, userColumns } from './statements.ts'
 
+type Profile = Partial<Pick<User, 'name' | 'time_zone'>>
+
 /**
  * The account of a principal. Each method is one statement that checks the session; `undefined` (or `false`) means
  * that the session has ended. `verifiedHash` is the password hash that was verified before: if it changed since,
@@ -48,14 +50,14 @@ export const createAccountRepository =
         return credentials
       },
 
-      async rename(name: string | null): Promise<User | undefined> {
-        const updated = db.with(sessionRow, lockedUser).update(users).set({ name }).where(isLocked)
+      async change(profile: Profile): Promise<User | undefined> {
+        const updated = db.with(sessionRow, lockedUser).update(users).set(profile).where(isLocked)
         return (await runWrite(() => updated.returning(userColumns)))[0]
       },
 
       /** `'taken'` if another account has the e-mail. */
       async changeEmail(
-        changes: { email: string; name?: string | null },
+        changes: Profile & { email: string },
         verifiedHash: string,
       ): Promise<User | 'taken' | undefined> {
         try {
@@ -69,7 +71,7 @@ export const createAccountRepository =
 
       /** Stores the next e-mail, and the message with its link. `isOverLimit`: no link is sent. */
       async requestEmail(
-        changes: { email: string; name?: string | null },
+        changes: Profile & { email: string },
         verifiedHash: string,
         isOverLimit: boolean,
       ): Promise<User | undefined> {

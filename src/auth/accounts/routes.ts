@@ -4,6 +4,7 @@ import { type Authenticated, requireSession } from '../../http/authenticated.ts'
 import { auditFields, type RequestPrincipal } from '../../http/principal.ts'
 import { throwInvalidRequest, throwProblem } from '../../http/problem.ts'
 import type { Log } from '../../log.ts'
+import { toTimeZone } from '../../schema/calendar.ts'
 import { normalizeEmail } from '../../schema/email.ts'
 import type { LinkLimit } from '../link-limit.ts'
 import type { LoginThrottle } from '../login-throttle.ts'
@@ -33,25 +34,26 @@ export const accountRoutes = (needs: Needs) => {
 
     .patch(
       '',
-      async ({ account, principal, body: { email, name, current_password } }) => {
+      async ({ account, principal, body: { email, current_password, ...profile } }) => {
+        const changes = toProfile(profile)
         if (email === undefined) {
           if (current_password !== undefined)
             return throwInvalidRequest('/current_password', 'is accepted together with email only')
-          const user = await (name === undefined ? account.me() : account.rename(name))
-          return requireSession(user)
+          const isEmpty = Object.keys(changes).length === 0
+          return requireSession(await (isEmpty ? account.me() : account.change(changes)))
         }
         if (current_password === undefined)
           return throwInvalidRequest('/current_password', 'is required to change the e-mail')
 
         const verifiedHash = await verifyCurrentPassword(needs, principal, current_password)
-        const changes = { email: normalizeEmail(email), ...(name !== undefined && { name }) }
+        const withEmail = { ...changes, email: normalizeEmail(email) }
         if (isConfirmedByLink(needs.config)) {
-          const isOverLimit = await needs.isOverLinkLimit(changes.email)
-          const user = await account.requestEmail(changes, verifiedHash, isOverLimit)
+          const isOverLimit = await needs.isOverLinkLimit(withEmail.email)
+          const user = await account.requestEmail(withEmail, verifiedHash, isOverLimit)
           log.info('e-mail change requested', auditFields(principal))
           return requireSession(user)
         }
-        const changed = requireSession(await account.changeEmail(changes, verifiedHash))
+        const changed = requireSession(await account.changeEmail(withEmail, verifiedHash))
         if (changed === 'taken') return throwProblem('email-taken')
         log.info('e-mail changed', auditFields(principal))
         return changed
@@ -87,6 +89,12 @@ export const accountRoutes = (needs: Needs) => {
       deleteCurrentUser,
     )
 }
+
+/** The members that were sent, with the time zone in the spelling of the IANA database. */
+const toProfile = ({ name, time_zone }: { name?: string | null; time_zone?: string }) => ({
+  ...(name !== undefined && { name }),
+  ...(time_zone !== undefined && { time_zone: toTimeZone(time_zone) ?? time_zone }),
+})
 
 /** With verified e-mails, a taken address must not be reported in a response either. */
 const isConfirmedByLink = ({ mail }: Needs['config']): boolean =>

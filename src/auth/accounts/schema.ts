@@ -1,7 +1,7 @@
 import { type Static, t } from 'elysia'
 import { problemResponses } from '../../http/problem.ts'
 import { NoContent } from '../../schema/body.ts'
-import { Email, Id, Text, Timestamp } from '../../schema/types.ts'
+import { Email, Id, Text, Timestamp, TimeZone } from '../../schema/types.ts'
 
 export const closed = { additionalProperties: false }
 
@@ -19,6 +19,11 @@ export const NewPassword = Text({
   max: 128,
   description: 'Not easy to guess',
   examples: ['correct horse battery'],
+})
+
+const ZoneOfDays = TimeZone({
+  description: 'The days of the user begin at midnight in this IANA time zone',
+  examples: ['Europe/Berlin'],
 })
 
 export const User = t.Object(
@@ -43,21 +48,22 @@ export const User = t.Object(
       description: 'The next e-mail, until the link that was mailed to it is used',
       examples: [null],
     }),
+    time_zone: ZoneOfDays,
   },
   { ...closed, $id: 'User' },
 )
 export type User = Static<typeof User>
 
-const ProfileName = t.Object({ name: Name })
+const Profile = t.Object({ name: Name, time_zone: ZoneOfDays })
 const ProfileEmail = t.Object({
   email: Email({ examples: ['ada@example.com'] }),
   current_password: AnyPassword,
 })
-/** Either `name`, or `email` with `current_password`. */
-const UserPatch = t.Partial(t.Composite([ProfileName, ProfileEmail]), {
+/** The members of the profile; `email` requires `current_password`. */
+const UserPatch = t.Partial(t.Composite([Profile, ProfileEmail]), {
   ...closed,
   $id: 'UserPatch',
-  examples: [{ name: 'Ada' }],
+  examples: [{ name: 'Ada', time_zone: 'Europe/Berlin' }],
 })
 
 const PasswordChange = t.Object(
@@ -80,7 +86,7 @@ export const updateCurrentUser = {
   },
   detail: {
     operationId: 'updateCurrentUser',
-    summary: 'Change name or e-mail',
+    summary: 'Change name, time zone or e-mail',
     description:
       'A change of the e-mail requires `current_password`. If the service sends mail, the account keeps its `email`, and ' +
       '`pending_email` replaces it when the link that is mailed to it is used.',

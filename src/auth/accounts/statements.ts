@@ -15,6 +15,7 @@ export const userColumns = {
   created_at: users.created_at,
   email_verified: sql<boolean>`${users.email_verified_at} is not null`.as('email_verified'),
   pending_email: users.pending_email,
+  time_zone: users.time_zone,
 }
 
 /** For password verification. A check of the table ensures that an e-mail comes with a password hash. */

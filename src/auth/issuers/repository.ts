@@ -92,6 +92,7 @@ const createStatement = (db: Db, { issuer, subject, expiresAt }: NewFederatedUse
             email_verified_at: sql`null::timestamptz`.as('email_verified_at'),
             is_verification_due: sql`false`.as('is_verification_due'),
             pending_email: sql`null::text`.as('pending_email'),
+            time_zone: sql`'UTC'`.as('time_zone'),
           })
           .from(identity),
       )

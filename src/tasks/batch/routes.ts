@@ -5,6 +5,7 @@ import { formatEtag } from '../../http/conditional.ts'
 import { parseIdempotencyKey, replayResponse } from '../../http/idempotency.ts'
 import { ProblemError, throwInvalidRequest, throwProblem } from '../../http/problem.ts'
 import { normalizeId } from '../../schema/types.ts'
+import { dueErrors, patchedDueErrors } from '../task/due.ts'
 import type { ResponseHead } from '../task/responses.ts'
 import type { Task } from '../task/schema.ts'
 import type { BatchOperation, BatchRepository, BatchResult, TaskDraft } from './repository.ts'
@@ -51,6 +52,11 @@ const checkOperations = (batch: Batch, operations: IndexedOperation[]) => {
   const count = operations.length + (batch.create?.length ?? 0)
   if (count < 1 || count > operationsMax)
     throwInvalidRequest('', `must have 1 to ${operationsMax} operations in total`)
+  const errors = [
+    ...(batch.create ?? []).flatMap((task, at) => dueErrors(task, `/create/${at}`)),
+    ...operations.flatMap((operation) => dueErrors(operation, pointerOf(operation))),
+  ]
+  if (errors.length > 0) throwProblem('invalid-request', { errors: errors.slice(0, 20) })
   const seen = new Set<string>()
   for (const operation of operations) {
     if (operation.id !== normalizeId('') && seen.has(operation.id))
@@ -75,14 +81,16 @@ const tasksOf = (
   const { ord, version } = result.refused
   const operation = operations[ord]
   const pointer = operation ? pointerOf(operation) : ''
-  throw version === null
-    ? new ProblemError('task-not-found', {
-        errors: [{ in: 'body', pointer, detail: 'no such task' }],
-      })
-    : new ProblemError('version-mismatch', {
-        headers: { etag: formatEtag({ version }) },
-        errors: [{ in: 'body', pointer, detail: 'the task has changed' }],
-      })
+  if (version === null)
+    throw new ProblemError('task-not-found', {
+      errors: [{ in: 'body', pointer, detail: 'no such task' }],
+    })
+  if (operation && (operation.version ?? version) === version)
+    throw new ProblemError('invalid-request', { errors: patchedDueErrors(operation, pointer) })
+  throw new ProblemError('version-mismatch', {
+    headers: { etag: formatEtag({ version }) },
+    errors: [{ in: 'body', pointer, detail: 'the task has changed' }],
+  })
 }
 
 /** Sorts the written tasks into the order of the request. Those that no operation names were created. */

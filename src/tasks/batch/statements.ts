@@ -1,4 +1,4 @@
-import { and, eq, type SQL, sql } from 'drizzle-orm'
+import { and, eq, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
 import { unionAll } from 'drizzle-orm/pg-core'
 import type { Db } from '../../db/database.ts'
 import { createIdempotencyCtes } from '../../db/idempotency.ts'
@@ -32,6 +32,14 @@ const newCompleted = sql`case ${member('kind')}
   when 'complete' then coalesce(${member('completed')}, not ${tasks.completed})
   else ${tasks.completed} end`
 
+/** After the patch, a task would have a time and a day. */
+const hasTwoDues = (current: { due_at: SQLWrapper; due_on: SQLWrapper }) => {
+  const after = (name: 'due_at' | 'due_on') =>
+    sql`case when ${sql.raw(`'${name}'::text`)} = any(${member('sets')}) then ${member(name)} is not null
+      else ${current[name]} is not null end`
+  return sql`(${after('due_at')} and ${after('due_on')})`
+}
+
 /** An empty patch changes nothing, as in PATCH. */
 const isUnchanged = sql`(${member('kind')} = 'update' and ${member('sets')} = '{}' and ${member('completed')} is null)`
 
@@ -46,7 +54,7 @@ const createGuards = (db: Db, isFirstUse: SQL | undefined) => {
     .as(operationRows)
   const current = db.$with('current').as(
     db
-      .select({ id: tasks.id, version: tasks.version })
+      .select({ id: tasks.id, version: tasks.version, due_at: tasks.due_at, due_on: tasks.due_on })
       .from(tasks)
       .innerJoin(nextChange, TRUE)
       .where(and(eq(tasks.user_id, placeholders.user), isActive, isInBatch))
@@ -60,7 +68,9 @@ const createGuards = (db: Db, isFirstUse: SQL | undefined) => {
       })
       .from(operations)
       .leftJoin(current, sql`${member('id')} = ${current.id}`)
-      .where(sql`${current.id} is null or ${member('version')} <> ${current.version}`)
+      .where(
+        sql`${current.id} is null or ${member('version')} <> ${current.version} or ${hasTwoDues(current)}`,
+      )
       .orderBy(member('ord'))
       .limit(1),
   )

@@ -3,7 +3,7 @@ import type { Db } from '../../db/database.ts'
 import { runRead } from '../../db/errors.ts'
 import { arrayLiteral } from '../../db/params.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
-import { tasks } from '../../db/schema.ts'
+import { dueTime, tasks } from '../../db/schema.ts'
 import {
   createUserScope,
   type Principal,
@@ -31,8 +31,11 @@ const sortKeys = {
   updated_at: { by: sql`${tasks.updated_at}`, type: 'timestamptz' },
   '-updated_at': { by: sql`${tasks.updated_at}`, type: 'timestamptz' },
   // No due date sorts last in both directions.
-  due_at: { by: sql`coalesce(${tasks.due_at}, 'infinity'::timestamptz)`, type: 'timestamptz' },
-  '-due_at': { by: sql`coalesce(${tasks.due_at}, '-infinity'::timestamptz)`, type: 'timestamptz' },
+  due_at: { by: sql`coalesce(${dueTime(tasks)}, 'infinity'::timestamptz)`, type: 'timestamptz' },
+  '-due_at': {
+    by: sql`coalesce(${dueTime(tasks)}, '-infinity'::timestamptz)`,
+    type: 'timestamptz',
+  },
   priority: { by: sql`${tasks.priority}`, type: 'priority' },
   '-priority': { by: sql`${tasks.priority}`, type: 'priority' },
   title: { by: sql`${tasks.title} collate "C"`, type: 'text' },
@@ -41,8 +44,9 @@ const sortKeys = {
 
 /** The position of a task in a sort, for a cursor. */
 export const toCursorPosition = (task: Task, sort: Sort): Position => {
-  if (sort === 'due_at') return [task.due_at ?? 'infinity', task.id]
-  if (sort === '-due_at') return [task.due_at ?? '-infinity', task.id]
+  const due = task.due_at ?? (task.due_on && `${task.due_on}T00:00:00.000Z`)
+  if (sort === 'due_at') return [due ?? 'infinity', task.id]
+  if (sort === '-due_at') return [due ?? '-infinity', task.id]
   const key = sort.replace('-', '') as 'created_at' | 'updated_at' | 'priority' | 'title'
   return [task[key], task.id]
 }
@@ -141,8 +145,8 @@ const filterCondition = (filters: Filters): SQL | undefined => {
     pattern === undefined
       ? undefined
       : sql`(normalize(${tasks.title}) ilike ${pattern} or normalize(${tasks.description}) ilike ${pattern})`,
-    before === undefined ? undefined : lt(tasks.due_at, before),
-    after === undefined ? undefined : gt(tasks.due_at, after),
+    before === undefined ? undefined : lt(dueTime(tasks), before),
+    after === undefined ? undefined : gt(dueTime(tasks), after),
     changed === undefined ? undefined : gt(tasks.updated_at, changed),
   )
 }

@@ -2,9 +2,17 @@ import { Elysia } from 'elysia'
 import { type Authenticated, requireSession } from '../../http/authenticated.ts'
 import { formatEtag, matchesIfNoneMatch, parseIfMatch } from '../../http/conditional.ts'
 import { parseIdempotencyKey } from '../../http/idempotency.ts'
+import { requireOneDue, runDuePatch } from './due.ts'
+import {
+  completeTask,
+  createTask,
+  deleteTask,
+  getTask,
+  replaceTask,
+  updateTask,
+} from './operations.ts'
 import type { TaskRepository } from './repository.ts'
 import { requireTask, respondToWrite } from './responses.ts'
-import { completeTask, createTask, deleteTask, getTask, replaceTask, updateTask } from './schema.ts'
 
 type Needs = { tasks: TaskRepository; authenticated: Authenticated }
 
@@ -17,6 +25,7 @@ export const taskRoutes = ({ tasks, authenticated }: Needs) =>
     .post(
       '',
       async ({ own, body, request, set }) => {
+        requireOneDue(body)
         const key = parseIdempotencyKey(request, body)
         const task = key
           ? respondToWrite(await own.addIdempotent(body, key), set, key)
@@ -42,15 +51,23 @@ export const taskRoutes = ({ tasks, authenticated }: Needs) =>
 
     .put(
       '/:id',
-      async ({ own, params, body, request, set }) =>
-        respondToWrite(await own.replace(params.id, body, parseIfMatch(request.headers)), set),
+      async ({ own, params, body, request, set }) => {
+        requireOneDue(body)
+        return respondToWrite(
+          await own.replace(params.id, body, parseIfMatch(request.headers)),
+          set,
+        )
+      },
       replaceTask,
     )
 
     .patch(
       '/:id',
-      async ({ own, params, body, request, set }) =>
-        respondToWrite(await own.change(params.id, body, parseIfMatch(request.headers)), set),
+      async ({ own, params, body, request, set }) => {
+        const expected = parseIfMatch(request.headers)
+        const change = () => own.change(params.id, body, expected)
+        return respondToWrite(await runDuePatch(body, change), set)
+      },
       updateTask,
     )
 

@@ -1,11 +1,7 @@
 import { type Static, t } from 'elysia'
-import { idempotencyProblems } from '../../http/idempotency.ts'
-import { problemResponses } from '../../http/problem.ts'
 import { titleLengthMax } from '../../limits.ts'
-import { NoBody } from '../../schema/body.ts'
 import { withDefaults } from '../../schema/defaults.ts'
-import { ResponseBody } from '../../schema/response.ts'
-import { Enum, Id, Integer, Text, Timestamp } from '../../schema/types.ts'
+import { Day, Enum, Id, Integer, Text, Timestamp } from '../../schema/types.ts'
 import * as examples from '../examples.ts'
 
 export const closed = { additionalProperties: false }
@@ -23,6 +19,11 @@ export const Version = Integer({
   examples: [1],
 })
 const DueAt = Timestamp({ nullable: true, examples: ['2026-12-24T18:00:00.000Z'] })
+const DueOn = Day({
+  nullable: true,
+  description: 'A day instead of the time `due_at`. The service never converts one into the other.',
+  examples: [null],
+})
 const Tags = t.Array(Text({ min: 1, max: 50 }), {
   maxItems: 20,
   uniqueItems: true,
@@ -39,6 +40,7 @@ export const Task = t.Object(
     completed_at: Timestamp({ nullable: true }),
     priority: Priority,
     due_at: DueAt,
+    due_on: DueOn,
     tags: Tags,
     version: Version,
     created_at: Timestamp({}),
@@ -51,6 +53,7 @@ export const optional = {
   description: t.Optional(Description),
   priority: t.Optional(Priority),
   due_at: t.Optional(DueAt),
+  due_on: t.Optional(DueOn),
   tags: t.Optional(Tags),
 }
 export const defaults = { priority: 'normal', tags: [] }
@@ -79,20 +82,6 @@ export const TaskReplacement = t.Object(
   { ...closed, $id: 'TaskReplacement', examples: [examples.replacement] },
 )
 
-/** Without a body the route toggles, `{completed}` sets. */
-const Completion = t.Union([
-  t.Undefined(),
-  t.Object(
-    { completed: t.Boolean() },
-    { ...closed, $id: 'CompletionRequest', examples: [examples.completion] },
-  ),
-])
-const Completed = t.Object(
-  { success: t.Literal(true), completed: t.Boolean({ examples: [true] }) },
-  { ...closed, $id: 'CompletionResult', 'x-headers': ['ETag'] },
-)
-const Deleted = t.Object({ success: t.Literal(true) }, { ...closed, $id: 'DeletionResult' })
-
 /** RFC 7396: absent members stay, null clears. */
 export const TaskPatch = t.Partial(
   t.Object({ title: Title, completed: t.Boolean(), ...optional }),
@@ -105,95 +94,3 @@ export type Task = Static<typeof Task>
 export type NewTask = Static<typeof NewTask>
 export type TaskReplacement = Static<typeof TaskReplacement>
 export type TaskPatch = Static<typeof TaskPatch>
-
-const tags = ['Tasks']
-
-export const createTask = {
-  body: NewTask,
-  response: { 201: ResponseBody(Task), ...problemResponses(...idempotencyProblems) },
-  detail: {
-    tags,
-    operationId: 'createTask',
-    summary: 'Create a task',
-    description: 'With an `Idempotency-Key`, a repeated request creates no second task.',
-    'x-takes': ['Idempotency-Key'],
-    'x-headers': ['Idempotency-Replayed'],
-  },
-} as const
-
-export const getTask = {
-  params: TaskId,
-  response: {
-    200: ResponseBody(Task),
-    304: t.Undefined(),
-    ...problemResponses('malformed-request', 'task-not-found'),
-  },
-  detail: {
-    tags,
-    operationId: 'getTask',
-    summary: 'Get a task',
-    'x-takes': ['If-None-Match'],
-  },
-} as const
-
-export const replaceTask = {
-  params: TaskId,
-  body: TaskReplacement,
-  response: {
-    200: ResponseBody(Task),
-    ...problemResponses('task-not-found', 'version-mismatch', 'invalid-request'),
-  },
-  detail: {
-    tags,
-    operationId: 'replaceTask',
-    summary: 'Replace a task',
-    description: 'Absent members get their defaults. Members that the server sets are ignored.',
-    'x-takes': ['If-Match'],
-  },
-} as const
-
-export const updateTask = {
-  params: TaskId,
-  body: TaskPatch,
-  response: {
-    200: ResponseBody(Task),
-    ...problemResponses('task-not-found', 'version-mismatch', 'invalid-request'),
-  },
-  detail: {
-    tags,
-    operationId: 'updateTask',
-    summary: 'Update a task',
-    description: 'A merge patch (RFC 7396): absent members stay, null clears, `{}` keeps all.',
-    'x-accepts': ['application/merge-patch+json', 'application/json'],
-    'x-takes': ['If-Match'],
-  },
-} as const
-
-export const completeTask = {
-  params: TaskId,
-  body: Completion,
-  response: {
-    200: Completed,
-    ...problemResponses('task-not-found', 'version-mismatch', ...idempotencyProblems),
-  },
-  detail: {
-    tags,
-    operationId: 'completeTask',
-    summary: 'Complete a task, or undo it',
-    description: 'Without a body it toggles; `{"completed": true}` sets.',
-    'x-takes': ['If-Match', 'Idempotency-Key'],
-    'x-headers': ['Idempotency-Replayed'],
-  },
-} as const
-
-export const deleteTask = {
-  params: TaskId,
-  body: NoBody,
-  response: { 200: Deleted, ...problemResponses('task-not-found', 'version-mismatch') },
-  detail: {
-    tags,
-    operationId: 'deleteTask',
-    summary: 'Move a task to the trash',
-    'x-takes': ['If-Match'],
-  },
-} as const

@@ -3,6 +3,7 @@ import { toFieldErrors } from '../../http/validation-errors.ts'
 import { compileSchema } from '../../schema/compile.ts'
 import { toUtc } from '../../schema/timestamp.ts'
 import { withUtcTimes } from '../task/columns.ts'
+import { dueErrors } from '../task/due.ts'
 import { parseRecords, type Record } from './records.ts'
 import type { ImportedRow } from './repository.ts'
 import { ImportedTask } from './schema.ts'
@@ -41,6 +42,8 @@ const fieldErrorsOf = ({ pointer, value, unreadable }: Record): FieldError[] => 
       fieldError(`${member.slice(1)} ${detail}`.trim()),
     )
   const { completed, completed_at } = value
+  const [conflict] = dueErrors(value)
+  if (conflict) return [fieldError(`${conflict.pointer.slice(1)} ${conflict.detail}`)]
   return completed !== true && (completed_at ?? null) !== null
     ? [fieldError('completed_at is accepted only with completed: true')]
     : []

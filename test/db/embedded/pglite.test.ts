@@ -30,6 +30,7 @@ test('data survives close and reopen, and the files are private', async () => {
     email_verified_at: null,
     is_verification_due: false,
     pending_email: null,
+    time_zone: 'UTC',
   })
   await second.close()
 })

@@ -242,7 +242,7 @@ describe('the document', () => {
           'default' in one ? [[member, one.default]] : [],
         ),
       )
-    const defaults = { description: null, priority: 'normal', due_at: null, tags: [] }
+    const defaults = { description: null, priority: 'normal', due_at: null, due_on: null, tags: [] }
     expect(defaultsOf('NewTask')).toEqual(defaults)
     expect(defaultsOf('TaskReplacement')).toEqual({ ...defaults, completed: false })
     expect(defaultsOf('TaskPatch')).toEqual({})

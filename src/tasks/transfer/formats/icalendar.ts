@@ -29,6 +29,7 @@ export const calendarRecord = (task: Task): string => {
     `SUMMARY:${escapeText(task.title)}`,
     ...(task.description === null ? [] : [`DESCRIPTION:${escapeText(task.description)}`]),
     ...(task.due_at === null ? [] : [`DUE:${utc(task.due_at)}`]),
+    ...(task.due_on === null ? [] : [`DUE;VALUE=DATE:${task.due_on.replaceAll('-', '')}`]),
     `PRIORITY:${priorities[task.priority]}`,
     `STATUS:${task.completed ? 'COMPLETED' : 'NEEDS-ACTION'}`,
     ...(task.completed_at === null ? [] : [`COMPLETED:${utc(task.completed_at)}`]),
