@@ -24,6 +24,7 @@ import { swaggerUi } from './http/pages/swagger-ui.ts'
 import { createRateLimit } from './http/rate-limit.ts'
 import { createRequestContexts, type RequestContexts } from './http/request-context.ts'
 import { createRouteGuard } from './http/route-guard.ts'
+import { listRoutes } from './lists/routes.ts'
 import type { Log } from './log.ts'
 import { createLinkTokens } from './mail/link-tokens.ts'
 import { createMailLinks } from './mail/links.ts'
@@ -145,6 +146,7 @@ export const createApp = (needs: Needs) => {
         api
           .use(authRoutes({ ...needs, ...shared, sessions }))
           .use(allTaskRoutes({ ...needs, ...shared }))
+          .use(listRoutes({ ...needs, ...shared }))
           .use(webhookRoutes({ ...shared, ...hooks }))
           .use(webhookActionRoutes({ ...shared, ...hooks })),
       )

@@ -37,6 +37,11 @@ const idOf: Record<string, (bob: Awaited<ReturnType<typeof owner>>) => string> =
   'DELETE /api/tasks/:id': ({ task }) => task,
   'DELETE /api/auth/sessions/:id': ({ session }) => session,
   'DELETE /api/auth/tokens/:id': ({ personal }) => personal,
+  'POST /api/tasks/:id/move': ({ task }) => task,
+  'GET /api/lists/:id': ({ list }) => list,
+  'PATCH /api/lists/:id': ({ list }) => list,
+  'POST /api/lists/:id/move': ({ list }) => list,
+  'DELETE /api/lists/:id': ({ list }) => list,
   'GET /api/webhooks/:id': ({ webhook }) => webhook,
   'PATCH /api/webhooks/:id': ({ webhook }) => webhook,
   'DELETE /api/webhooks/:id': ({ webhook }) => webhook,
@@ -68,7 +73,13 @@ const owner = async ({ someone }: Service) => {
   const personal = made.body.id as string
   // A name that never resolves (RFC 2606).
   const { body: hook } = await bob.call('POST', '/api/webhooks', { url: 'https://hooks.invalid/' })
-  const ids = { task: body.id as string, deleted: trashed.id as string, webhook: hook.id as string }
+  const { body: list } = await bob.call('POST', '/api/lists', { name: 'of Bob' })
+  const ids = {
+    task: body.id as string,
+    deleted: trashed.id as string,
+    webhook: hook.id as string,
+    list: list.id as string,
+  }
   return { ...bob, ...ids, session, personal }
 }
 
@@ -76,6 +87,7 @@ const owner = async ({ someone }: Service) => {
 const ownPath = (path: string, own: Awaited<ReturnType<typeof owner>>) => {
   const { task, deleted, session, personal } = own
   if (path.includes('tokens')) return filled(path, personal)
+  if (path.includes('lists')) return filled(path, own.list)
   if (path.includes('webhooks')) return filled(path, own.webhook)
   const id = /trash|restore/.test(path) ? deleted : task
   return filled(path, path.includes('sessions') ? session : id)

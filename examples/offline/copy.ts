@@ -10,6 +10,7 @@ export type Content = {
   due_at: string | null
   due_on: string | null
   tags: string[]
+  list_id: string | null
 }
 export type Task = Content & { id: string; version: number }
 
@@ -90,6 +91,7 @@ const blank: Omit<Content, 'title'> = {
   due_at: null,
   due_on: null,
   tags: [],
+  list_id: null,
 }
 
 const applied = (tasks: Map<string, Task>, edit: Edit): Map<string, Task> => {

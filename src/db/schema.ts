@@ -4,6 +4,7 @@ import {
   boolean,
   check,
   date,
+  foreignKey,
   index,
   integer,
   pgEnum,
@@ -16,8 +17,11 @@ import {
 import { titleLengthMax } from '../limits.ts'
 import { ownerId } from './account-tables.ts'
 import { textArray, timestamp } from './columns.ts'
+import { lists } from './list-tables.ts'
+import { originalPosition } from './positions.ts'
 
 export * from './account-tables.ts'
+export * from './list-tables.ts'
 export * from './live-tables.ts'
 export * from './mail-tables.ts'
 
@@ -28,6 +32,16 @@ export const priority = pgEnum('priority', ['low', 'normal', 'high', 'urgent'])
 /** `due_at`, or the start of the day `due_on` in UTC: for the order of tasks, and for `due_before` and `due_after`. */
 export const dueTime = (task: { due_at: SQLWrapper; due_on: SQLWrapper }) =>
   sql`coalesce(${task.due_at}, ${task.due_on}::timestamp at time zone 'UTC')`
+
+/** Its place in the order of the user. */
+export const taskPosition = (task: { position: SQLWrapper; id: SQLWrapper }) =>
+  sql<string>`coalesce(${task.position}, ${originalPosition(sql`${task.id}`)})`
+
+/** The id of the inbox in an index, because PostgreSQL does not read an index in its order for `list_id is null`. */
+export const inboxId = '00000000-0000-0000-0000-000000000000'
+/** The list of a task, as an index has it. */
+export const listOf = (task: { list_id: SQLWrapper }) =>
+  sql`coalesce(${task.list_id}, '${sql.raw(inboxId)}'::uuid)`
 
 const isActive = (task: { deleted_at: SQLWrapper }) => sql`${task.deleted_at} is null`
 
@@ -45,15 +59,30 @@ export const tasks = pgTable(
     due_at: timestamp(),
     due_on: date(),
     tags: textArray().notNull().default(sql`'{}'`),
+    /** Null is the inbox. */
+    list_id: uuid(),
     version: integer().notNull().default(1),
     created_at: timestamp().notNull(),
     updated_at: timestamp().notNull(),
     deleted_at: timestamp(),
+    /** Null for tasks from before positions; `taskPosition` reads it. */
+    position: text(),
     /** The number of the last write to the row (`user_changes`). */
     change: bigint({ mode: 'number' }).notNull(),
   },
   (task) => [
     primaryKey({ columns: [task.user_id, task.id] }),
+    foreignKey({
+      name: 'tasks_list',
+      columns: [task.user_id, task.list_id],
+      foreignColumns: [lists.user_id, lists.id],
+    }),
+    index('tasks_by_list')
+      .on(task.user_id, listOf(task), sql`${taskPosition(task)} collate "C"`, task.id)
+      .where(isActive(task)),
+    index('tasks_by_position')
+      .on(task.user_id, sql`${taskPosition(task)} collate "C"`, task.id)
+      .where(isActive(task)),
     index('tasks_by_created_at').on(task.user_id, task.created_at, task.id).where(isActive(task)),
     index('tasks_by_updated_at').on(task.user_id, task.updated_at, task.id).where(isActive(task)),
     // No due date sorts last in both directions. With `or is null` instead, one page read 60 001 rows.

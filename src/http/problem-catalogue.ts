@@ -1,3 +1,5 @@
+import { objectConflicts, objectNotFound } from './object-problems.ts'
+
 /**
  * Every problem that the service returns. The key is public: clients branch on it. `/problems/{code}` shows the
  * cause and what to do (`cure`).
@@ -63,30 +65,7 @@ export const problemCatalogue = {
     cause: 'No route has this path. Paths have no trailing slash.',
     cure: 'See /docs for all routes.',
   },
-  'task-not-found': {
-    status: 404,
-    title: 'There is no such task',
-    cause: 'The user has no task with this id, or it is in the trash.',
-    cure: 'List the tasks to see their ids.',
-  },
-  'session-not-found': {
-    status: 404,
-    title: 'There is no such session',
-    cause: 'The user has no live session with this id.',
-    cure: 'List the sessions to see their ids.',
-  },
-  'token-not-found': {
-    status: 404,
-    title: 'There is no such token',
-    cause: 'The user has no live personal access token with this id.',
-    cure: 'List the tokens to see their ids.',
-  },
-  'webhook-not-found': {
-    status: 404,
-    title: 'There is no such webhook',
-    cause: 'The user has no webhook with this id.',
-    cure: 'List the webhooks to see their ids.',
-  },
+  ...objectNotFound,
   'method-not-allowed': {
     status: 405,
     title: 'The route does not have this method',
@@ -99,12 +78,7 @@ export const problemCatalogue = {
     cause: 'E-mails are unique, ignoring case and surrounding spaces.',
     cure: 'Sign in instead, or use another e-mail.',
   },
-  'too-many-webhooks': {
-    status: 409,
-    title: 'The user has too many webhooks',
-    cause: 'A user may have 20 webhooks.',
-    cure: 'Delete one that is not used any more.',
-  },
+  ...objectConflicts,
   'idempotency-in-flight': {
     status: 409,
     title: 'A request with this Idempotency-Key is in progress',
@@ -119,9 +93,9 @@ export const problemCatalogue = {
   },
   'version-mismatch': {
     status: 412,
-    title: 'The task has changed',
+    title: 'The task or list has changed',
     cause: 'The version in `If-Match` or in the batch is not the current version.',
-    cure: 'Read the task again (the response has its current `ETag`), and apply the change to it.',
+    cure: 'Read it again (the response has its current `ETag`), and apply the change to it.',
   },
   'body-too-large': {
     status: 413,

@@ -24,7 +24,9 @@ export const createResponseHeaders =
     'x-content-type-options': 'nosniff',
     'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
     'referrer-policy': 'no-referrer',
-    'cache-control': context.route?.startsWith('/api/tasks') ? 'private, no-cache' : 'no-store',
+    'cache-control': /^\/api\/(tasks|lists)/.test(context.route ?? '')
+      ? 'private, no-cache'
+      : 'no-store',
     // Only over TLS (RFC 6797 §7.2), which ends at the proxy.
     ...(behindProxy && request.headers.get('x-forwarded-proto') === 'https' && hsts),
     ...cors(request, allow),

@@ -4,6 +4,7 @@ import type { Db } from '../db/database.ts'
 import { runWrite } from '../db/errors.ts'
 import {
   idempotencyKeys,
+  listTombstones,
   mailLinks,
   sessions,
   taskTombstones,
@@ -30,6 +31,7 @@ export const purgeExpired = async (db: Db, trashDays: number) => {
   const erased_tasks = await purgeTrash(db, daysAgo)
   const unneeded = addSeconds(daysAgo, -graceSeconds)
   await runWrite(() => db.delete(taskTombstones).where(lte(taskTombstones.erased_at, unneeded)))
+  await runWrite(() => db.delete(listTombstones).where(lte(listTombstones.deleted_at, unneeded)))
   await runWrite(() => db.delete(idempotencyKeys).where(lte(idempotencyKeys.expires_at, at)))
   const longExpired = addSeconds(at, -linkGraceSeconds)
   await runWrite(() => db.delete(mailLinks).where(lte(mailLinks.expires_at, longExpired)))

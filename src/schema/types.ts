@@ -174,8 +174,8 @@ export const IntegerParam = (options: SchemaOptions & { minimum: number; maximum
   customType<number | string>('IntegerParam', { type: 'integer', ...options })
 
 /** An id in a path. It accepts any text: text that is not a UUID is an id that does not exist. */
-export const Id = (options: SchemaOptions = {}) =>
-  customType<string>('Id', { type: 'string', format: 'uuid', ...options })
+export const Id = <const O extends Options>(options: O = {} as O) =>
+  customType<Nullable<string, O>>('Id', { type: jsonType(options), format: 'uuid', ...options })
 
 /** Counts Unicode code points, as JSON Schema does. */
 export const countCodePoints = (text: string): number => {

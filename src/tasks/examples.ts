@@ -16,6 +16,7 @@ export const newTask = {
   due_at: '2026-12-24T18:00:00.000Z',
   due_on: null,
   tags: ['home'],
+  list_id: null,
 }
 
 export const task = {
@@ -24,6 +25,7 @@ export const task = {
   ...newTask,
   completed: false,
   completed_at: null,
+  position: '5000000017',
   version: 1,
   created_at: '2026-11-20T23:16:35.474Z',
   updated_at: '2026-11-20T23:16:35.474Z',
@@ -36,6 +38,7 @@ const rent = {
   priority: 'high' as const,
   due_at: null,
   due_on: '2026-12-01',
+  position: '5000000018',
   version: 4,
   updated_at: '2026-11-21T08:30:00.000Z',
 }
@@ -50,6 +53,7 @@ const call = {
 
 export const replacement = { ...newTask, completed: false }
 export const changes = { priority: 'high', due_at: null, due_on: '2026-12-01' }
+export const move = { list_id: null }
 export const completion = { completed: true }
 
 export const trashedTask = { ...task, version: 2, deleted_at: '2026-11-21T08:30:00.000Z' }

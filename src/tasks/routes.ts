@@ -15,6 +15,8 @@ import { changesRoutes } from './changes/routes.ts'
 import type { ChangesTokens } from './changes/token.ts'
 import { createListingRepository } from './listing/repository.ts'
 import { listingRoutes } from './listing/routes.ts'
+import { createMoveRepository } from './move/repository.ts'
+import { moveRoutes } from './move/routes.ts'
 import { createTaskRepository } from './task/repository.ts'
 import { taskRoutes } from './task/routes.ts'
 import { createTransferRepository } from './transfer/repository.ts'
@@ -47,5 +49,6 @@ export const allTaskRoutes = (needs: Needs) => {
     .use(eventRoutes({ ...needs, tickets: createStreamTicketRepository(db) }))
     .use(transferRoutes({ ...needs, transfer: createTransferRepository(db) }))
     .use(trashRoutes({ ...needs, trash: createTrashRepository(db), tasks }))
+    .use(moveRoutes({ ...needs, moves: createMoveRepository(db) }))
     .use(taskRoutes({ ...needs, tasks }))
 }

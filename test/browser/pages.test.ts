@@ -111,7 +111,7 @@ describe.skipIf(missing !== '')(`in Chromium ${missing}`, () => {
       await page.getByRole('heading', { name: `Taskwarden ${version}` }).waitFor()
       await page.getByRole('link', { name: 'Problems' }).click()
       await page.getByRole('link', { name: 'version-mismatch' }).click()
-      await page.getByRole('heading', { name: 'The task has changed' }).waitFor()
+      await page.getByRole('heading', { name: 'The task or list has changed' }).waitFor()
       // The policy allows the page's own style: without the style, the page has no maximum width.
       const width = await page.evaluate('getComputedStyle(document.body).maxWidth')
       await page.getByRole('link', { name: 'Documentation' }).click()

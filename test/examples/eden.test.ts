@@ -29,7 +29,7 @@ test('the typed client signs up, writes, reads all pages, and signs in again', a
   const second = await example(env)
 
   expect([first.code, first.err]).toEqual([0, ''])
-  expect(first.out).toBe('Water the plants: done\nrefused: The task has changed\n')
+  expect(first.out).toBe('Water the plants: done\nrefused: The task or list has changed\n')
   expect([second.code, second.err]).toEqual([0, ''])
   expect(second.out.split('\n').slice(2, -1)).toEqual(
     Array(60).fill('[ ] 2026-11-20T23:16:35Z, due 2026-12-24T18:00:00.000Z'),

@@ -79,7 +79,7 @@ describe.skipIf(missing !== '')(`the client in Python ${missing}`, () => {
     expect([first.code, first.err]).toEqual([0, ''])
     expect(first.out.split('\n')).toEqual([
       'Water the plants: done',
-      'refused: The task has changed',
+      'refused: The task or list has changed',
       'exported rows: 1, completed: 1',
       '',
     ])

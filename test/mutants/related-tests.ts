@@ -13,6 +13,10 @@ const related: [file: RegExp, tests: string][] = [
     /auth\/(issuers|authenticator)/,
     `auth/trusted-issuers auth/changed-accounts cli/commands ${auth}`,
   ],
+  [
+    /src\/lists|tasks\/move|db\/(moves|positions)/,
+    'lists/lists tasks/move isolation http/limits-of-input',
+  ],
   [/src\/webhooks\/.*schema/, 'webhooks/webhooks http/limits-of-input isolation'],
   [/src\/webhooks/, 'webhooks/deliveries webhooks/webhooks webhooks/destination isolation'],
   [

@@ -14,7 +14,7 @@ export type Draft = Static<typeof NewTask> & {
 export type Query = Omit<Static<typeof TaskQuery>, 'cursor'>
 
 export const sorts: readonly Sort[] = (
-  ['created_at', 'updated_at', 'due_at', 'priority', 'title'] as const
+  ['created_at', 'updated_at', 'due_at', 'priority', 'title', 'position'] as const
 ).flatMap((sort) => [sort, `-${sort}` as const])
 
 /** A query string; a list becomes a repeated parameter. */
@@ -62,7 +62,7 @@ const dueTime = ({ due_at, due_on }: Task) => due_at ?? (due_on && `${due_on}T00
 /** The order that the contract defines for a sort. */
 export const compare = (sort: Sort) => {
   const direction = sort.startsWith('-') ? -1 : 1
-  const key = sort.replace('-', '') as 'created_at' | 'updated_at' | 'due_at' | 'priority' | 'title'
+  const key = sort.replace('-', '') as Exclude<Sort, `-${string}`>
   const value = (task: Task) => (key === 'due_at' ? dueTime(task) : task[key])
   return (a: Task, b: Task): number => {
     const ids = direction * byCodePoint(a.id, b.id)

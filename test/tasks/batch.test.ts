@@ -40,7 +40,13 @@ describe('a batch', () => {
     const now = body.created[0].created_at
     const [one, two, three, four] = tasks
     const changed = { version: 2, updated_at: now }
-    const fresh = { ...one, id: expect.any(String), created_at: now, updated_at: now }
+    const fresh = {
+      ...one,
+      id: expect.any(String),
+      position: expect.any(String),
+      created_at: now,
+      updated_at: now,
+    }
     expect(body).toEqual({
       created: [
         { ...fresh, title: 'z', priority: 'low', due_at: '2027-01-01T00:00:00.000Z' },

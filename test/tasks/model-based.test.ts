@@ -143,6 +143,7 @@ const personOf = async (person: Someone, others: () => string[], random: Random)
     due_at: null,
     due_on: null,
     tags: [],
+    list_id: null,
     completed: false,
   }
   const keepNew = (draft: object, body: Task) => {
@@ -156,6 +157,7 @@ const personOf = async (person: Someone, others: () => string[], random: Random)
       version: 1,
       created_at,
       updated_at: created_at,
+      position: body.position,
     } as unknown as Task)
     live.set(id, body)
   }

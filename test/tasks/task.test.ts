@@ -15,9 +15,11 @@ const members = [
   'due_at',
   'due_on',
   'tags',
+  'list_id',
   'version',
   'created_at',
   'updated_at',
+  'position',
 ]
 const everything = {
   title: 'Buy milk',
@@ -55,9 +57,11 @@ describe('a new task', () => {
       due_at: null,
       due_on: null,
       tags: [],
+      list_id: null,
       version: 1,
       created_at: expect.stringMatching(instant),
       updated_at: body.created_at,
+      position: expect.stringMatching(/^\d{10}$/),
     })
     expect(Math.abs(Date.parse(body.created_at) - Date.now())).toBeLessThan(5000)
     expect(headers.get('location')).toBe(`/api/tasks/${body.id}`)

@@ -82,6 +82,7 @@ export const createAbout = (limits: Limits) => ({
     { name: 'Sessions', description: 'Sessions of the user, and how to end them' },
     { name: 'Tokens', description: 'Personal access tokens for scripts' },
     { name: 'Tasks', description: 'The tasks of the user' },
+    { name: 'Lists', description: 'Lists of tasks' },
     { name: 'Trash', description: 'Deleted tasks until they are erased' },
     { name: 'Many at once', description: 'Batches, export and import' },
     { name: 'Live', description: 'Changes of the tasks: feed, event stream and its tickets' },

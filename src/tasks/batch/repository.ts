@@ -9,7 +9,8 @@ import {
 import { arrayLiteral } from '../../db/params.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
 import { type Principal, scopeParameters } from '../../db/user-scope.ts'
-import { presentMembers, withUtcTimes } from '../task/columns.ts'
+import { normalizeId } from '../../schema/types.ts'
+import { inStoredForm, presentMembers } from '../task/columns.ts'
 import type { NewTask, Task, TaskPatch } from '../task/schema.ts'
 import { batchStatement, idempotentBatchStatement } from './statements.ts'
 
@@ -22,10 +23,14 @@ export type BatchOperation = {
 } & TaskPatch
 export type TaskDraft = NewTask & { id: string }
 
-/** All written tasks; or the first operation that is refused, with the current version (null: no such task); or the stored response. */
+/**
+ * All written tasks; or the first operation that is refused, with the current version (null: no such task); or a list that the
+ * user does not have; or the stored response.
+ */
 export type BatchResult =
   | { tasks: Task[] }
   | { refused: { ord: number; version: number | null } }
+  | { missingList: string }
   | { storedResponse: StoredResponse }
   | KeyInFlight
 
@@ -40,11 +45,15 @@ export const createBatchRepository = (db: Db) => {
       operations: BatchOperation[],
       key?: IdempotencyKey,
     ): Promise<BatchResult | undefined> => {
+      const listIds = [...drafts, ...operations].flatMap(({ list_id }) => list_id ?? [])
       const values = {
         ids: arrayLiteral(operations.map(({ id }) => id)),
-        drafts: JSON.stringify(drafts.map(withUtcTimes)),
+        lists: arrayLiteral([...new Set(listIds.map(normalizeId))]),
+        drafts: JSON.stringify(
+          drafts.map((draft, at) => ({ ...inStoredForm(draft), ord: at + 1 })),
+        ),
         operations: JSON.stringify(
-          operations.map((one) => ({ ...withUtcTimes(one), sets: presentMembers(one) })),
+          operations.map((one) => ({ ...inStoredForm(one), sets: presentMembers(one) })),
         ),
       }
       const parameters = () => ({ ...values, ...scopeParameters(principal) })
@@ -60,12 +69,18 @@ export const createBatchRepository = (db: Db) => {
 
 export type BatchRepository = ReturnType<typeof createBatchRepository>
 
-type Row = { task: Task | null; refused: { ord: number | null; version: number | null } | null }
+type Row = {
+  task: Task | null
+  refused: { ord: number | null; version: number | null } | null
+  missing_list: { missing: string | null } | null
+}
 
 const toResult = (rows: Row[]): BatchResult | undefined => {
   const [first] = rows
   if (first === undefined) return undefined
   const { ord = null, version = null } = first.refused ?? {}
   if (ord !== null) return { refused: { ord, version } }
+  const missingList = first.missing_list?.missing
+  if (missingList) return { missingList }
   return { tasks: rows.flatMap(({ task }) => task ?? []) }
 }

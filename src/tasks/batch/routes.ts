@@ -5,9 +5,9 @@ import { formatEtag } from '../../http/conditional.ts'
 import { parseIdempotencyKey, replayResponse } from '../../http/idempotency.ts'
 import { ProblemError, throwInvalidRequest, throwProblem } from '../../http/problem.ts'
 import { normalizeId } from '../../schema/types.ts'
-import { dueErrors, patchedDueErrors } from '../task/due.ts'
 import type { ResponseHead } from '../task/responses.ts'
 import type { Task } from '../task/schema.ts'
+import { dueErrors, noSuchList, patchedDueErrors } from '../task/stored-conflicts.ts'
 import type { BatchOperation, BatchRepository, BatchResult, TaskDraft } from './repository.ts'
 import { type Batch, type BatchOutcome, batchTasks } from './schema.ts'
 
@@ -31,7 +31,7 @@ export const batchRoutes = ({ batch, authenticated }: Needs) =>
 
       const result = requireSession(await batch(principal)(drafts, operations, key))
 
-      return inOrder(body, tasksOf(result, key, set, operations))
+      return inOrder(body, tasksOf(result, key, set, operations, body))
     },
     batchTasks,
   )
@@ -71,11 +71,16 @@ const tasksOf = (
   key: IdempotencyKey | undefined,
   set: ResponseHead,
   operations: IndexedOperation[],
+  batch: Batch,
 ): Task[] => {
   if ('inFlight' in result) return throwProblem('idempotency-in-flight')
   if ('storedResponse' in result && key)
     return replayResponse(result.storedResponse, key, set.headers) as Task[]
   if ('tasks' in result) return result.tasks
+  if ('missingList' in result)
+    throw new ProblemError('invalid-request', {
+      errors: noSuchListErrors(result.missingList, batch),
+    })
   if (!('refused' in result)) throw new Error('a stored response for a request without a key')
 
   const { ord, version } = result.refused
@@ -92,6 +97,14 @@ const tasksOf = (
     errors: [{ in: 'body', pointer, detail: 'the task has changed' }],
   })
 }
+
+/** Every operation that names a list which does not exist. */
+const noSuchListErrors = (listId: string, batch: Batch) =>
+  (['create', 'update'] as const).flatMap((kind) =>
+    (batch[kind] ?? []).flatMap(({ list_id }, at) =>
+      list_id && normalizeId(list_id) === listId ? noSuchList(`/${kind}/${at}`) : [],
+    ),
+  )
 
 /** Sorts the written tasks into the order of the request. Those that no operation names were created. */
 const inOrder = (batch: Batch, tasks: Task[]): BatchOutcome => {

@@ -3,7 +3,8 @@ import { unionAll } from 'drizzle-orm/pg-core'
 import type { Db } from '../../db/database.ts'
 import { createIdempotencyCtes } from '../../db/idempotency.ts'
 import { nowParam, param } from '../../db/params.ts'
-import { tasks } from '../../db/schema.ts'
+import { positionAtEndOf } from '../../db/positions.ts'
+import { lists, tasks } from '../../db/schema.ts'
 import { createUserScope, placeholders, TRUE } from '../../db/user-scope.ts'
 import {
   columnDefinitions,
@@ -18,13 +19,19 @@ import { completionColumns, isActive, taskColumns, taskJson } from '../task/sql.
 const operationRows = sql`select * from jsonb_to_recordset(${param('operations', 'jsonb')}) as operations (
   ord int, kind text, id uuid, version int, ${columnDefinitions}, completed boolean, sets text[])`
 const draftRows = sql`jsonb_to_recordset(${param('drafts', 'jsonb')}) as draft (
-  id uuid, ${columnDefinitions})`
+  id uuid, ord int, ${columnDefinitions})`
 
 /**
  * Uses the primary key. The planner does not know how many operations there are; without this condition it read all
  * tasks of the user (99 002 rows for a batch of three).
  */
 const isInBatch = sql`${tasks.id} = any(${param('ids', 'uuid[]')})`
+
+/** The lists that the batch names and the user does not have. */
+const missingLists = sql`select named.missing from unnest(${param('lists', 'uuid[]')}) as named (missing)
+  where not exists (
+    select from ${lists} where ${lists.user_id} = ${placeholders.user} and ${lists.id} = named.missing)
+  limit 1`
 
 const member = (name: string) => sql.raw(`"operations"."${name}"`)
 const newCompleted = sql`case ${member('kind')}
@@ -74,20 +81,33 @@ const createGuards = (db: Db, isFirstUse: SQL | undefined) => {
       .orderBy(member('ord'))
       .limit(1),
   )
+  const missingList = db
+    .$with('missing_list', { missing: sql<string>`"missing_list"."missing"`.as('missing') })
+    .as(missingLists)
   const proceed = db.$with('proceed').as(
     db
       .select({ user_id: nextChange.user_id, change: nextChange.change })
       .from(nextChange)
-      .where(and(sql`not exists (select from ${refused})`, isFirstUse)),
+      .where(
+        and(
+          sql`not exists (select from ${refused})`,
+          sql`not exists (select from ${missingList})`,
+          isFirstUse,
+        ),
+      ),
   )
-  return { sessionRow, nextChange, operations, current, refused, proceed }
+  return { sessionRow, nextChange, operations, current, refused, missingList, proceed }
 }
 
 type Guards = ReturnType<typeof createGuards>
 
 /** The writing CTEs, and all tasks that they wrote. */
 const createEffects = (db: Db, { operations, proceed }: Guards) => {
-  const row = newTaskRow(proceed, { id: sql`draft.id`, ...insertColumns(recordsetColumn('draft')) })
+  const row = newTaskRow(proceed, {
+    id: sql`draft.id`,
+    position: positionAtEndOf(sql`${proceed.change}`, sql`draft.ord`),
+    ...insertColumns(recordsetColumn('draft')),
+  })
   const rows = sql`select ${row} from ${draftRows}, ${proceed}`
   const created = db.$with('created').as(db.insert(tasks).select(rows).returning(taskColumns))
   const changed = db.$with('changed').as(
@@ -120,13 +140,24 @@ const createBatchCtes = (db: Db, isFirstUse?: SQL) => {
 /** Returns all written tasks, or the first operation that is refused. */
 export const batchStatement = (db: Db) => {
   const ctes = createBatchCtes(db)
-  const { sessionRow, nextChange, operations, current, refused, proceed, created, changed, task } =
-    ctes
+  const { sessionRow, nextChange, operations, current, refused, missingList, proceed } = ctes
+  const { created, changed, task } = ctes
   return db
-    .with(sessionRow, nextChange, operations, current, refused, proceed, created, changed)
+    .with(
+      sessionRow,
+      nextChange,
+      operations,
+      current,
+      refused,
+      missingList,
+      proceed,
+      created,
+      changed,
+    )
     .select()
     .from(sessionRow)
     .leftJoin(refused, TRUE)
+    .leftJoin(missingList, TRUE)
     .leftJoin(task, TRUE)
 }
 
@@ -134,8 +165,8 @@ export const batchStatement = (db: Db) => {
 export const idempotentBatchStatement = (db: Db) => {
   const { earlierResponse, expired, storeResponse, isFirstUse } = createIdempotencyCtes(db)
   const ctes = createBatchCtes(db, isFirstUse)
-  const { sessionRow, nextChange, operations, current, refused, proceed, created, changed, task } =
-    ctes
+  const { sessionRow, nextChange, operations, current, refused, missingList, proceed } = ctes
+  const { created, changed, task } = ctes
   const done = db.$with('done').as(
     db
       .select({ body: sql`json_agg(${taskJson(task)})`.as('body') })
@@ -152,6 +183,7 @@ export const idempotentBatchStatement = (db: Db) => {
       operations,
       current,
       refused,
+      missingList,
       proceed,
       created,
       changed,
@@ -162,5 +194,6 @@ export const idempotentBatchStatement = (db: Db) => {
     .from(sessionRow)
     .leftJoin(earlierResponse, TRUE)
     .leftJoin(refused, TRUE)
+    .leftJoin(missingList, TRUE)
     .leftJoin(task, TRUE)
 }

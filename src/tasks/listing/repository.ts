@@ -3,7 +3,7 @@ import type { Db } from '../../db/database.ts'
 import { runRead } from '../../db/errors.ts'
 import { arrayLiteral } from '../../db/params.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
-import { dueTime, tasks } from '../../db/schema.ts'
+import { dueTime, inboxId, listOf, taskPosition, tasks } from '../../db/schema.ts'
 import {
   createUserScope,
   type Principal,
@@ -14,6 +14,7 @@ import {
 } from '../../db/user-scope.ts'
 import { titleLengthMax } from '../../limits.ts'
 import { toUtc } from '../../schema/timestamp.ts'
+import { normalizeId } from '../../schema/types.ts'
 import type { Task } from '../task/schema.ts'
 import { activeTasksOf, taskColumns } from '../task/sql.ts'
 import type { Sort, TaskQuery } from './schema.ts'
@@ -40,14 +41,18 @@ const sortKeys = {
   '-priority': { by: sql`${tasks.priority}`, type: 'priority' },
   title: { by: sql`${tasks.title} collate "C"`, type: 'text' },
   '-title': { by: sql`${tasks.title} collate "C"`, type: 'text' },
+  position: { by: sql`${taskPosition(tasks)} collate "C"`, type: 'text' },
+  '-position': { by: sql`${taskPosition(tasks)} collate "C"`, type: 'text' },
 } satisfies Record<Sort, { by: SQL; type: keyof typeof edges }>
+
+type PlainKey = Exclude<Sort, `-${string}`>
 
 /** The position of a task in a sort, for a cursor. */
 export const toCursorPosition = (task: Task, sort: Sort): Position => {
   const due = task.due_at ?? (task.due_on && `${task.due_on}T00:00:00.000Z`)
   if (sort === 'due_at') return [due ?? 'infinity', task.id]
   if (sort === '-due_at') return [due ?? '-infinity', task.id]
-  const key = sort.replace('-', '') as 'created_at' | 'updated_at' | 'priority' | 'title'
+  const key = sort.replace('-', '') as Exclude<PlainKey, 'due_at'>
   return [task[key], task.id]
 }
 
@@ -132,7 +137,7 @@ export const createListingRepository = (db: Db) => {
 export type ListingRepository = ReturnType<typeof createListingRepository>
 
 const filterCondition = (filters: Filters): SQL | undefined => {
-  const { completed, priority, tag, q, due_before, due_after, updated_after } = filters
+  const { completed, priority, tag, q, list_id, due_before, due_after, updated_after } = filters
   const times = [due_before, due_after, updated_after].map((time) => toUtc(time))
   const [before, after, changed] = times
   // Compared in NFC: other forms of the same text are equal, and it is stored as it was sent.
@@ -142,6 +147,7 @@ const filterCondition = (filters: Filters): SQL | undefined => {
     completed === undefined ? undefined : eq(tasks.completed, completed === 'true'),
     priority === undefined ? undefined : eq(tasks.priority, priority),
     tag === undefined ? undefined : sql`${tasks.tags} @> ${arrayLiteral([tag].flat())}::text[]`,
+    list_id === undefined ? undefined : isInList(list_id),
     pattern === undefined
       ? undefined
       : sql`(normalize(${tasks.title}) ilike ${pattern} or normalize(${tasks.description}) ilike ${pattern})`,
@@ -149,4 +155,11 @@ const filterCondition = (filters: Filters): SQL | undefined => {
     after === undefined ? undefined : gt(dueTime(tasks), after),
     changed === undefined ? undefined : gt(tasks.updated_at, changed),
   )
+}
+
+/** An id that is not one is the nil UUID, as everywhere; here that is the inbox, so no task matches it. */
+const isInList = (list: string): SQL => {
+  const id = normalizeId(list)
+  if (list === 'inbox') return sql`${listOf(tasks)} = ${inboxId}::uuid`
+  return id === inboxId ? sql`false` : sql`${listOf(tasks)} = ${id}::uuid`
 }

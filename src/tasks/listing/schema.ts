@@ -8,7 +8,7 @@ import { closed, Priority, Task } from '../task/schema.ts'
 /** `created_at` → `CreatedAt`. */
 const nameOf = (sort: string) =>
   sort.replaceAll(/(^|_)(.)/g, (_, _mark, first) => first.toUpperCase())
-const sorts = ['created_at', 'updated_at', 'due_at', 'priority', 'title'] as const
+const sorts = ['created_at', 'updated_at', 'due_at', 'priority', 'title', 'position'] as const
 export const Sort = Enum([...sorts, ...sorts.map((sort) => `-${sort}` as const)], {
   $id: 'Sort',
   description: '`-` sorts descending. Tasks without a due date sort last.',
@@ -36,6 +36,14 @@ export const TaskQuery = t.Object(
         max: 200,
         description: 'Text in title or description, case-insensitive',
         examples: ['milk'],
+      }),
+    ),
+    list_id: t.Optional(
+      Text({
+        min: 1,
+        max: 100,
+        description: 'Tasks of this list, or of the `inbox`',
+        examples: ['inbox'],
       }),
     ),
     due_before: timeFilter('Due before this time'),

@@ -2,6 +2,7 @@ import { getTableColumns, is, SQL, sql } from 'drizzle-orm'
 import { arrayLiteral, nowParam, param } from '../../db/params.ts'
 import { tasks } from '../../db/schema.ts'
 import { toUtc } from '../../schema/timestamp.ts'
+import { normalizeId } from '../../schema/types.ts'
 import { NewTask } from './schema.ts'
 
 /*
@@ -59,18 +60,20 @@ export const patchColumnsFrom = (memberValue: MemberValue, sets: SQL) =>
 export const presentMembers = (changes: Partial<NewTask>): string[] =>
   names.filter((name) => name in changes)
 
-/** Converts the times to UTC, because PostgreSQL does not accept every valid offset. */
-export const withUtcTimes = <Fields extends Partial<NewTask>>(members: Fields): Fields => {
-  const times = names.filter((name) => typeOf(name).startsWith('timestamp') && members[name])
-  return {
-    ...members,
-    ...Object.fromEntries(times.map((name) => [name, toUtc(String(members[name]))])),
-  }
+/** Times in UTC, because PostgreSQL does not accept every valid offset, and ids in their canonical form. */
+export const inStoredForm = <Fields extends Partial<NewTask>>(members: Fields): Fields => {
+  const stored = names.flatMap((name): [Name, unknown][] => {
+    const value = members[name]
+    if (typeof value !== 'string') return []
+    if (typeOf(name) === 'uuid') return [[name, normalizeId(value)]]
+    return typeOf(name).startsWith('timestamp') ? [[name, toUtc(value)]] : []
+  })
+  return { ...members, ...Object.fromEntries(stored) }
 }
 
 /** The parameters of a whole task. */
 export const insertParameters = (task: Partial<NewTask>) => {
-  const members: Partial<NewTask> = withUtcTimes(task)
+  const members: Partial<NewTask> = inStoredForm(task)
   return Object.fromEntries(
     names.map((name) => {
       const value = members[name] ?? null

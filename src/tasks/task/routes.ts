@@ -2,7 +2,6 @@ import { Elysia } from 'elysia'
 import { type Authenticated, requireSession } from '../../http/authenticated.ts'
 import { formatEtag, matchesIfNoneMatch, parseIfMatch } from '../../http/conditional.ts'
 import { parseIdempotencyKey } from '../../http/idempotency.ts'
-import { requireOneDue, runDuePatch } from './due.ts'
 import {
   completeTask,
   createTask,
@@ -13,6 +12,7 @@ import {
 } from './operations.ts'
 import type { TaskRepository } from './repository.ts'
 import { requireTask, respondToWrite } from './responses.ts'
+import { refuseConflicts } from './stored-conflicts.ts'
 
 type Needs = { tasks: TaskRepository; authenticated: Authenticated }
 
@@ -25,11 +25,12 @@ export const taskRoutes = ({ tasks, authenticated }: Needs) =>
     .post(
       '',
       async ({ own, body, request, set }) => {
-        requireOneDue(body)
         const key = parseIdempotencyKey(request, body)
-        const task = key
-          ? respondToWrite(await own.addIdempotent(body, key), set, key)
-          : requireSession(await own.add(body))
+        const task = await refuseConflicts(body, async () =>
+          key
+            ? respondToWrite(await own.addIdempotent(body, key), set, key)
+            : requireSession(await own.add(body)),
+        )
         set.status = 201
         set.headers.location = `/api/tasks/${task.id}`
         set.headers.etag ??= formatEtag(task)
@@ -52,11 +53,9 @@ export const taskRoutes = ({ tasks, authenticated }: Needs) =>
     .put(
       '/:id',
       async ({ own, params, body, request, set }) => {
-        requireOneDue(body)
-        return respondToWrite(
-          await own.replace(params.id, body, parseIfMatch(request.headers)),
-          set,
-        )
+        const expected = parseIfMatch(request.headers)
+        const replace = () => own.replace(params.id, body, expected)
+        return respondToWrite(await refuseConflicts(body, replace), set)
       },
       replaceTask,
     )
@@ -66,7 +65,7 @@ export const taskRoutes = ({ tasks, authenticated }: Needs) =>
       async ({ own, params, body, request, set }) => {
         const expected = parseIfMatch(request.headers)
         const change = () => own.change(params.id, body, expected)
-        return respondToWrite(await runDuePatch(body, change), set)
+        return respondToWrite(await refuseConflicts(body, change), set)
       },
       updateTask,
     )

@@ -24,6 +24,13 @@ const DueOn = Day({
   description: 'A day instead of the time `due_at`. The service never converts one into the other.',
   examples: [null],
 })
+export const ListId = Id({ nullable: true, description: 'Null is the inbox', examples: [null] })
+export const Position = Text({
+  min: 1,
+  max: 200,
+  description: 'Sorts bytewise. Only a move changes it.',
+  examples: ['5000000017'],
+})
 const Tags = t.Array(Text({ min: 1, max: 50 }), {
   maxItems: 20,
   uniqueItems: true,
@@ -42,9 +49,11 @@ export const Task = t.Object(
     due_at: DueAt,
     due_on: DueOn,
     tags: Tags,
+    list_id: ListId,
     version: Version,
     created_at: Timestamp({}),
     updated_at: Timestamp({}),
+    position: Position,
   },
   { ...closed, $id: 'Task', 'x-headers': ['ETag'], examples: [examples.task] },
 )
@@ -55,6 +64,7 @@ export const optional = {
   due_at: t.Optional(DueAt),
   due_on: t.Optional(DueOn),
   tags: t.Optional(Tags),
+  list_id: t.Optional(ListId),
 }
 export const defaults = { priority: 'normal', tags: [] }
 export const NewTask = t.Object(
@@ -66,6 +76,7 @@ const ignored = t.Optional(t.Unknown({ description: 'Ignored' }))
 export const ignoredMembers = {
   id: ignored,
   user_id: ignored,
+  position: ignored,
   version: ignored,
   updated_at: ignored,
 }

@@ -1,11 +1,23 @@
-import { and, eq, getTableColumns, isNotNull, isNull, type SQL, sql } from 'drizzle-orm'
+import { and, Column, eq, getTableColumns, is, isNotNull, isNull, type SQL, sql } from 'drizzle-orm'
 import { nowParam } from '../../db/params.ts'
-import { tasks } from '../../db/schema.ts'
+import { taskPosition, tasks } from '../../db/schema.ts'
 import { placeholders, type UserScopeValues } from '../../db/user-scope.ts'
 
-const { user_id, id, deleted_at: _deleted, change: _change, ...others } = getTableColumns(tasks)
+const {
+  user_id,
+  id,
+  deleted_at: _deleted,
+  change: _change,
+  position: _position,
+  ...others
+} = getTableColumns(tasks)
 /** The columns of a Task. */
-export const taskColumns = { id, user_id, ...others }
+export const taskColumns = {
+  id,
+  user_id,
+  ...others,
+  position: taskPosition(tasks).as('position'),
+}
 
 /** Sets `completed`; `completed_at` stays the same while a task stays completed. */
 export const completionColumns = (completed: SQL) => ({
@@ -34,7 +46,7 @@ export const byId = eq(tasks.id, sql.placeholder('id'))
 export const taskJson = (row: Record<keyof typeof taskColumns, unknown>): SQL => {
   const members = Object.entries(taskColumns).map(([name, column]) => {
     const value = row[name as keyof typeof taskColumns]
-    const isTimestamp = column.getSQLType().startsWith('timestamp')
+    const isTimestamp = is(column, Column) && column.getSQLType().startsWith('timestamp')
     return sql`${sql.raw(`'${name}'`)}, ${
       isTimestamp
         ? sql`to_char(${value} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`

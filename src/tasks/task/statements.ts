@@ -2,6 +2,7 @@ import { and, eq, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/database.ts'
 import { createIdempotencyCtes } from '../../db/idempotency.ts'
 import { nowParam, param } from '../../db/params.ts'
+import { positionAtEnd } from '../../db/positions.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
 import { tasks } from '../../db/schema.ts'
 import { createUserScope, placeholders, TRUE } from '../../db/user-scope.ts'
@@ -66,7 +67,11 @@ const insertStatement = (db: Db) => {
 
 const insertTask = (db: Db, condition?: SQL) => {
   const { nextChange } = createUserScope(db, placeholders)
-  const row = newTaskRow(nextChange, { id: param('id', 'uuid'), ...insertColumns(parameterOf) })
+  const row = newTaskRow(nextChange, {
+    id: param('id', 'uuid'),
+    position: positionAtEnd(sql`${nextChange.change}`),
+    ...insertColumns(parameterOf),
+  })
   const rows = sql`select ${row} from ${nextChange} where ${condition ?? TRUE}`
   return db.$with('task').as(db.insert(tasks).select(rows).returning(taskColumns))
 }

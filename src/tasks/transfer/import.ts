@@ -2,8 +2,8 @@ import { type FieldError, ProblemError } from '../../http/problem.ts'
 import { toFieldErrors } from '../../http/validation-errors.ts'
 import { compileSchema } from '../../schema/compile.ts'
 import { toUtc } from '../../schema/timestamp.ts'
-import { withUtcTimes } from '../task/columns.ts'
-import { dueErrors } from '../task/due.ts'
+import { inStoredForm } from '../task/columns.ts'
+import { dueErrors } from '../task/stored-conflicts.ts'
 import { parseRecords, type Record } from './records.ts'
 import type { ImportedRow } from './repository.ts'
 import { ImportedTask } from './schema.ts'
@@ -21,17 +21,22 @@ export const toImportRows = async (
 ): Promise<ImportedRow[]> => {
   const records = await parseRecords(body, rowsMax)
 
-  const rows: Omit<ImportedRow, 'id'>[] = []
+  const rows: Omit<ImportedRow, 'id' | 'ord'>[] = []
+  const positions: unknown[] = []
   const errors: FieldError[] = []
   for (const [at, record] of records.entries()) {
     if (at % recordsPerTurn === recordsPerTurn - 1) await Bun.sleep(0)
     const found = fieldErrorsOf(record)
-    if (found.length === 0) rows.push(toRow(record.value as ImportedTask, now))
+    if (found.length === 0) {
+      const task = record.value as ImportedTask
+      rows.push(toRow(task, now))
+      positions.push(task.position)
+    }
     errors.push(...found.slice(0, fieldErrorsMax - errors.length))
     if (errors.length >= fieldErrorsMax) break
   }
   if (errors.length > 0) throw new ProblemError('invalid-request', { errors })
-  return withIds(rows)
+  return withIds(rows, positions)
 }
 
 const fieldErrorsOf = ({ pointer, value, unreadable }: Record): FieldError[] => {
@@ -49,19 +54,44 @@ const fieldErrorsOf = ({ pointer, value, unreadable }: Record): FieldError[] => 
     : []
 }
 
-const toRow = (task: ImportedTask, now: string): Omit<ImportedRow, 'id'> => {
-  const { id: _id, user_id: _userId, version: _version, updated_at: _updated, ...members } = task
+const toRow = (task: ImportedTask, now: string): Omit<ImportedRow, 'id' | 'ord'> => {
+  const {
+    id: _id,
+    user_id: _userId,
+    version: _version,
+    updated_at: _updated,
+    position: _position,
+    ...members
+  } = task
   const completed = members.completed ?? false
   return {
-    ...withUtcTimes(members),
+    ...inStoredForm(members),
     completed,
     completed_at: completed ? (toUtc(task.completed_at) ?? now) : null,
     created_at: toUtc(task.created_at) ?? now,
   }
 }
 
-/** Assigns ids in the order of the records, which is the order of an export. */
-const withIds = (rows: Omit<ImportedRow, 'id'>[]): ImportedRow[] => {
+/**
+ * Assigns ids in the order of the records, which is the order of an export, and places in the order of the exported
+ * positions, if all records have one.
+ */
+const withIds = (rows: Omit<ImportedRow, 'id' | 'ord'>[], positions: unknown[]): ImportedRow[] => {
   const ids = rows.map(() => Bun.randomUUIDv7()).sort()
-  return rows.map((row, at) => ({ ...row, id: ids[at] ?? Bun.randomUUIDv7() }))
+  const places = placesOf(positions)
+  return rows.map((row, at) => ({
+    ...row,
+    id: ids[at] ?? Bun.randomUUIDv7(),
+    ord: places[at] ?? at + 1,
+  }))
+}
+
+/** The place of each record, from 1, by its position (bytewise); in the order of the file if one has none. */
+const placesOf = (positions: unknown[]): number[] => {
+  if (!positions.every((position) => typeof position === 'string')) return []
+  const order = positions.map((position, at) => ({ key: Buffer.from(position), at }))
+  order.sort((a, b) => Buffer.compare(a.key, b.key) || a.at - b.at)
+  const places: number[] = []
+  for (const [place, { at }] of order.entries()) places[at] = place + 1
+  return places
 }

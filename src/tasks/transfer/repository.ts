@@ -10,6 +10,7 @@ import {
 } from '../../db/idempotency.ts'
 import { param } from '../../db/params.ts'
 import { withLongDeadline } from '../../db/pool/time-budget.ts'
+import { positionAtEndOf } from '../../db/positions.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
 import { tasks } from '../../db/schema.ts'
 import {
@@ -24,7 +25,11 @@ import type { NewTask, Task } from '../task/schema.ts'
 import { isActiveTask, taskColumns } from '../task/sql.ts'
 
 /** A row of the import statement. Absent members get the default of their column. */
-export type ImportedRow = NewTask & Pick<Task, 'id' | 'completed' | 'completed_at' | 'created_at'>
+export type ImportedRow = NewTask &
+  Pick<Task, 'id' | 'completed' | 'completed_at' | 'created_at'> & {
+    /** Its place in the order of the imported tasks, from 1. */
+    ord: number
+  }
 export type ImportOutcome = { count: number } | { storedResponse: StoredResponse } | KeyInFlight
 
 const exportStatement = (db: Db) => {
@@ -43,9 +48,10 @@ const exportStatement = (db: Db) => {
 const createImportCtes = (db: Db, condition = TRUE) => {
   const { nextChange } = createUserScope(db, placeholders)
   const records = sql`jsonb_to_recordset(${param('records', 'jsonb')}) as record (
-    id uuid, ${columnDefinitions}, completed boolean, completed_at timestamptz, created_at timestamptz)`
+    id uuid, ord int, ${columnDefinitions}, completed boolean, completed_at timestamptz, created_at timestamptz)`
   const row = newTaskRow(nextChange, {
     id: sql`record.id`,
+    position: positionAtEndOf(sql`${nextChange.change}`, sql`record.ord`),
     ...insertColumns(recordsetColumn('record')),
     completed: sql`record.completed`,
     completed_at: sql`record.completed_at`,

@@ -4,6 +4,7 @@ import { now } from '../../db/clock.ts'
 import { type Authenticated, requireSession } from '../../http/authenticated.ts'
 import { parseIdempotencyKey, replayResponse } from '../../http/idempotency.ts'
 import { throwProblem } from '../../http/problem.ts'
+import { refuseConflicts } from '../task/stored-conflicts.ts'
 import { exportResponse, exportRows, negotiateFormat } from './export.ts'
 import { toImportRows } from './import.ts'
 import type { TransferRepository } from './repository.ts'
@@ -41,7 +42,7 @@ export const transferRoutes = ({ transfer, authenticated, config }: Needs) =>
           requireSession(await page(0))
           return { valid: rows.length }
         }
-        const result = requireSession(await add(rows, key))
+        const result = requireSession(await refuseConflicts({}, () => add(rows, key)))
         if ('count' in result) return { imported: result.count, ids: rows.map(({ id }) => id) }
         if ('inFlight' in result) return throwProblem('idempotency-in-flight')
         if (key === undefined) throw new Error('a stored response for a request without a key')

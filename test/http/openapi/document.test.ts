@@ -203,13 +203,18 @@ describe('the document', () => {
       'completeTask Idempotency-Key',
       'completeTask If-Match',
       'createTask Idempotency-Key',
+      'deleteList If-Match',
       'deleteTask If-Match',
+      'getList If-None-Match',
       'getTask If-None-Match',
       'importTasks Idempotency-Key',
       'listChanges If-None-Match',
+      'moveList If-Match',
+      'moveTask If-Match',
       'replaceTask If-Match',
       'restoreTask If-Match',
       'streamEvents Last-Event-ID',
+      'updateList If-Match',
       'updateTask If-Match',
     ])
   })
@@ -242,7 +247,14 @@ describe('the document', () => {
           'default' in one ? [[member, one.default]] : [],
         ),
       )
-    const defaults = { description: null, priority: 'normal', due_at: null, due_on: null, tags: [] }
+    const defaults = {
+      description: null,
+      priority: 'normal',
+      due_at: null,
+      due_on: null,
+      tags: [],
+      list_id: null,
+    }
     expect(defaultsOf('NewTask')).toEqual(defaults)
     expect(defaultsOf('TaskReplacement')).toEqual({ ...defaults, completed: false })
     expect(defaultsOf('TaskPatch')).toEqual({})

@@ -58,6 +58,7 @@ const duringJob: Record<string, string> = {
   'update webhooks, read users': 'a failed delivery of one webhook of one user',
   'update webhooks, read users, insert into mail_messages': 'the last one, with a notice',
   'delete from task_tombstones by erased_at': 'deletes expired rows of all users',
+  'delete from list_tombstones by deleted_at': 'deletes expired rows of all users',
   'delete from idempotency_keys by expires_at': 'deletes expired rows of all users',
   'delete from used_stream_tickets by expires_at': 'deletes expired rows of all users',
   'delete from mail_links by expires_at': 'deletes expired rows of all users',

@@ -27,18 +27,28 @@ export const patchedDueErrors = (changes: Due, pointer = ''): FieldError[] => {
 }
 
 /** Refuses members that have a time and a day, with 422. */
-export const requireOneDue = (members: Due): void => {
+const requireOneDue = (members: Due): void => {
   const errors = dueErrors(members)
   if (errors.length > 0) throwProblem('invalid-request', { errors })
 }
 
-/** Runs the write of a patch; 422 if the task would have a time and a day. */
-export const runDuePatch = async <Result>(changes: Due, run: () => Promise<Result>) => {
+/** The fault of a list that does not exist, or that another user has; `pointer` is that of the members. */
+export const noSuchList = (pointer = ''): FieldError => ({
+  in: 'body',
+  pointer: `${pointer}/list_id`,
+  detail: 'no such list',
+})
+
+/** Runs a write; 422 if the table refuses the result: a task with a time and a day, or in a list that does not exist. */
+export const refuseConflicts = async <Result>(changes: Due, run: () => Promise<Result>) => {
   requireOneDue(changes)
   try {
     return await run()
   } catch (error) {
-    if (!violatesConstraint(error, 'tasks_due')) throw error
-    return throwProblem('invalid-request', { errors: patchedDueErrors(changes) })
+    if (violatesConstraint(error, 'tasks_due'))
+      return throwProblem('invalid-request', { errors: patchedDueErrors(changes) })
+    if (violatesConstraint(error, 'tasks_list'))
+      return throwProblem('invalid-request', { errors: [noSuchList()] })
+    throw error
   }
 }

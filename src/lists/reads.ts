@@ -1,0 +1,70 @@
+import { and, asc, eq, type SQL, sql } from 'drizzle-orm'
+import type { Db } from '../db/database.ts'
+import { inboxId, listOf, lists, tasks } from '../db/schema.ts'
+import { createUserScope, placeholders, TRUE } from '../db/user-scope.ts'
+import { activeTasksOf } from '../tasks/task/sql.ts'
+
+/** The lists of the user. */
+export const isOwn = eq(lists.user_id, placeholders.user)
+/** The list of the user with the id of the request. */
+export const isOne = and(isOwn, eq(lists.id, sql.placeholder('id')))
+
+/** The stored columns of a List. */
+export const storedColumns = {
+  id: lists.id,
+  name: lists.name,
+  position: lists.position,
+  version: lists.version,
+  created_at: lists.created_at,
+  updated_at: lists.updated_at,
+}
+type ListId = typeof lists.id | SQL
+
+/** Counts the tasks of a list that are not in the trash, by an index that has only these. */
+export const countTasks = (db: Db, id: ListId) =>
+  sql<number>`${db
+    .select({ count: sql`count(*)::int` })
+    .from(tasks)
+    .where(and(activeTasksOf(placeholders.user), sql`${listOf(tasks)} = ${id}`))}`.as('task_count')
+
+/** All lists in their order. */
+export const allStatement = (db: Db) => {
+  const { sessionRow } = createUserScope(db, placeholders)
+  const counted = db
+    .select({
+      list: sql<string>`${listOf(tasks)}`.as('list'),
+      count: sql<number>`count(*)::int`.as('count'),
+    })
+    .from(tasks)
+    .where(
+      and(
+        activeTasksOf(placeholders.user),
+        sql`${listOf(tasks)} > ${sql.raw(`'${inboxId}'`)}::uuid`,
+      ),
+    )
+    .groupBy(listOf(tasks))
+    .as('counted')
+  const list = db
+    .select({
+      ...storedColumns,
+      task_count: sql<number>`coalesce(${counted.count}, 0)`.as('task_count'),
+    })
+    .from(lists)
+    .leftJoin(counted, sql`${counted.list} = ${lists.id}`)
+    .where(isOwn)
+    .orderBy(asc(sql`${lists.position} collate "C"`), asc(lists.id))
+    .as('list')
+  return db.with(sessionRow).select().from(sessionRow).leftJoin(list, TRUE)
+}
+
+/** One list. */
+export const findStatement = (db: Db) => {
+  const { sessionRow } = createUserScope(db, placeholders)
+  const list = db.$with('list').as(
+    db
+      .select({ ...storedColumns, task_count: countTasks(db, lists.id) })
+      .from(lists)
+      .where(isOne),
+  )
+  return db.with(sessionRow, list).select().from(sessionRow).leftJoin(list, TRUE)
+}
