@@ -1,5 +1,5 @@
 import type { Client } from 'openapi-fetch'
-import type { paths } from './openapi.ts'
+import type { components, paths } from './openapi.ts'
 
 /** Every route of the service, typed by its OpenAPI document. */
 export type Http = Client<paths>
@@ -38,7 +38,12 @@ export type CompletionResult = Result<'/api/tasks/{id}/complete', 'patch'> & {
 }
 export type TrashedTask = Result<'/api/tasks/trash', 'get'>['tasks'][number]
 /** The cursor is left to the iterator; `limit` is the size of a page. */
-export type TaskQuery = Omit<Query<'/api/tasks'>, 'cursor'>
+/** One sort key; `-` sorts descending. */
+export type Sort = components['schemas']['Sort']
+/** Up to three sort keys, with commas between them, such as `priority,-due_at`. */
+export type TaskQuery = Omit<Query<'/api/tasks'>, 'cursor' | 'sort'> & {
+  sort?: Sort | `${Sort},${Sort}` | `${Sort},${Sort},${Sort}`
+}
 export type ExportFormat = NonNullable<Query<'/api/tasks/export'>['format']>
 export type ImportedTask = Body<'/api/tasks/import', 'post'>['tasks'][number]
 export type ImportResult = Result<'/api/tasks/import', 'post'>

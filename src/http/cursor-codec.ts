@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
 
 /** The end of a page: sort key and id of its last row. */
-export type CursorPosition = readonly [key: string, id: string]
+export type CursorPosition = readonly string[]
 
 const nonceBytes = 12
 const tagBytes = 16

@@ -143,7 +143,7 @@ const mayHaveRefreshToken = ({ refreshTokenIn }: RequestContext, request: Reques
 const isInScope = (pattern: string, method: string, scope: string | undefined): boolean => {
   if (scope === undefined) return true
   const isRead = method === 'GET' || method === 'HEAD'
-  if (/^\/api\/(tasks|lists)(\/|$)/.test(pattern))
+  if (/^\/api\/(tasks|lists|tags)(\/|$)/.test(pattern))
     return scope.split(' ').includes(isRead ? 'tasks:read' : 'tasks:write')
   if (/^\/api\/webhooks(\/|$)/.test(pattern)) return scope.split(' ').includes('webhooks:write')
   return isRead && pattern === '/api/auth/me'

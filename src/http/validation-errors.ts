@@ -1,7 +1,7 @@
 import type { TSchema } from '@sinclair/typebox'
 import { type ValueError, ValueErrorType } from '@sinclair/typebox/errors'
 import type { ValidationError } from 'elysia'
-import { explainMismatch } from '../schema/types.ts'
+import { explainMismatch } from '../schema/validators.ts'
 import type { FieldError } from './problem.ts'
 
 /** The faults of a request, one per place. They never contain what was sent. */

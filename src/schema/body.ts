@@ -1,5 +1,5 @@
 import { type SchemaOptions, type Static, type TSchema, Type } from '@sinclair/typebox'
-import { customType } from './types.ts'
+import { customType } from './validators.ts'
 
 /** A form body (`application/x-www-form-urlencoded`). The route parses it; `schema` documents it. */
 export const FormBody = (schema: SchemaOptions) =>

@@ -1,116 +1,8 @@
-import {
-  Kind,
-  type SchemaOptions,
-  type TSchema,
-  type TUnsafe,
-  Type,
-  TypeRegistry,
-} from '@sinclair/typebox'
-import { isDay, toTimeZone } from './calendar.ts'
-import { normalizeEmail } from './email.ts'
-import { explainInvalidTimestamp, toUtc } from './timestamp.ts'
-
-/**
- * The types that schemas are made of.
- *
- * Elysia's own types accept what the contract refuses: `maxLength` counts UTF-16 units, `t.Integer` accepts "1",
- * `t.Date` accepts 30 February, and query numbers accept `1e3` and `0x10`. Each type here also explains what is
- * wrong with a value.
- */
-type Validator = (value: unknown, schema: TSchema) => string | undefined
-
-const validators = {
-  Text: (value, { minLength, maxLength, blank }) => {
-    if (typeof value !== 'string') return 'must be a string'
-    if (value.includes('\0')) return 'must not contain U+0000'
-    if (!value.isWellFormed()) return 'must not contain unpaired surrogates'
-    const length = countCodePoints(value)
-    if (length < minLength)
-      return `must have at least ${minLength} character${minLength === 1 ? '' : 's'}`
-    if (length > maxLength) return `must have at most ${maxLength} characters`
-    return blank === false && invisible.test(value) ? 'must not be blank' : undefined
-  },
-  Email: (value) => {
-    if (typeof value !== 'string') return 'must be a string'
-    const email = normalizeEmail(value)
-    if (countCodePoints(email) > 254) return 'must have at most 254 characters'
-    if (!/^[^\s@\0]+@[^\s@\0]+$/.test(email) || !email.isWellFormed())
-      return 'must be an e-mail address'
-    return /^\.|\.@/.test(email) ? 'must not have a dot at the start or before the @' : undefined
-  },
-  Timestamp: (value) => {
-    if (typeof value !== 'string') return explainInvalidTimestamp('')
-    return toUtc(value) === undefined ? explainInvalidTimestamp(value) : undefined
-  },
-  Day: (value) =>
-    typeof value === 'string' && isDay(value)
-      ? undefined
-      : 'must be a day in the years 0001 to 9999, such as 2026-12-24',
-  TimeZone: (value) =>
-    typeof value === 'string' && toTimeZone(value) !== undefined
-      ? undefined
-      : 'must be an IANA time zone, such as Europe/Berlin',
-  Enum: (value, schema) =>
-    typeof value === 'string' && (schema.enum as unknown[]).includes(value)
-      ? undefined
-      : `must be one of ${(schema.enum as unknown[]).filter((one) => one !== null).join(', ')}`,
-  BooleanParam: (value) =>
-    value === 'true' || value === 'false' ? undefined : 'must be true or false',
-  Integer: (value, { minimum, maximum }) =>
-    Number.isInteger(value) && Number(value) >= minimum && Number(value) <= maximum
-      ? undefined
-      : `must be a whole number from ${minimum} to ${maximum}`,
-  IntegerParam: (value, { minimum, maximum }) =>
-    typeof value === 'string' &&
-    /^(0|[1-9]\d{0,8})$/.test(value) &&
-    Number(value) >= minimum &&
-    Number(value) <= maximum
-      ? undefined
-      : `must be a whole number from ${minimum} to ${maximum}`,
-  ListParam: (value, { items, maxItems }) => {
-    const values = [value].flat()
-    if (values.length > maxItems) return `must be given at most ${maxItems} times`
-    return values
-      .map((one) => explainMismatch(items, one))
-      .find((mismatch) => mismatch !== undefined)
-  },
-  Id: () => undefined,
-  FormBody: () => undefined,
-} satisfies Record<string, Validator>
-
-/** Only white space, and characters without a glyph: zero-width, format, variation selectors, fillers. */
-const invisible = /^[\s\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]*$/u
-
-/** Prefixed, because TypeBox has kinds of its own with some of these names, such as `Integer`. */
-const kindOf = (name: string): string => `Strict${name}`
-
-const validatorByKind = new Map<unknown, Validator>()
-for (const [name, validate] of Object.entries<Validator>(validators)) {
-  validatorByKind.set(kindOf(name), validate)
-  TypeRegistry.Set(
-    kindOf(name),
-    (schema: TSchema, value) =>
-      (value === null && schema.nullable === true) || validate(value, schema) === undefined,
-  )
-}
-
-/** Whether the schema is a `Text` of this file. */
-export const isText = (schema: TSchema | undefined): boolean => schema?.[Kind] === kindOf('Text')
-
-/** What is wrong with a value, as a detail for its pointer; undefined for schemas that are not of this file. */
-export const explainMismatch = (schema: TSchema, value: unknown): string | undefined => {
-  const mismatch = validatorByKind.get(schema[Kind])?.(value, schema)
-  // For text of the wrong form, null is not what the client meant.
-  const isNullHint = schema.nullable === true && typeof value !== 'string'
-  return mismatch && isNullHint ? `${mismatch}, or null` : mismatch
-}
+import type { SchemaOptions, TSchema, TUnsafe } from '@sinclair/typebox'
+import { customType } from './validators.ts'
 
 type Options = SchemaOptions & { nullable?: boolean }
 type Nullable<T, O extends Options> = O extends { nullable: true } ? T | null : T
-
-/** A type that a validator of this file checks; `T` is its static type. */
-export const customType = <T>(kind: keyof typeof validators, options: SchemaOptions): TUnsafe<T> =>
-  Type.Unsafe<T>({ ...options, [Kind]: kindOf(kind) })
 
 const jsonType = ({ nullable }: Options) => (nullable ? ['string', 'null'] : 'string')
 
@@ -169,6 +61,22 @@ export const Integer = (options: SchemaOptions & { minimum: number; maximum: num
 export const ListParam = (items: TSchema, options: SchemaOptions & { maxItems: number }) =>
   customType<string | string[]>('ListParam', { type: 'array', items, ...options })
 
+/** The sort keys of a list in a query: one `key`, or up to `most` with commas between them. */
+export const SortParam = <Key extends string>(
+  key: TUnsafe<Key>,
+  most: number,
+  options: SchemaOptions = {},
+) => {
+  const one = `(${(key.enum as string[]).join('|')})`
+  const several = { type: 'string', pattern: `^${one}(,${one}){1,${most - 1}}$` }
+  return customType<Key | `${Key},${string}`>('SortParam', {
+    anyOf: [key, several],
+    'x-key': key,
+    'x-most': most,
+    ...options,
+  })
+}
+
 /** An integer in a query, in decimal digits. The route receives text; a typed client may also pass a number. */
 export const IntegerParam = (options: SchemaOptions & { minimum: number; maximum: number }) =>
   customType<number | string>('IntegerParam', { type: 'integer', ...options })
@@ -176,13 +84,6 @@ export const IntegerParam = (options: SchemaOptions & { minimum: number; maximum
 /** An id in a path. It accepts any text: text that is not a UUID is an id that does not exist. */
 export const Id = <const O extends Options>(options: O = {} as O) =>
   customType<Nullable<string, O>>('Id', { type: jsonType(options), format: 'uuid', ...options })
-
-/** Counts Unicode code points, as JSON Schema does. */
-export const countCodePoints = (text: string): number => {
-  let pairs = 0
-  for (const _ of text.matchAll(/[\uD800-\uDBFF][\uDC00-\uDFFF]/g)) pairs++
-  return text.length - pairs
-}
 
 const canonicalId = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 

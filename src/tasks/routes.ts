@@ -13,6 +13,8 @@ import { createLongPoll, type Waiting } from './changes/long-poll.ts'
 import type { ChangesRepository } from './changes/repository.ts'
 import { changesRoutes } from './changes/routes.ts'
 import type { ChangesTokens } from './changes/token.ts'
+import { createCountRepository } from './counts/repository.ts'
+import { countRoutes } from './counts/routes.ts'
 import { createListingRepository } from './listing/repository.ts'
 import { listingRoutes } from './listing/routes.ts'
 import { createMoveRepository } from './move/repository.ts'
@@ -49,6 +51,7 @@ export const allTaskRoutes = (needs: Needs) => {
     .use(eventRoutes({ ...needs, tickets: createStreamTicketRepository(db) }))
     .use(transferRoutes({ ...needs, transfer: createTransferRepository(db) }))
     .use(trashRoutes({ ...needs, trash: createTrashRepository(db), tasks }))
+    .use(countRoutes({ ...needs, counts: createCountRepository(db) }))
     .use(moveRoutes({ ...needs, moves: createMoveRepository(db) }))
     .use(taskRoutes({ ...needs, tasks }))
 }

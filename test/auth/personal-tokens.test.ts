@@ -76,7 +76,7 @@ test('a token may be valid for more than a day, and refused from the second of i
   expect([before.status, after.status]).toEqual([200, 401])
 })
 
-const ofTasks = /^\/api\/(tasks|lists)/
+const ofTasks = /^\/api\/(tasks|lists|tags)/
 
 test('a token with the scope tasks:read is 403 on every write', async () => {
   const here = await service()

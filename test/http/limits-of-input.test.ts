@@ -183,6 +183,14 @@ test('every member of requests and responses has the bounds of the contract', as
     'get /api/tasks limit: 1..200',
     'get /api/tasks cursor: 1..8192 characters',
     'get /api/tasks q: 1..200 characters',
+    'TagCounts/tags/*/name: 1..50 characters',
+    'TagCounts/tags/*: closed',
+    'TagCounts: closed',
+    'TaskCounts/lists/*: closed',
+    'TaskCounts: closed',
+    'get /api/tasks priority: 0..4 items',
+    'get /api/tasks tags_any/*: 1..50 characters',
+    'get /api/tasks tags_any: 0..20 items',
     'get /api/tasks tag: 0..20 items',
     'get /api/tasks tag/*: 1..50 characters',
     'get /api/tasks/trash limit: 1..200',
@@ -230,7 +238,10 @@ const operationsOf = (paths: Schema) =>
 /** A value with this many characters or items, or this number. */
 const sized = (schema: Schema, size: number): unknown => {
   if (schema.type === 'array')
-    return Array.from({ length: size }, (_, at) => (schema.items.$ref ? {} : `${at}`))
+    return Array.from({ length: size }, (_, at) => {
+      if (schema.items.$ref?.endsWith('/Priority')) return 'low'
+      return schema.items.$ref ? {} : `${at}`
+    })
   if (schema.minimum !== undefined) return size
   if (schema.format === 'uri') return 'https://a.example/'.padEnd(size, 'x').slice(0, size)
   return schema.format === 'email' ? `${'a'.repeat(size - 2)}@b` : 'x'.repeat(size)

@@ -34,6 +34,8 @@ export const bodies: Record<string, unknown> = {
   'PATCH /api/tasks/:id/complete': { completed: true },
   'DELETE /api/tasks/:id': undefined,
   'POST /api/tasks/:id/move': { list_id: null },
+  'GET /api/tasks/counts': undefined,
+  'GET /api/tags': undefined,
   'GET /api/lists': undefined,
   'POST /api/lists': { name: 'Canary' },
   'GET /api/lists/:id': undefined,

@@ -59,33 +59,49 @@ const byCodePoint = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buf
 /** A day counts as its start in UTC. */
 const dueTime = ({ due_at, due_on }: Task) => due_at ?? (due_on && `${due_on}T00:00:00.000Z`)
 
-/** The order that the contract defines for a sort. */
-export const compare = (sort: Sort) => {
+/** The order that the contract defines for one or several sort keys. */
+export const compare = (sort: string) => {
+  const sorts = sort.split(',') as Sort[]
+  const last = sorts.at(-1)?.startsWith('-') ? -1 : 1
+  return (a: Task, b: Task): number =>
+    sorts.reduce((decided, key) => decided || compareBy(key, a, b), 0) ||
+    last * byCodePoint(a.id, b.id)
+}
+
+const compareBy = (sort: Sort, a: Task, b: Task): number => {
   const direction = sort.startsWith('-') ? -1 : 1
   const key = sort.replace('-', '') as Exclude<Sort, `-${string}`>
   const value = (task: Task) => (key === 'due_at' ? dueTime(task) : task[key])
-  return (a: Task, b: Task): number => {
-    const ids = direction * byCodePoint(a.id, b.id)
-    if (key === 'priority') return direction * (ranks[a.priority] - ranks[b.priority]) || ids
-    const [one, other] = [value(a), value(b)]
-    if (one === null || other === null) return Number(one === null) - Number(other === null) || ids
-    return direction * byCodePoint(one, other) || ids
-  }
+  if (key === 'priority') return direction * (ranks[a.priority] - ranks[b.priority])
+  const [one, other] = [value(a), value(b)]
+  if (one === null || other === null) return Number(one === null) - Number(other === null)
+  return direction * byCodePoint(one, other)
 }
 
-/** The filters as the contract defines them. */
+/** Exclusive. */
+const isBetween = (time: string | null, after = '', before = '9999') =>
+  time !== null && time > after && time < before
+
+/** The filters as the contract defines them, without those of today. */
 const matchesFilters = (task: Task, query: Query): boolean => {
-  const { completed, priority, tag, q, due_before, due_after, updated_after } = query
+  const { completed, priority, tag, tags_any, q, due_before, due_after, updated_after } = query
+  const { completed_before, completed_after, due_on_before, due_on_after, due } = query
   const fold = (one: string) => one.normalize('NFC').toLowerCase()
-  const text = q === undefined ? undefined : fold(q)
+  const words = q === undefined ? [] : fold(q).split(/\s+/)
   const texts = [task.title, task.description ?? ''].map(fold)
   const time = (instant: string) => Date.parse(instant)
   const due_at = dueTime(task)
   return (
     (completed === undefined || String(task.completed) === completed) &&
-    (priority === undefined || task.priority === priority) &&
+    (priority === undefined || [priority].flat().includes(task.priority)) &&
     [tag ?? []].flat().every((one) => task.tags.includes(one)) &&
-    (text === undefined || texts.some((one) => one.includes(text))) &&
+    (tags_any === undefined || [tags_any].flat().some((one) => task.tags.includes(one))) &&
+    words.every((word) => texts.some((one) => one.includes(word))) &&
+    (completed_before === undefined || isBetween(task.completed_at, '', completed_before)) &&
+    (completed_after === undefined || isBetween(task.completed_at, completed_after)) &&
+    (due_on_before === undefined || (task.due_on !== null && task.due_on < due_on_before)) &&
+    (due_on_after === undefined || (task.due_on !== null && task.due_on > due_on_after)) &&
+    (due !== 'none' || due_at === null) &&
     (due_before === undefined || (due_at !== null && time(due_at) < time(due_before))) &&
     (due_after === undefined || (due_at !== null && time(due_at) > time(due_after))) &&
     (updated_after === undefined || time(task.updated_at) > time(updated_after))

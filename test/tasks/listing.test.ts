@@ -39,15 +39,42 @@ const randomDraft = (random: Random): Draft => ({
 const queryOf = (random: Random): Query => {
   const filters: Query = {
     completed: random.of(['true', 'false']),
-    priority: random.of(['low', 'normal', 'high', 'urgent']),
+    priority: random.chance(50)
+      ? random.of(['low', 'normal', 'high', 'urgent'])
+      : ['low', random.of(['low', 'high'])],
+    tags_any: [random.of(tags), random.of(tags)],
+    completed_before: random.of([minute(3), minute(9)]),
+    completed_after: random.of([minute(0), minute(1)]),
+    due_on_before: random.of([day(4), day(8)]).slice(0, 10),
+    due_on_after: random.of([day(1), day(3)]).slice(0, 10),
+    due: 'none',
     tag: random.chance(50) ? random.of(tags) : [random.of(tags), random.of(tags)],
-    q: random.of(['milk', 'é', 'É', '%', '_', '\\', '5', 'Z', '😀', 'M', 'C:\\T', 'nowhere']),
+    q: random.of([
+      'milk',
+      'é',
+      'É',
+      '%',
+      '_',
+      '\\',
+      '5',
+      'Z',
+      '😀',
+      'M',
+      'C:\\T',
+      'nowhere',
+      'é  mi',
+      'm z',
+    ]),
     due_before: random.of([day(4), '2026-03-06T14:00:00+02:00', '2026-03-07T11:59:00+23:59']),
     due_after: random.of([day(2), day(3)]),
     updated_after: random.of([minute(0), day(20)]),
   }
   const selected = Object.entries(filters).filter(() => random.chance(22))
-  return { ...Object.fromEntries(selected), sort: random.of(sorts) }
+  const keys = [random.of(sorts), random.of(sorts), random.of(sorts)].filter(
+    (key, at, all) => all.findIndex((one) => one.replace('-', '') === key.replace('-', '')) === at,
+  )
+  const sort = random.chance(50) ? keys.join(',') : random.of(sorts)
+  return { ...Object.fromEntries(selected), sort } as Query
 }
 
 /** A user with 120 random tasks, of which a third were changed a minute after the others. */
@@ -205,7 +232,17 @@ describe('the list', () => {
     ['sort=id', '/sort'],
     ['sort=--title', '/sort'],
     ['sort=Title', '/sort'],
-    ['sort=title,due_at', '/sort'],
+    ['sort=title,priority,due_at,created_at', '/sort'],
+    ['sort=title,-title', '/sort'],
+    ['sort=title,', '/sort'],
+    ['sort=title&sort=priority', '/sort'],
+    ['sort=', '/sort'],
+    ['due=tomorrow', '/due'],
+    ['overdue=1', '/overdue'],
+    ['due_on_before=2026-01-01T00:00:00Z', '/due_on_before'],
+    ['due_on_after=2026-02-30', '/due_on_after'],
+    ['completed_after=2026-01-01', '/completed_after'],
+    [Array(5).fill('priority=low').join('&'), '/priority'],
     ['completed=1', '/completed'],
     ['completed=TRUE', '/completed'],
     ['priority=none', '/priority'],

@@ -1,7 +1,8 @@
 import { t } from 'elysia'
 import { problemResponses } from '../../http/problem.ts'
 import { NoContent } from '../../schema/body.ts'
-import { customType, Text } from '../../schema/types.ts'
+import { Text } from '../../schema/types.ts'
+import { customType } from '../../schema/validators.ts'
 import { Accepted, closed, NewPassword } from '../accounts/schema.ts'
 
 const PasswordForgotten = t.Object(

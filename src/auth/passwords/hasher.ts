@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { throwProblem } from '../../http/problem.ts'
 import { normalizeEmail } from '../../schema/email.ts'
-import { countCodePoints } from '../../schema/types.ts'
+import { countCodePoints } from '../../schema/validators.ts'
 
 type Settings = {
   /** Code points. */

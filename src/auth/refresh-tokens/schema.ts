@@ -1,7 +1,7 @@
 import { t } from 'elysia'
 import { problemResponses } from '../../http/problem.ts'
 import { NoBody, NoContent } from '../../schema/body.ts'
-import { customType } from '../../schema/types.ts'
+import { customType } from '../../schema/validators.ts'
 import { closed } from '../accounts/schema.ts'
 import { AccessToken, SessionQuery } from '../sign-in/schema.ts'
 

@@ -60,7 +60,16 @@ const parts = ({
 ]
 
 /** Keywords of this service, which JSON Schema does not have. */
-const internal = new Set(['$id', 'nullable', 'blank', 'x-codes', 'x-default', 'x-headers'])
+const internal = new Set([
+  '$id',
+  'nullable',
+  'blank',
+  'x-codes',
+  'x-default',
+  'x-headers',
+  'x-key',
+  'x-most',
+])
 
 const unnamed = (schema: Schema): Schema => {
   const { anyOf } = schema

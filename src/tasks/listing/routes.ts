@@ -3,8 +3,9 @@ import { type Authenticated, requireSession } from '../../http/authenticated.ts'
 import type { CursorCodec } from '../../http/cursor-codec.ts'
 import { readPage } from '../../http/paging.ts'
 import type { Task } from '../task/schema.ts'
-import { type ListingRepository, toCursorPosition } from './repository.ts'
+import type { ListingRepository } from './repository.ts'
 import { listTasks } from './schema.ts'
+import { parseSorts, toCursorPosition } from './sorts.ts'
 
 type Needs = { listing: ListingRepository; cursorCodec: CursorCodec; authenticated: Authenticated }
 
@@ -14,6 +15,7 @@ export const listingRoutes = ({ listing, cursorCodec, authenticated }: Needs) =>
     '',
     async ({ principal, query, set }) => {
       const { sort = '-created_at', limit: _limit, cursor: _cursor, ...filters } = query
+      const sorts = parseSorts(sort)
       const { page, next_cursor } = await readPage(
         {
           cursorCodec,
@@ -25,9 +27,9 @@ export const listingRoutes = ({ listing, cursorCodec, authenticated }: Needs) =>
           ]),
           path: '/api/tasks',
           query,
-          positionOf: (task: Task) => toCursorPosition(task, sort),
+          positionOf: (task: Task) => toCursorPosition(task, sorts),
           read: async (rows, after) =>
-            requireSession(await listing(principal).page(filters, { sort, rows, after })),
+            requireSession(await listing(principal).page(filters, { sorts, rows, after })),
         },
         set.headers,
       )

@@ -2,7 +2,15 @@ import { type Static, t } from 'elysia'
 import { NextCursor, pagingParams } from '../../http/paging.ts'
 import { problemResponses } from '../../http/problem.ts'
 import { ResponseBody } from '../../schema/response.ts'
-import { BooleanParam, Enum, ListParam, Text, Timestamp } from '../../schema/types.ts'
+import {
+  BooleanParam,
+  Day,
+  Enum,
+  ListParam,
+  SortParam,
+  Text,
+  Timestamp,
+} from '../../schema/types.ts'
 import { closed, Priority, Task } from '../task/schema.ts'
 
 /** `created_at` → `CreatedAt`. */
@@ -19,22 +27,31 @@ export const Sort = Enum([...sorts, ...sorts.map((sort) => `-${sort}` as const)]
 const timeFilter = (description: string) =>
   t.Optional(Timestamp({ description, examples: ['2026-12-24T18:00:00Z'] }))
 
+const dayFilter = (description: string) =>
+  t.Optional(Day({ description, examples: ['2026-12-24'] }))
+
+const TagParam = (description: string) =>
+  t.Optional(
+    ListParam(Text({ min: 1, max: 50 }), { maxItems: 20, description, examples: [['home']] }),
+  )
+
 export const TaskQuery = t.Object(
   {
     completed: t.Optional(BooleanParam({ examples: [false] })),
-    priority: t.Optional(Priority),
-    tag: t.Optional(
-      ListParam(Text({ min: 1, max: 50 }), {
-        maxItems: 20,
-        description: 'Tasks with this tag; if repeated, with all of these tags',
-        examples: [['home']],
+    priority: t.Optional(
+      ListParam(Priority, {
+        maxItems: 4,
+        description: 'Tasks with this priority; if repeated, with one of these',
+        examples: [['high', 'urgent']],
       }),
     ),
+    tag: TagParam('Tasks with this tag; if repeated, with all of these tags'),
+    tags_any: TagParam('Tasks with one of these tags'),
     q: t.Optional(
       Text({
         min: 1,
         max: 200,
-        description: 'Text in title or description, case-insensitive',
+        description: 'Words that all occur in title or description, case-insensitive',
         examples: ['milk'],
       }),
     ),
@@ -49,7 +66,24 @@ export const TaskQuery = t.Object(
     due_before: timeFilter('Due before this time'),
     due_after: timeFilter('Due after this time'),
     updated_after: timeFilter('Changed after this time'),
-    sort: t.Optional({ ...Sort, 'x-default': '-created_at' }),
+    completed_before: timeFilter('Completed before this time'),
+    completed_after: timeFilter('Completed after this time'),
+    due_on_before: dayFilter('Due on a day before this one'),
+    due_on_after: dayFilter('Due on a day after this one'),
+    due: t.Optional(
+      Enum(['today', 'week', 'none'], {
+        description:
+          'Due today, today or in the next six days, or never; by the time zone of the user',
+        examples: ['today'],
+      }),
+    ),
+    overdue: t.Optional(
+      BooleanParam({
+        description: 'Not completed, and due before now, or on a day before today',
+        examples: [true],
+      }),
+    ),
+    sort: t.Optional(SortParam(Sort, 3, { 'x-default': '-created_at' })),
     ...pagingParams,
   },
   closed,

@@ -2,7 +2,7 @@ import type { TSchema } from '@sinclair/typebox'
 import { depthDetail, exceedsDepth } from '../../http/json-depth.ts'
 import { throwProblem, toJsonPointer } from '../../http/problem.ts'
 import { TextBody } from '../../schema/body.ts'
-import { isText } from '../../schema/types.ts'
+import { isText } from '../../schema/validators.ts'
 import { unescapeCell } from './formats/csv.ts'
 import { ImportedTask } from './schema.ts'
 

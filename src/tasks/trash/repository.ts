@@ -86,7 +86,7 @@ export const createTrashRepository = (db: Db) => {
       /** Newest deletion first. */
       async page(
         rows: number,
-        [key, last]: readonly [key: string, id: string] = ['infinity', lastId],
+        [key = 'infinity', last = lastId]: readonly string[] = [],
       ): Promise<TrashedTask[] | undefined> {
         const found = await runRead(() => list.execute({ ...scope(), rows, key, last }))
         return found.length === 0 ? undefined : found.flatMap(({ task }) => task ?? [])
