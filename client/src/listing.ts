@@ -33,7 +33,8 @@ export const createTaskLists = (http: Http) => ({
     for (let hasMore = true; hasMore; ) {
       const params = { query: { ...query, ...next } }
       const page = unwrap(await http.GET('/api/tasks/changes', { params, ...init(options) }))
-      yield page
+      // Without `include`, all changes are of tasks.
+      yield page as ChangesPage
       next = { since: page.next }
       hasMore = page.has_more
     }

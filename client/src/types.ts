@@ -37,10 +37,12 @@ export type CompletionResult = Result<'/api/tasks/{id}/complete', 'patch'> & {
   version: number | undefined
 }
 export type TrashedTask = Result<'/api/tasks/trash', 'get'>['tasks'][number]
-/** The cursor is left to the iterator; `limit` is the size of a page. */
 /** One sort key; `-` sorts descending. */
 export type Sort = components['schemas']['Sort']
-/** Up to three sort keys, with commas between them, such as `priority,-due_at`. */
+/**
+ * The cursor is left to the iterator; `limit` is the size of a page. `sort` has up to three keys with commas between them,
+ * such as `priority,-due_at`.
+ */
 export type TaskQuery = Omit<Query<'/api/tasks'>, 'cursor' | 'sort'> & {
   sort?: Sort | `${Sort},${Sort}` | `${Sort},${Sort},${Sort}`
 }
@@ -49,5 +51,8 @@ export type ImportedTask = Body<'/api/tasks/import', 'post'>['tasks'][number]
 export type ImportResult = Result<'/api/tasks/import', 'post'>
 export type Batch = Body<'/api/tasks/batch', 'post'>
 export type BatchResult = Result<'/api/tasks/batch', 'post'>
-export type ChangesPage = Result<'/api/tasks/changes', 'get'>
-export type Change = ChangesPage['changes'][number]
+/** A change of a task. The client does not ask for lists. */
+export type Change = components['schemas']['TaskUpsert' | 'TaskRemoval']
+export type ChangesPage = Omit<Result<'/api/tasks/changes', 'get'>, 'changes'> & {
+  changes: Change[]
+}

@@ -10,7 +10,8 @@ type PreparedInternals = {
 }
 type Field = { path: string[]; field: Column | SQL | SQL.Aliased | Subquery }
 
-type Query = {
+/** A statement of Drizzle. */
+export type Query = {
   prepare(name: string): { execute(values?: Record<string, unknown>): Promise<unknown[]> }
 }
 type RowsOf<Q extends Query> = Awaited<ReturnType<ReturnType<Q['prepare']>['execute']>>

@@ -20,7 +20,7 @@ export const formatEntries = (
 ) =>
   entries.map(({ change, number, id }, index) => {
     const isLast = index === entries.length - 1
-    const position = isLast ? end : { number, id, fresh: end.fresh, at: start.at }
+    const position = isLast ? end : { ...start, number, id, fresh: end.fresh }
     return { number, text: formatChange(change, changesTokens.encode(userId, position)) }
   })
 

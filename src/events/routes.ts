@@ -20,29 +20,31 @@ export const eventRoutes = ({ changes, changesTokens, tickets, streams, authenti
   const startOf = (
     { userId }: RequestPrincipal,
     lastEventId: string | null,
-    since: string | undefined,
+    { since, lists }: { since: string | undefined; lists: boolean },
   ): FeedPosition | undefined => {
-    if (lastEventId !== null && lastEventId !== '')
-      return changesTokens.decode(userId, lastEventId, { in: 'header', pointer: '/last-event-id' })
+    if (lastEventId !== null && lastEventId !== '') {
+      const source = { in: 'header' as const, pointer: '/last-event-id' }
+      return changesTokens.decode(userId, lastEventId, lists, source)
+    }
     return since === undefined
       ? undefined
-      : changesTokens.decode(userId, since, { in: 'query', pointer: '/since' })
+      : changesTokens.decode(userId, since, lists, { in: 'query', pointer: '/since' })
   }
 
   const openStream = async (
     principal: RequestPrincipal,
-    start: FeedPosition | undefined,
+    start: FeedPosition | Pick<FeedPosition, 'lists'>,
     isHead: boolean,
   ) => {
     if (principal.ticket !== undefined && !isHead)
       requireSession((await tickets(principal).use(principal.ticket)) || undefined)
     // One statement before the response, so that an ended session is a 401.
-    if (start !== undefined) {
+    if ('number' in start) {
       const stream = streams.create(principal, start)
       requireSession((await stream.begin()) || undefined)
       return stream
     }
-    const head = requireSession(await changes(principal).head())
+    const head = requireSession(await changes(principal).head(start.lists))
     return streams.create(principal, changesTokens.advance(head, undefined, true))
   }
 
@@ -50,7 +52,9 @@ export const eventRoutes = ({ changes, changesTokens, tickets, streams, authenti
     '/events',
     async ({ principal, query, request }) => {
       const isHead = request.method === 'HEAD'
-      const start = startOf(principal, request.headers.get('last-event-id'), query.since)
+      const lists = query.include === 'lists'
+      const lastEventId = request.headers.get('last-event-id')
+      const start = startOf(principal, lastEventId, { since: query.since, lists }) ?? { lists }
       const place = streams.reserve(principal.userId)
       try {
         const stream = await openStream(principal, start, isHead)

@@ -1,6 +1,8 @@
 import { t } from 'elysia'
 import { problemResponses } from '../http/problem.ts'
+import { List } from '../lists/schema.ts'
 import { Id, Text, Timestamp } from '../schema/types.ts'
+import { includeParam } from '../tasks/changes/schema.ts'
 import * as examples from '../tasks/examples.ts'
 import { closed, Task } from '../tasks/task/schema.ts'
 import { formatChange, formatReady } from './format.ts'
@@ -16,6 +18,7 @@ const EventsQuery = t.Object(
         examples: ['q1w2e3r4t5z6u7i8o9p0'],
       }),
     ),
+    include: includeParam,
     ticket: t.Optional(
       Text({
         min: 1,
@@ -39,11 +42,18 @@ const event = <Name extends string, Data extends Parameters<typeof t.Object>[0][
     { ...closed, $id, description: `An event \`${name}\` of the stream; \`data\` is JSON` },
   )
 const ReadyEvent = event('ReadyEvent', 'ready', t.Object({}, closed))
-const UpsertEvent = event('UpsertEvent', 'upsert', Task)
+const UpsertEvent = event(
+  'UpsertEvent',
+  'upsert',
+  t.Union([Task, t.Object({ list: List }, closed)]),
+)
 const DeleteEvent = event(
   'DeleteEvent',
   'delete',
-  t.Object({ id: Id(), deleted_at: Timestamp({}) }, closed),
+  t.Union([
+    t.Object({ id: Id(), deleted_at: Timestamp({}) }, closed),
+    t.Object({ list_id: Id() }, closed),
+  ]),
 )
 const EndEvent = t.Object(
   {
@@ -82,7 +92,7 @@ export const streamEvents = {
     description:
       'Server-sent events (`StreamEvent`): the changes feed as it grows. The first event is `ready`. A client that connects again with ' +
       'the last `id` misses no change and receives none twice. A comment is sent every 15 s. The last event is `end`, ' +
-      'with the reason. At most 10 streams per user.',
+      'with the reason. At most 10 streams per user. With `include=lists`, `upsert` also has `{list}`, and `delete` `{list_id}`.',
     'x-produces': ['text/event-stream'],
     'x-stream-ticket': true,
     'x-takes': ['Last-Event-ID'],

@@ -8,6 +8,7 @@ import { formatEntries, pageSize } from './feed.ts'
 export type Follower = {
   readonly userId: string
   readonly sessionId: string
+  readonly withLists: boolean
   /** Receives the text of the next events, which may be empty, and the position after them. */
   receive(text: string, position: FeedPosition): void
   /** Its session has ended. */
@@ -102,27 +103,31 @@ const createSharedFeed = (userId: string, start: FeedPosition, needs: Needs) => 
 
 /** The shared feeds of this instance, by user. */
 export const createSharedFeeds = (needs: Needs) => {
+  /** By user: the feed without lists, and the one with lists. */
   const feeds = new Map<string, ReturnType<typeof createSharedFeed>>()
+  const keyOf = ({ userId, withLists }: Pick<Follower, 'userId' | 'withLists'>) =>
+    withLists ? `${userId} lists` : userId
 
   return {
     /** Whether the follower may follow: it has at least what the feed has. Otherwise it has to read on. */
     join: (follower: Follower, position: FeedPosition): boolean => {
       const { userId } = follower
-      const feed = feeds.get(userId) ?? createSharedFeed(userId, position, needs)
+      const key = keyOf(follower)
+      const feed = feeds.get(key) ?? createSharedFeed(userId, position, needs)
       if (!isComplete(position) || position.number < feed.position().number) return false
-      feeds.set(userId, feed)
+      feeds.set(key, feed)
       feed.followers.set(follower, position)
       return true
     },
 
     leave: (follower: Follower): void => {
-      const { userId } = follower
-      const feed = feeds.get(userId)
+      const key = keyOf(follower)
+      const feed = feeds.get(key)
       feed?.followers.delete(follower)
-      if (feed?.followers.size === 0) feeds.delete(userId)
+      if (feed?.followers.size === 0) feeds.delete(key)
     },
 
-    wake: (userId: string): void => feeds.get(userId)?.wake(),
+    wake: (follower: Follower): void => feeds.get(keyOf(follower))?.wake(),
   }
 }
 

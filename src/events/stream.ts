@@ -41,6 +41,7 @@ const encoder = new TextEncoder()
 export class EventStream implements Subscriber, Follower {
   readonly userId: string
   readonly sessionId: string
+  readonly withLists: boolean
   readonly #expiresAtMs: number
   readonly #needs: StreamNeeds
   #position: FeedPosition
@@ -62,6 +63,7 @@ export class EventStream implements Subscriber, Follower {
   constructor(principal: RequestPrincipal, start: FeedPosition, needs: StreamNeeds) {
     this.userId = principal.userId
     this.sessionId = principal.sessionId
+    this.withLists = start.lists
     this.#expiresAtMs = principal.expiresAtMs
     this.#needs = needs
     this.#position = start
@@ -94,7 +96,7 @@ export class EventStream implements Subscriber, Follower {
 
   /** Changes may exist, or the session may have ended. */
   wake(): void {
-    if (this.#isFollowing) this.#needs.sharedFeeds.wake(this.userId)
+    if (this.#isFollowing) this.#needs.sharedFeeds.wake(this)
     else {
       this.#isDue = true
       this.#pause.end()
@@ -117,12 +119,10 @@ export class EventStream implements Subscriber, Follower {
 
   receive(text: string, position: FeedPosition): void {
     // The client has not taken the previous events yet.
-    if (this.#text !== '') this.detach()
-    else {
-      this.#position = position
-      this.#text = text
-      this.#pause.end()
-    }
+    if (this.#text !== '') return void this.detach()
+    this.#position = position
+    this.#text = text
+    this.#pause.end()
   }
 
   /** Stops following, to read what follows the position by itself. */

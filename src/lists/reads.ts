@@ -27,6 +27,15 @@ export const countTasks = (db: Db, id: ListId) =>
     .from(tasks)
     .where(and(activeTasksOf(placeholders.user), sql`${listOf(tasks)} = ${id}`))}`.as('task_count')
 
+/** A row of `lists` as the JSON text of a List. */
+export const listJson = (db: Db) => {
+  const time = (column: SQL) =>
+    sql`to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
+  return sql<string>`json_build_object('id', ${lists.id}, 'name', ${lists.name}, 'position', ${lists.position},
+    'task_count', ${countTasks(db, lists.id).sql}, 'version', ${lists.version},
+    'created_at', ${time(sql`${lists.created_at}`)}, 'updated_at', ${time(sql`${lists.updated_at}`)})::text`
+}
+
 /** All lists in their order. */
 export const allStatement = (db: Db) => {
   const { sessionRow } = createUserScope(db, placeholders)

@@ -63,7 +63,7 @@ export const createDelivery = ({ queue, readChanges, send, log }: DeliveryNeeds)
 
   return async (claim: Claim): Promise<number | undefined> => {
     const untilMs = performance.now() + turnMs
-    let since = { number: claim.change, id: claim.change_id, fresh: 0 }
+    let since = { number: claim.change, id: claim.change_id, fresh: 0, lists: false }
     for (;;) {
       const page = await readChanges(claim.user_id, { limit: pageSize, since, sessionIds: [] })
       if (page === undefined) return undefined

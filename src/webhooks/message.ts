@@ -15,6 +15,7 @@ export const toMessage = (webhookId: string, { change, number, id: taskId }: Ent
   const id = createHash('sha256')
     .update(JSON.stringify([webhookId, number, taskId]))
     .digest('base64url')
+  if ('list' in change || 'list_id' in change) throw new Error('a webhook reads tasks only')
   const { op: _op, ...removal } = change
   const data = change.op === 'upsert' ? change.task : removal
   const timestamp = change.op === 'upsert' ? change.task.updated_at : change.deleted_at

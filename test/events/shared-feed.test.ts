@@ -10,6 +10,7 @@ const positionOf = (number: number): FeedPosition => ({
   number,
   id: lastId,
   fresh: 0,
+  lists: false,
   at: '2026-01-01T00:00:00.000Z',
 })
 
@@ -51,6 +52,7 @@ const feed = () => {
     const one: Follower = {
       userId: 'u',
       sessionId,
+      withLists: false,
       receive: (text, { number }) => {
         positions.push(number)
         received.push(...[...text.matchAll(/"id":"(\d+)"/g)].map(([, id = '']) => id))
@@ -79,8 +81,8 @@ test('several followers share one read, and each receives what it does not have'
   expect(feeds.join(ended.one, positionOf(5))).toBe(true)
 
   state.head = 8
-  feeds.wake('u')
-  feeds.wake('u')
+  feeds.wake(first.one)
+  feeds.wake(first.one)
   await Promise.all([first.woken, ahead.woken, ended.woken])
   expect(first.received).toEqual(['6', '7', '8'])
   expect(ahead.received).toEqual(['8'])
@@ -96,11 +98,11 @@ test('a follower that has more than the feed does not go back to its position', 
   expect(feeds.join(first.one, positionOf(1))).toBe(true)
   expect(feeds.join(ahead.one, positionOf(9))).toBe(true)
   state.head = 5
-  feeds.wake('u')
+  feeds.wake(first.one)
   await first.woken
   expect([first.positions, ahead.positions]).toEqual([[5], []])
   state.head = 10
-  feeds.wake('u')
+  feeds.wake(first.one)
   await ahead.woken
   expect([ahead.positions, ahead.received]).toEqual([[10], ['10']])
   for (const { one } of [first, ahead]) feeds.leave(one)
@@ -118,7 +120,7 @@ test('a stream of another session that joins during a read is not ended, and mis
     reading.resolve()
     await joined.promise
   }
-  feeds.wake('u')
+  feeds.wake(first.one)
   await reading.promise
   // Only the first session was asked about.
   expect(feeds.join(second.one, positionOf(1))).toBe(true)
@@ -134,7 +136,7 @@ test('a feed without followers is forgotten', async () => {
   const { one } = follower()
   expect(feeds.join(one, positionOf(9))).toBe(true)
   feeds.leave(one)
-  feeds.wake('u')
+  feeds.wake(one)
   await Bun.sleep(5)
   expect(state.reads).toEqual([])
   expect(feeds.join(one, positionOf(1))).toBe(true)

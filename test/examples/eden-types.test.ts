@@ -77,8 +77,10 @@ test('a typed client keeps a copy with batches and changes', async () => {
   const { tasks } = await tasksOfSomeone()
   const { id } = await add(tasks, 'Buy milk')
   const copy = new Map<string, Task>()
-  const keep = (change: Change) =>
-    change.op === 'upsert' ? copy.set(change.task.id, change.task) : copy.delete(change.id)
+  const keep = (change: Change) => {
+    if ('task' in change) copy.set(change.task.id, change.task)
+    if ('id' in change) copy.delete(change.id)
+  }
 
   const snapshot = await tasks.changes.get({ query: {} })
   snapshot.data?.changes.forEach(keep)

@@ -152,7 +152,11 @@ test('every member of requests and responses has the bounds of the contract', as
     'WebhookPatch: closed',
     'WebhookSecret: closed',
     'WebhookTest: closed',
-    'DeleteEvent/data: closed',
+    // An id and a time, or the id of a list.
+    ...Array(2).fill('DeleteEvent/data: closed'),
+    'ListRemoval: closed',
+    'ListUpsert: closed',
+    'UpsertEvent/data: closed',
     'DeleteEvent: closed',
     'EndEvent/data: closed',
     'EndEvent: closed',

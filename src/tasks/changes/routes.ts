@@ -20,14 +20,15 @@ export const changesRoutes = ({ changes, changesTokens, longPoll, authenticated 
     '/changes',
     async ({ principal, query, request, set, status }) => {
       const { userId } = principal
+      const lists = query.include === 'lists'
       const since =
         query.since === undefined
           ? undefined
-          : changesTokens.decode(userId, query.since, { in: 'query', pointer: '/since' })
+          : changesTokens.decode(userId, query.since, lists, { in: 'query', pointer: '/since' })
       const limit = Number(query.limit ?? 50)
 
       const read = async () => {
-        const page = requireSession(await changes(principal).list(limit, since))
+        const page = requireSession(await changes(principal).list(limit, since ?? { lists }))
         const position = changesTokens.advance(page.progress, since, !page.has_more)
         const next = changesTokens.encode(userId, position)
         const list = page.entries.map(({ change }) => change)

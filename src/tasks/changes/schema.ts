@@ -1,10 +1,19 @@
 import { type Static, t } from 'elysia'
 import { pagingParams } from '../../http/paging.ts'
 import { problemResponses } from '../../http/problem.ts'
+import { List } from '../../lists/schema.ts'
 import { ResponseBody } from '../../schema/response.ts'
-import { Id, IntegerParam, Text, Timestamp } from '../../schema/types.ts'
+import { Enum, Id, IntegerParam, Text, Timestamp } from '../../schema/types.ts'
 import * as examples from '../examples.ts'
 import { closed, Task } from '../task/schema.ts'
+
+/** What a copy contains beside tasks. */
+export const includeParam = t.Optional(
+  Enum(['lists'], {
+    description: 'Lists too. A copy without lists starts again without `since`',
+    examples: ['lists'],
+  }),
+)
 
 const ChangesQuery = t.Object(
   {
@@ -16,6 +25,7 @@ const ChangesQuery = t.Object(
         examples: ['q1w2e3r4t5z6u7i8o9p0'],
       }),
     ),
+    include: includeParam,
     limit: pagingParams.limit,
     wait: t.Optional(
       IntegerParam({
@@ -39,7 +49,15 @@ const TaskRemoval = t.Object(
   { op: t.Literal('delete'), id: Id(), deleted_at: Timestamp({}) },
   { ...closed, $id: 'TaskRemoval' },
 )
-const Change = t.Union([TaskUpsert, TaskRemoval])
+const ListUpsert = t.Object(
+  { op: t.Literal('upsert'), list: List },
+  { ...closed, $id: 'ListUpsert' },
+)
+const ListRemoval = t.Object(
+  { op: t.Literal('delete'), list_id: Id() },
+  { ...closed, $id: 'ListRemoval' },
+)
+const Change = t.Union([TaskUpsert, TaskRemoval, ListUpsert, ListRemoval])
 const ChangesPage = t.Object(
   {
     changes: t.Array(Change),

@@ -1,8 +1,16 @@
-import { and, asc, eq, gt, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/database.ts'
 import { param } from '../../db/params.ts'
-import { sessions, tasks, taskTombstones, userChanges } from '../../db/schema.ts'
+import {
+  lists,
+  listTombstones,
+  sessions,
+  tasks,
+  taskTombstones,
+  userChanges,
+} from '../../db/schema.ts'
 import { createUserScope, placeholders, TRUE } from '../../db/user-scope.ts'
+import { listJson } from '../../lists/reads.ts'
 import { isActive, taskColumns } from '../task/sql.ts'
 
 /** After every id with the same number. */
@@ -63,18 +71,80 @@ const selectChanges = (db: Db) => {
     .orderBy(sql`coalesce(change, erased_change), coalesce(id, erased_id)`)
     .limit(rows)
     .as('row')
-  const head = db
+  return { head: headOf(db), either }
+}
+
+/** The same, with a row for each list and each deleted list. */
+const selectChangesWithLists = (db: Db) => {
+  const { head, either } = selectChanges(db)
+  const isLater = (change: SQL, id: SQL) => sql`(${change}, ${id}) > ${position}`
+  const listed = db
+    .select({
+      listed_id: sql<string>`${lists.id}`.as('listed_id'),
+      listed_change: sql<number>`${lists.change}`.mapWith(lists.change).as('listed_change'),
+      listed: listJson(db).as('listed'),
+    })
+    .from(lists)
+    .where(
+      and(eq(lists.user_id, placeholders.user), isLater(sql`${lists.change}`, sql`${lists.id}`)),
+    )
+    .orderBy(asc(lists.change), asc(lists.id))
+    .limit(rows)
+    .as('of_lists')
+  const unlisted = db
+    .select({
+      unlisted_id: sql<string>`${listTombstones.id}`.as('unlisted_id'),
+      unlisted_change: sql<number>`${listTombstones.change}`
+        .mapWith(listTombstones.change)
+        .as('unlisted_change'),
+    })
+    .from(listTombstones)
+    .where(
+      and(
+        eq(listTombstones.user_id, placeholders.user),
+        isLater(sql`${listTombstones.change}`, sql`${listTombstones.id}`),
+        sql`${listTombstones.change} > ${fresh}`,
+      ),
+    )
+    .orderBy(asc(listTombstones.change), asc(listTombstones.id))
+    .limit(rows)
+    .as('unlisted')
+  // All ids differ, so the full joins contain all rows.
+  const any = db
+    .select({
+      ...either._.selectedFields,
+      ...listed._.selectedFields,
+      ...unlisted._.selectedFields,
+    })
+    .from(either)
+    .fullJoin(listed, sql`coalesce(id, erased_id) = listed_id`)
+    .fullJoin(unlisted, sql`listed_id = unlisted_id`)
+    .orderBy(
+      sql`coalesce(change, erased_change, listed_change, unlisted_change)`,
+      sql`coalesce(id, erased_id, listed_id, unlisted_id)`,
+    )
+    .limit(rows)
+    .as('any_row')
+  return { head, either: any }
+}
+
+const headOf = (db: Db) =>
+  db
     .select({ last: userChanges.last })
     .from(userChanges)
     .where(eq(userChanges.user_id, placeholders.user))
     .as('head')
-  return { head, either }
-}
 
-/** For one session; without a row if it has ended. */
-export const changesStatement = (db: Db) => {
+type WithLists = ReturnType<typeof selectChangesWithLists>
+
+/** Without lists, the columns of lists are absent, as `ListRow` of the repository says. */
+const selectRows = (db: Db, withLists: boolean): WithLists =>
+  withLists ? selectChangesWithLists(db) : (selectChanges(db) as never)
+
+/** For one session, with or without lists; without a row if it has ended. */
+export const changesStatement = (db: Db, withLists: boolean) => {
   const { sessionRow } = createUserScope(db, placeholders)
-  const { head, either } = selectChanges(db)
+  const { head, either } = selectRows(db, withLists)
   return db
     .with(sessionRow)
     .select({ head: head.last, ...either._.selectedFields })
@@ -84,8 +154,8 @@ export const changesStatement = (db: Db) => {
 }
 
 /** For several sessions of the user at once, or none: one row at least, with the sessions that are live. */
-export const sharedChangesStatement = (db: Db) => {
-  const { head, either } = selectChanges(db)
+export const sharedChangesStatement = (db: Db, withLists: boolean) => {
+  const { head, either } = selectRows(db, withLists)
   const live = db
     .select({ live: sql<string | null>`string_agg(${sessions.id}::text, ',')`.as('live') })
     .from(sessions)

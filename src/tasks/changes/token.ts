@@ -23,14 +23,23 @@ export const createChangesTokens = ({ cursorCodec, trashDays }: Needs) => {
   const bindingOf = (userId: string) => JSON.stringify([userId, 'changes'])
 
   return {
-    encode: (userId: string, { number, id, fresh, at }: FeedPosition): string => {
+    encode: (userId: string, { number, id, fresh, lists, at }: FeedPosition): string => {
       // `fresh` has no effect behind the position. Without it, copies with the same progress have the same token.
-      const content = { number, id, fresh: fresh > number ? fresh : 0, at }
+      const content = {
+        number,
+        id,
+        fresh: fresh > number ? fresh : 0,
+        at,
+        ...(lists && { lists }),
+      }
       return cursorCodec.encodeStable(content, bindingOf(userId))
     },
 
-    /** 400 for text that is not a token of this user, 410 for one that is too old. */
-    decode: (userId: string, token: string, source: Source): FeedPosition => {
+    /**
+     * 400 for text that is not a token of this user, 410 for one that is too old, or of a copy without lists if `lists` are
+     * wanted.
+     */
+    decode: (userId: string, token: string, lists: boolean, source: Source): FeedPosition => {
       const position =
         cursorCodec.decode<FeedPosition>(token, bindingOf(userId)) ??
         throwMalformedRequest(
@@ -38,8 +47,9 @@ export const createChangesTokens = ({ cursorCodec, trashDays }: Needs) => {
           source.pointer,
           'must be the `next` of an earlier response',
         )
-      if (position.at < addSeconds(now(), -validSeconds)) throwProblem('sync-expired')
-      return position
+      const isTooOld = position.at < addSeconds(now(), -validSeconds)
+      if (isTooOld || (lists && !position.lists)) throwProblem('sync-expired')
+      return { ...position, lists }
     },
 
     /** The position of a copy that was at `since` and has received all changes up to `progress`. */
