@@ -44,6 +44,15 @@ const page = `<!doctype html>
  * top of the page, and not repeated.
  */
 const pageStyles = `
+.swagger-ui .parameters tbody tr td { padding: .15rem 0 }
+.swagger-ui .parameters-col_name { white-space: nowrap }
+.swagger-ui .opblock-section :is(.table-container, .execute-wrapper:empty) { padding-top: 0; padding-bottom: 0 }
+.swagger-ui .parameter__name { margin: 0 }
+.swagger-ui :is(.parameter__type, .parameter__deprecated, .parameter__in) { display: inline; margin-right: .5rem; padding: 0 }
+.swagger-ui .parameters-col_description { padding-left: 1rem }
+.swagger-ui .parameters-col_description :is(p, .renderedMarkdown, .markdown) { display: inline-block; margin: 0 .75rem 0 0; vertical-align: middle }
+.swagger-ui .parameters-col_description :is(input, select) { margin: 0; vertical-align: middle }
+.swagger-ui .parameters-col_description select[multiple] { height: 3.5rem }
 .swagger-ui .opblock .highlight-code pre.microlight { max-height: 6rem; overflow: auto }
 .swagger-ui .response:is([data-code^="4"], [data-code="default"]) .model-example,
 .swagger-ui .response[data-code="default"] .headers-wrapper { display: none }
