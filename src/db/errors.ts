@@ -39,11 +39,28 @@ export const runWrite = <Result>(run: () => PromiseLike<Result>): Promise<Result
 
 /** Whether a statement violated this unique, foreign key or check constraint, in the error form of either driver. */
 export const violatesConstraint = (error: unknown, constraint: string): boolean =>
-  causes(error).some(
-    (cause) =>
-      /^235(03|05|14)$/.test(String(cause.code)) &&
-      (cause.constraint_name ?? cause.constraint) === constraint,
-  )
+  violated(error) === constraint
+
+/** The name of the violated constraint. */
+const violated = (error: unknown): string | undefined => {
+  const cause = causes(error).find(({ code }) => /^235(03|05|14)$/.test(String(code)))
+  const name = cause?.constraint_name ?? cause?.constraint
+  return name === undefined ? undefined : String(name)
+}
+
+/** Runs a statement again, at most `times`, if a concurrent one violated a constraint whose name starts with `prefix`. */
+export const retryOnConstraint = async <T>(
+  prefix: string,
+  times: number,
+  run: () => Promise<T>,
+): Promise<T> => {
+  for (let attempt = 1; ; attempt++)
+    try {
+      return await run()
+    } catch (error) {
+      if (attempt === times || !violated(error)?.startsWith(prefix)) throw error
+    }
+}
 
 /** The error to throw for a driver error: `DatabaseUnavailable` without its SQL, or the error itself if it is a bug. */
 export const toDatabaseError = (error: unknown): unknown => {

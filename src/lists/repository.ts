@@ -1,5 +1,5 @@
 import type { Db } from '../db/database.ts'
-import { runRead, runWrite, violatesConstraint } from '../db/errors.ts'
+import { retryOnConstraint, runRead, runWrite, violatesConstraint } from '../db/errors.ts'
 import { moveParameters } from '../db/moves.ts'
 import { arrayLiteral, type ExpectedVersions } from '../db/params.ts'
 import { prepareStatement } from '../db/prepared-statement.ts'
@@ -57,7 +57,7 @@ export const createListRepository = (db: Db) => {
           )
           return rows[0]?.list
         }
-        return refuseTakenName(() => retryOn('lists_slot', listsMax, run))
+        return refuseTakenName(() => retryOnConstraint('lists_slot', listsMax, run))
       },
 
       /** An empty patch changes nothing, and returns the list as it is. */
@@ -77,7 +77,7 @@ export const createListRepository = (db: Db) => {
       /** Whether it was deleted; otherwise the version that is not the expected one. */
       async remove(id: string, toTrash: boolean, expected: ExpectedVersions) {
         const values = { ...target(id, expected), toTrash }
-        const [row] = await retryOn('tasks_list', deletionsMax, () =>
+        const [row] = await retryOnConstraint('tasks_list', deletionsMax, () =>
           runWrite(() => remove.execute(values)),
         )
         if (row?.removed) return true
@@ -86,6 +86,8 @@ export const createListRepository = (db: Db) => {
     }
   }
 }
+
+export type ListRepository = ReturnType<typeof createListRepository>
 
 type Row = { list: List | null; current: { version: number } | null }
 
@@ -110,14 +112,4 @@ const refuseTakenName = async <T>(run: () => Promise<T>): Promise<T | 'name-take
     if (violatesConstraint(error, 'lists_name')) return 'name-taken'
     throw error
   }
-}
-
-/** Runs a statement again if a concurrent one came before it. */
-const retryOn = async <T>(constraint: string, times: number, run: () => Promise<T>): Promise<T> => {
-  for (let attempt = 1; ; attempt++)
-    try {
-      return await run()
-    } catch (error) {
-      if (attempt === times || !violatesConstraint(error, constraint)) throw error
-    }
 }

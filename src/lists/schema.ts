@@ -8,7 +8,7 @@ import { closed, Position, Version } from '../tasks/task/schema.ts'
 
 export const listsMax = 500
 
-const Name = Text({
+export const ListName = Text({
   min: 1,
   max: 100,
   blank: false,
@@ -19,7 +19,7 @@ const Name = Text({
 export const List = t.Object(
   {
     id: Id(),
-    name: Name,
+    name: ListName,
     position: Position,
     task_count: t.Integer({ description: 'Without those in the trash', examples: [3] }),
     version: Version,
@@ -28,7 +28,7 @@ export const List = t.Object(
   },
   { ...closed, $id: 'List', 'x-headers': ['ETag'] },
 )
-const NewList = t.Object({ name: Name }, { ...closed, $id: 'NewList' })
+const NewList = t.Object({ name: ListName }, { ...closed, $id: 'NewList' })
 const ListPatch = t.Partial(NewList, { ...closed, $id: 'ListPatch' })
 const Lists = t.Object({ lists: t.Array(List) }, { ...closed, $id: 'ListCollection' })
 const ListMove = t.Object(Move.properties, { ...closed, $id: 'ListMove', minProperties: 1 })

@@ -58,6 +58,8 @@ export const completion = { completed: true }
 
 export const trashedTask = { ...task, version: 2, deleted_at: '2026-11-21T08:30:00.000Z' }
 
+export const exportedTask = { ...task, list: null }
+
 export const changesPage = {
   changes: [
     { op: 'upsert', task },

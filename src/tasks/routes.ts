@@ -6,6 +6,7 @@ import { eventRoutes } from '../events/routes.ts'
 import type { EventStreams } from '../events/streams.ts'
 import type { Authenticated } from '../http/authenticated.ts'
 import type { CursorCodec } from '../http/cursor-codec.ts'
+import { createListRepository } from '../lists/repository.ts'
 import type { Notifications } from '../notifications/notifications.ts'
 import { createBatchRepository } from './batch/repository.ts'
 import { batchRoutes } from './batch/routes.ts'
@@ -49,7 +50,13 @@ export const allTaskRoutes = (needs: Needs) => {
     .use(batchRoutes({ ...needs, batch: createBatchRepository(db) }))
     .use(changesRoutes({ ...needs, longPoll }))
     .use(eventRoutes({ ...needs, tickets: createStreamTicketRepository(db) }))
-    .use(transferRoutes({ ...needs, transfer: createTransferRepository(db) }))
+    .use(
+      transferRoutes({
+        ...needs,
+        transfer: createTransferRepository(db),
+        lists: createListRepository(db),
+      }),
+    )
     .use(trashRoutes({ ...needs, trash: createTrashRepository(db), tasks }))
     .use(countRoutes({ ...needs, counts: createCountRepository(db) }))
     .use(moveRoutes({ ...needs, moves: createMoveRepository(db) }))

@@ -1,6 +1,7 @@
 import { expect, expectTypeOf, test } from 'bun:test'
 import { treaty } from '@elysiajs/eden'
 import type { App } from '../../src/app.ts'
+import type { List } from '../../src/lists/schema.ts'
 import type { Change } from '../../src/tasks/changes/schema.ts'
 import type { Task } from '../../src/tasks/task/schema.ts'
 import type { TrashedTask } from '../../src/tasks/trash/schema.ts'
@@ -123,7 +124,7 @@ test('a typed client exports and imports', async () => {
     { query: { dry_run: true } },
   )
 
-  expectTypeOf(exported.data).toEqualTypeOf<{ tasks: Task[] } | string | null>()
+  expectTypeOf(exported.data).toEqualTypeOf<{ lists: List[]; tasks: Task[] } | string | null>()
   expectTypeOf(imported.data).toEqualTypeOf<
     { imported: number; ids: string[] } | { valid: number } | null
   >()

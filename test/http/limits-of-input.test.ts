@@ -154,6 +154,9 @@ test('every member of requests and responses has the bounds of the contract', as
     'WebhookTest: closed',
     // An id and a time, or the id of a list.
     ...Array(2).fill('DeleteEvent/data: closed'),
+    'ImportedList/name: 1..100 characters',
+    'ImportedList: closed',
+    'ImportedTask/list: 1..100 characters',
     'ListRemoval: closed',
     'ListUpsert: closed',
     'UpsertEvent/data: closed',

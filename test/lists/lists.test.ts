@@ -210,7 +210,11 @@ describe('tasks in lists', () => {
       absent.map(({ text }) =>
         JSON.parse(text).errors.map(({ pointer }: { pointer: string }) => pointer),
       ),
-    ).toEqual([...Array(5).fill(['/list_id']), ['/create/1/list_id', '/update/0/list_id']])
+    ).toEqual([
+      ...Array(4).fill(['/list_id']),
+      ['/tasks/0'],
+      ['/create/1/list_id', '/update/0/list_id'],
+    ])
     expect(await asked(theirs)).toEqual(absent)
     expect(await asked('nothing')).toEqual(absent)
     expect((await call('GET', tasks)).body.tasks).toHaveLength(1)

@@ -162,7 +162,7 @@ describe('an export', () => {
     const { ada } = await someone()
     const textOf = async (format: string) =>
       (await ada.call('GET', `${exporting}?format=${format}`)).text
-    expect(JSON.parse(await textOf('json'))).toEqual({ tasks: [] })
+    expect(JSON.parse(await textOf('json'))).toEqual({ lists: [], tasks: [] })
     expect(await textOf('ndjson')).toBe('')
     expect((await textOf('csv')).split('\r\n')).toEqual([expect.stringContaining('title'), ''])
     expect(new ICAL.Component(ICAL.parse(await textOf('ics'))).getAllSubcomponents()).toEqual([])
@@ -344,7 +344,7 @@ describe('CSV', () => {
     for (const text of ['title;owner\nx;y\n', 'owner\nx\n']) {
       const { body } = await send(ada, text, types.csv)
       expect(body.errors[0].detail).toEndWith(
-        'the columns are title, description, priority, due_at, due_on, tags, list_id, completed, completed_at, created_at, id, user_id, position, version, updated_at',
+        'the columns are title, description, priority, due_at, due_on, tags, list_id, completed, completed_at, created_at, list, id, user_id, position, version, updated_at',
       )
     }
   })

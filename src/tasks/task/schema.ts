@@ -72,7 +72,7 @@ export const NewTask = t.Object(
   { ...closed, $id: 'NewTask', examples: [examples.newTask] },
 )
 /** Members that the server sets are accepted in any form, so that a task can be sent back as it was read. */
-const ignored = t.Optional(t.Unknown({ description: 'Ignored' }))
+export const ignored = t.Optional(t.Unknown({ description: 'Ignored' }))
 export const ignoredMembers = {
   id: ignored,
   user_id: ignored,

@@ -1,12 +1,13 @@
 import { negotiate } from '../../http/content-negotiation.ts'
-import type { Task } from '../task/schema.ts'
+import type { List } from '../../lists/schema.ts'
 import { csvHeader, csvRecord } from './formats/csv.ts'
 import { calendarFoot, calendarHead, calendarRecord } from './formats/icalendar.ts'
+import type { ExportedTask } from './repository.ts'
 
 type Format = {
   mediaType: string
-  head: string
-  record: (task: Task, isFirst: boolean) => string
+  head: (lists: readonly List[]) => string
+  record: (task: ExportedTask, isFirst: boolean) => string
   foot: string
 }
 
@@ -14,20 +15,21 @@ type Format = {
 export const formats = {
   json: {
     mediaType: 'application/json',
-    head: '{"tasks":[',
-    record: (task, isFirst) => `${isFirst ? '' : ','}\n${JSON.stringify(task)}`,
+    head: (lists) => `{"lists":${JSON.stringify(lists)},\n"tasks":[`,
+    record: ({ list: _list, ...task }, isFirst) => `${isFirst ? '' : ','}\n${JSON.stringify(task)}`,
     foot: '\n]}\n',
   },
   ndjson: {
     mediaType: 'application/x-ndjson',
-    head: '',
-    record: (task) => `${JSON.stringify(task)}\n`,
+    head: () => '',
+    // A task of the inbox has no list.
+    record: ({ list, ...task }) => `${JSON.stringify(list === null ? task : { ...task, list })}\n`,
     foot: '',
   },
-  csv: { mediaType: 'text/csv', head: csvHeader, record: csvRecord, foot: '' },
+  csv: { mediaType: 'text/csv', head: () => csvHeader, record: csvRecord, foot: '' },
   ics: {
     mediaType: 'text/calendar',
-    head: calendarHead,
+    head: () => calendarHead,
     record: calendarRecord,
     foot: calendarFoot,
   },
@@ -51,16 +53,17 @@ const mediaTypes = names.map((name) => formats[name].mediaType)
 /** Rows per statement. */
 export const exportRows = 500
 
-type Read = (after: string | undefined) => Promise<Task[] | undefined>
+type Read = (after: string | undefined) => Promise<ExportedTask[] | undefined>
+type First = { lists: readonly List[]; page: ExportedTask[] }
 
 /**
  * Streams all tasks at the speed of the client: a page is read when the previous one is sent, so memory stays flat. The
  * first page is read before the response starts, so that its errors are problems. A later error, or the end of the
  * session, breaks the connection, so that an incomplete export never looks complete.
  */
-export const exportResponse = (first: Task[], read: Read, name: FormatName): Response => {
+export const exportResponse = (first: First, read: Read, name: FormatName): Response => {
   const format: Format = formats[name]
-  let page: Task[] | undefined = first
+  let page: ExportedTask[] | undefined = first.page
   let isFirst = true
 
   const stream = new ReadableStream<string>(
@@ -69,7 +72,9 @@ export const exportResponse = (first: Task[], read: Read, name: FormatName): Res
         if (page === undefined) throw new Error('the session ended during the export')
         const text = page.map((task, at) => format.record(task, isFirst && at === 0)).join('')
         const isLast = page.length < exportRows
-        controller.enqueue(`${isFirst ? format.head : ''}${text}${isLast ? format.foot : ''}`)
+        controller.enqueue(
+          `${isFirst ? format.head(first.lists) : ''}${text}${isLast ? format.foot : ''}`,
+        )
         isFirst = false
         if (isLast) controller.close()
         else page = await read(page.at(-1)?.id)

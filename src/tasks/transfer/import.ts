@@ -4,8 +4,10 @@ import { compileSchema } from '../../schema/compile.ts'
 import { toUtc } from '../../schema/timestamp.ts'
 import { inStoredForm } from '../task/columns.ts'
 import { dueErrors } from '../task/stored-conflicts.ts'
-import { parseRecords, type Record } from './records.ts'
-import type { ImportedRow } from './repository.ts'
+import { createNamedLists } from './lists.ts'
+import type { Record } from './parsed.ts'
+import { parseRecords } from './records.ts'
+import type { ImportedRow, ImportedRows } from './repository.ts'
 import { ImportedTask } from './schema.ts'
 
 const schema = compileSchema(ImportedTask)
@@ -18,9 +20,12 @@ export const toImportRows = async (
   body: unknown,
   rowsMax: number,
   now: string,
-): Promise<ImportedRow[]> => {
-  const records = await parseRecords(body, rowsMax)
+): Promise<ReadImport> => {
+  const { records, lists } = await parseRecords(body, rowsMax)
+  const names = createNamedLists()
+  const keyOfId = new Map(lists.map(({ id, name }) => [id.toLowerCase(), names.add(name)]))
 
+  const pointers: string[] = []
   const rows: Omit<ImportedRow, 'id' | 'ord'>[] = []
   const positions: unknown[] = []
   const errors: FieldError[] = []
@@ -29,14 +34,36 @@ export const toImportRows = async (
     const found = fieldErrorsOf(record)
     if (found.length === 0) {
       const task = record.value as ImportedTask
-      rows.push(toRow(task, now))
+      const ofFile = keyOfId.get(task.list_id?.toLowerCase() ?? '')
+      const list_key = task.list ? names.add(task.list) : (ofFile ?? null)
+      rows.push({ ...toRow(task, now), ...(list_key !== null && { list_id: null }), list_key })
       positions.push(task.position)
+      pointers.push(record.pointer)
     }
     errors.push(...found.slice(0, fieldErrorsMax - errors.length))
     if (errors.length >= fieldErrorsMax) break
   }
   if (errors.length > 0) throw new ProblemError('invalid-request', { errors })
-  return withIds(rows, positions)
+  return { rows: withIds(rows, positions), named: names.all(), pointers }
+}
+
+/** What an import creates, and the place of each row in the file. */
+export type ReadImport = ImportedRows & { pointers: string[] }
+
+/** 422 for every record in a list that does not exist. */
+export const throwNoSuchList = ({ rows, pointers }: ReadImport, listId: string): never => {
+  const errors = rows.flatMap(({ list_id }, at): FieldError[] =>
+    list_id === listId
+      ? [{ in: 'body', pointer: pointers[at] ?? '', detail: 'list_id: no such list' }]
+      : [],
+  )
+  throw new ProblemError('invalid-request', { errors: errors.slice(0, fieldErrorsMax) })
+}
+
+/** 422 if a record is in a list that is not one of these. */
+export const requireLists = (read: ReadImport, ids: ReadonlySet<string>): void => {
+  const missing = read.rows.find(({ list_id }) => list_id && !ids.has(list_id))
+  if (missing?.list_id) throwNoSuchList(read, missing.list_id)
 }
 
 const fieldErrorsOf = ({ pointer, value, unreadable }: Record): FieldError[] => {
@@ -54,13 +81,14 @@ const fieldErrorsOf = ({ pointer, value, unreadable }: Record): FieldError[] => 
     : []
 }
 
-const toRow = (task: ImportedTask, now: string): Omit<ImportedRow, 'id' | 'ord'> => {
+const toRow = (task: ImportedTask, now: string) => {
   const {
     id: _id,
     user_id: _userId,
     version: _version,
     updated_at: _updated,
     position: _position,
+    list: _list,
     ...members
   } = task
   const completed = members.completed ?? false

@@ -1,13 +1,12 @@
 import type { TSchema } from '@sinclair/typebox'
 import { depthDetail, exceedsDepth } from '../../http/json-depth.ts'
-import { throwProblem, toJsonPointer } from '../../http/problem.ts'
+import { throwProblem } from '../../http/problem.ts'
 import { TextBody } from '../../schema/body.ts'
 import { isText } from '../../schema/validators.ts'
 import { unescapeCell } from './formats/csv.ts'
+import { readJsonFile } from './json-file.ts'
+import type { Parsed, Record } from './parsed.ts'
 import { ImportedTask } from './schema.ts'
-
-/** A record of an import and its place: `/tasks/6`, or the line where it starts, `/line/7`. `unreadable` is the error of a record that does not parse. */
-export type Record = { pointer: string; value: unknown; unreadable?: string }
 
 const members: { [name: string]: TSchema } = ImportedTask.properties
 const columnsMax = Object.keys(members).length
@@ -19,25 +18,15 @@ const knownColumns = `the columns are ${Object.keys(members).join(', ')}`
  * They are counted before they are created. Creating five million records from 10 MiB blocked the event loop for a
  * second, and the cells of a CSV for eight, with 5 GB of memory.
  */
-export const parseRecords = async (body: unknown, rowsMax: number): Promise<Record[]> => {
-  if (!(body instanceof TextBody)) return fromJson(body, rowsMax)
-  return body.type === 'text/csv' ? fromCsv(body.text, rowsMax) : fromNdjson(body.text, rowsMax)
+export const parseRecords = async (body: unknown, rowsMax: number): Promise<Parsed> => {
+  if (!(body instanceof TextBody)) return readJsonFile(body, rowsMax)
+  const isCsv = body.type === 'text/csv'
+  const records = isCsv ? await fromCsv(body.text, rowsMax) : fromNdjson(body.text, rowsMax)
+  return { records, lists: [] }
 }
 
 const throwInvalidBody = (detail: string, pointer = '') =>
   throwProblem('invalid-request', { errors: [{ in: 'body', pointer, detail }] })
-
-const fromJson = (body: unknown, rowsMax: number): Record[] => {
-  if (typeof body !== 'object' || body === null || Array.isArray(body))
-    return throwInvalidBody('must be an object')
-  const { tasks, ...others } = body as { tasks?: unknown }
-  const [unknown] = Object.keys(others)
-  if (unknown !== undefined)
-    return throwInvalidBody('is not a known member', toJsonPointer(unknown))
-  if (!Array.isArray(tasks)) return throwInvalidBody('must be an array', '/tasks')
-  if (tasks.length > rowsMax) throwProblem('body-too-large')
-  return tasks.map((value, at) => ({ pointer: `/tasks/${at}`, value }))
-}
 
 const fromNdjson = (text: string, rowsMax: number): Record[] => {
   const records: Record[] = []

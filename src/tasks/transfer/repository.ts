@@ -1,6 +1,6 @@
-import { and, asc, gt, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, sql } from 'drizzle-orm'
 import type { Db } from '../../db/database.ts'
-import { runRead, runWrite } from '../../db/errors.ts'
+import { retryOnConstraint, runRead, runWrite } from '../../db/errors.ts'
 import {
   createIdempotencyCtes,
   type IdempotencyKey,
@@ -8,11 +8,11 @@ import {
   retryOnConflict,
   type StoredResponse,
 } from '../../db/idempotency.ts'
-import { param } from '../../db/params.ts'
+import { arrayLiteral, param } from '../../db/params.ts'
 import { withLongDeadline } from '../../db/pool/time-budget.ts'
 import { positionAtEndOf } from '../../db/positions.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
-import { tasks } from '../../db/schema.ts'
+import { lists, tasks } from '../../db/schema.ts'
 import {
   createUserScope,
   type Principal,
@@ -23,20 +23,33 @@ import {
 import { columnDefinitions, insertColumns, newTaskRow, recordsetColumn } from '../task/columns.ts'
 import type { NewTask, Task } from '../task/schema.ts'
 import { isActiveTask, taskColumns } from '../task/sql.ts'
+import { type NamedList, namedListCtes } from './lists.ts'
 
 /** A row of the import statement. Absent members get the default of their column. */
 export type ImportedRow = NewTask &
   Pick<Task, 'id' | 'completed' | 'completed_at' | 'created_at'> & {
     /** Its place in the order of the imported tasks, from 1. */
     ord: number
+    /** Of the list that is found or created by its name, instead of `list_id`. */
+    list_key: string | null
   }
-export type ImportOutcome = { count: number } | { storedResponse: StoredResponse } | KeyInFlight
+/** What an import creates. */
+export type ImportedRows = { rows: ImportedRow[]; named: NamedList[] }
+export type ImportOutcome =
+  | { count: number }
+  | { unknownList: string }
+  | 'too-many-lists'
+  | { storedResponse: StoredResponse }
+  | KeyInFlight
+/** A task, and the name of its list. */
+export type ExportedTask = Task & { list: string | null }
 
 const exportStatement = (db: Db) => {
   const { sessionRow } = createUserScope(db, placeholders)
   const task = db
-    .select(taskColumns)
+    .select({ ...taskColumns, list: lists.name })
     .from(tasks)
+    .leftJoin(lists, and(eq(lists.user_id, placeholders.user), eq(lists.id, tasks.list_id)))
     .where(and(isActiveTask, gt(tasks.id, sql.placeholder('last'))))
     .orderBy(asc(tasks.id))
     .limit(sql.placeholder('rows'))
@@ -47,17 +60,20 @@ const exportStatement = (db: Db) => {
 /** CTEs that insert all rows of the parameter `records`, if `condition` holds. Ids are in the order of the records. */
 const createImportCtes = (db: Db, condition = TRUE) => {
   const { nextChange } = createUserScope(db, placeholders)
+  const { proceeds, listOfKey, ...ofLists } = namedListCtes(db, condition)
   const records = sql`jsonb_to_recordset(${param('records', 'jsonb')}) as record (
-    id uuid, ord int, ${columnDefinitions}, completed boolean, completed_at timestamptz, created_at timestamptz)`
+    id uuid, ord int, list_key text, ${columnDefinitions}, completed boolean, completed_at timestamptz, created_at timestamptz)`
   const row = newTaskRow(nextChange, {
     id: sql`record.id`,
     position: positionAtEndOf(sql`${nextChange.change}`, sql`record.ord`),
     ...insertColumns(recordsetColumn('record')),
+    list_id: sql`coalesce(list_of_key.id, record.list_id)`,
     completed: sql`record.completed`,
     completed_at: sql`record.completed_at`,
     created_at: sql`record.created_at`,
   })
-  const rows = sql`select ${row} from ${records}, ${nextChange} where ${condition}`
+  const rows = sql`select ${row} from ${nextChange}, ${records}
+    left join ${listOfKey} on list_of_key.key = record.list_key where ${proceeds}`
   const imported = db
     .$with('imported')
     .as(db.insert(tasks).select(rows).returning({ id: tasks.id }))
@@ -69,35 +85,42 @@ const createImportCtes = (db: Db, condition = TRUE) => {
       })
       .from(imported),
   )
-  return { imported, counted }
+  const { absent, free, unknown, room, madeLists } = ofLists
+  const ctes = [absent, free, unknown, room, madeLists, imported, counted] as const
+  return { ctes, counted, unknown, room }
 }
 
 /** One statement inserts all rows or none. */
 const importStatement = (db: Db) => {
   const { sessionRow, nextChange } = createUserScope(db, placeholders)
-  const { imported, counted } = createImportCtes(db)
+  const { ctes, counted, unknown, room } = createImportCtes(db)
   return db
-    .with(sessionRow, nextChange, imported, counted)
+    .with(sessionRow, nextChange, ...ctes)
     .select()
     .from(sessionRow)
     .innerJoin(counted, TRUE)
+    .innerJoin(room, TRUE)
+    .leftJoin(unknown, TRUE)
 }
 
 /** The same, once per `Idempotency-Key`. */
 const idempotentImportStatement = (db: Db) => {
   const { sessionRow, nextChange } = createUserScope(db, placeholders)
   const { earlierResponse, expired, storeResponse, isFirstUse } = createIdempotencyCtes(db)
-  const { imported, counted } = createImportCtes(db, isFirstUse)
+  const { ctes, counted, unknown, room } = createImportCtes(db, isFirstUse)
+  const isDone = sql`(select has_room from ${room}) and not exists (select from ${unknown})`
   const storedResponse = storeResponse(
     sql`json_build_object('imported', ${counted.count}, 'ids', ${counted.ids})`,
     sql`null`,
-    sql`(select * from ${counted} where ${isFirstUse}) as counted`,
+    sql`(select * from ${counted} where ${isFirstUse} and ${isDone}) as counted`,
   )
   return db
-    .with(sessionRow, nextChange, earlierResponse, expired, imported, counted, storedResponse)
+    .with(sessionRow, nextChange, earlierResponse, expired, ...ctes, storedResponse)
     .select()
     .from(sessionRow)
     .innerJoin(counted, TRUE)
+    .innerJoin(room, TRUE)
+    .leftJoin(unknown, TRUE)
     .leftJoin(earlierResponse, TRUE)
 }
 
@@ -111,27 +134,50 @@ export const createTransferRepository = (db: Db) => {
     const scope = () => scopeParameters(principal)
     return {
       /** Tasks after an id, in the order of ids. */
-      async page(rows: number, last = '00000000-0000-0000-0000-000000000000') {
+      async page(
+        rows: number,
+        last = '00000000-0000-0000-0000-000000000000',
+      ): Promise<ExportedTask[] | undefined> {
         const found = await runRead(() => exportTasks.execute({ ...scope(), rows, last }))
         return found.length === 0 ? undefined : found.flatMap(({ task }) => task ?? [])
       },
 
-      add(rows: ImportedRow[], key?: IdempotencyKey): Promise<ImportOutcome | undefined> {
-        const records = JSON.stringify(rows)
-        return retryOnConflict(async () => {
-          const values = { ...scope(), records }
-          if (!key) {
-            const [row] = await withLongDeadline(() => runWrite(() => importTasks.execute(values)))
-            return row?.counted
-          }
-          const [row] = await withLongDeadline(() =>
-            runWrite(() => importOnce.execute({ ...values, ...key })),
-          )
-          return row?.earlierResponse ? { storedResponse: row.earlierResponse } : row?.counted
-        })
+      add({ rows, named }: ImportedRows, key?: IdempotencyKey): Promise<ImportOutcome | undefined> {
+        const listIds = new Set(rows.flatMap(({ list_id }) => list_id ?? []))
+        const values = {
+          records: JSON.stringify(rows),
+          named: JSON.stringify(named),
+          listIds: arrayLiteral([...listIds]),
+        }
+        const run = async () => {
+          const all = { ...values, ...scope() }
+          const send = () =>
+            key ? importOnce.execute({ ...all, ...key }) : importTasks.execute(all)
+          const [row] = await withLongDeadline(() => runWrite<ImportAnswer[]>(send))
+          return row && toOutcome(row)
+        }
+        // Another request may create a list meanwhile.
+        const runAgain = () => retryOnConstraint('lists_', importsMax, run)
+        return retryOnConflict(runAgain)
       },
     }
   }
 }
 
 export type TransferRepository = ReturnType<typeof createTransferRepository>
+
+/** How often an import is tried while other requests create lists. */
+const importsMax = 10
+
+type ImportAnswer = {
+  counted: { count: number }
+  room: { has_room: boolean }
+  unknown: { unknown: string | null } | null
+  earlierResponse?: StoredResponse | null
+}
+
+const toOutcome = ({ counted, room, unknown, earlierResponse }: ImportAnswer): ImportOutcome => {
+  if (earlierResponse) return { storedResponse: earlierResponse }
+  if (unknown?.unknown) return { unknownList: unknown.unknown }
+  return room.has_room ? { count: counted.count } : 'too-many-lists'
+}

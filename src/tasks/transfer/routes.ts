@@ -4,20 +4,21 @@ import { now } from '../../db/clock.ts'
 import { type Authenticated, requireSession } from '../../http/authenticated.ts'
 import { parseIdempotencyKey, replayResponse } from '../../http/idempotency.ts'
 import { throwProblem } from '../../http/problem.ts'
-import { refuseConflicts } from '../task/stored-conflicts.ts'
+import type { ListRepository } from '../../lists/repository.ts'
 import { exportResponse, exportRows, negotiateFormat } from './export.ts'
-import { toImportRows } from './import.ts'
+import { requireLists, throwNoSuchList, toImportRows } from './import.ts'
 import type { TransferRepository } from './repository.ts'
 import { exportTasks, type Imported, importTasks } from './schema.ts'
 
 type Needs = {
   transfer: TransferRepository
+  lists: ListRepository
   authenticated: Authenticated
   config: Pick<Config, 'importing'>
 }
 
 /** Export and import. */
-export const transferRoutes = ({ transfer, authenticated, config }: Needs) =>
+export const transferRoutes = ({ transfer, lists, authenticated, config }: Needs) =>
   new Elysia()
     .use(authenticated)
 
@@ -27,7 +28,8 @@ export const transferRoutes = ({ transfer, authenticated, config }: Needs) =>
         const { page } = transfer(principal)
         const read = (last?: string) => page(exportRows, last)
         const format = negotiateFormat(query.format, request.headers.get('accept'))
-        return exportResponse(requireSession(await read()), read, format)
+        const all = format === 'json' ? requireSession(await lists(principal).all()) : []
+        return exportResponse({ lists: all, page: requireSession(await read()) }, read, format)
       },
       exportTasks,
     )
@@ -36,13 +38,16 @@ export const transferRoutes = ({ transfer, authenticated, config }: Needs) =>
       '/import',
       async ({ principal, body, query, request, set }) => {
         const key = parseIdempotencyKey(request, body)
-        const rows = await toImportRows(body, config.importing.rowsMax, now())
-        const { page, add } = transfer(principal)
+        const read = await toImportRows(body, config.importing.rowsMax, now())
+        const { rows } = read
         if (query.dry_run === 'true') {
-          requireSession(await page(0))
+          const own = requireSession(await lists(principal).all())
+          requireLists(read, new Set(own.map(({ id }) => id)))
           return { valid: rows.length }
         }
-        const result = requireSession(await refuseConflicts({}, () => add(rows, key)))
+        const result = requireSession(await transfer(principal).add(read, key))
+        if (result === 'too-many-lists') return throwProblem(result)
+        if ('unknownList' in result) return throwNoSuchList(read, result.unknownList)
         if ('count' in result) return { imported: result.count, ids: rows.map(({ id }) => id) }
         if ('inFlight' in result) return throwProblem('idempotency-in-flight')
         if (key === undefined) throw new Error('a stored response for a request without a key')

@@ -1,11 +1,12 @@
 import { type Static, t } from 'elysia'
 import { idempotencyProblems } from '../../http/idempotency.ts'
 import { problemResponses } from '../../http/problem.ts'
+import { List, ListName } from '../../lists/schema.ts'
 import { FileBody } from '../../schema/body.ts'
 import { withDefaults } from '../../schema/defaults.ts'
 import { BooleanParam, Enum, Id, Timestamp } from '../../schema/types.ts'
 import * as examples from '../examples.ts'
-import { closed, defaults, ignoredMembers, optional, Task, Title } from '../task/schema.ts'
+import { closed, defaults, ignored, ignoredMembers, optional, Task, Title } from '../task/schema.ts'
 import { formats } from './export.ts'
 
 /** A record of an import. It accepts all members of an export; those that the server sets are ignored. */
@@ -16,15 +17,37 @@ export const ImportedTask = t.Object(
     completed: t.Optional(t.Boolean({ 'x-default': false })),
     completed_at: t.Optional(Timestamp({ nullable: true })),
     created_at: t.Optional(Timestamp({})),
+    list: t.Optional({
+      ...ListName,
+      type: ['string', 'null'],
+      nullable: true,
+      description:
+        'The name of its list, instead of `list_id`. A list that does not exist is created',
+    }),
     ...ignoredMembers,
   },
   { ...closed, $id: 'ImportedTask' },
 )
 export type ImportedTask = Static<typeof ImportedTask>
+export type ImportedList = Static<typeof ImportedList>
+
+/** A list of an export. The `list_id` of records may refer to its id. */
+export const ImportedList = t.Object(
+  {
+    id: Id(),
+    name: ListName,
+    position: ignored,
+    task_count: ignored,
+    version: ignored,
+    created_at: ignored,
+    updated_at: ignored,
+  },
+  { ...closed, $id: 'ImportedList' },
+)
 
 const Import = FileBody(
   t.Object(
-    { tasks: t.Array(ImportedTask) },
+    { lists: t.Optional(t.Array(ImportedList)), tasks: t.Array(ImportedTask) },
     { ...closed, $id: 'TaskImport', examples: [examples.imports['application/json']] },
   ),
 )
@@ -54,7 +77,7 @@ const ImportResult = t.Union([
 ])
 /** The JSON format; the other formats are text. */
 const Export = t.Union([
-  t.Object({ tasks: t.Array(Task) }, { ...closed, $id: 'TaskExport' }),
+  t.Object({ lists: t.Array(List), tasks: t.Array(Task) }, { ...closed, $id: 'TaskExport' }),
   t.String(),
 ])
 const ExportQuery = t.Object(
@@ -88,7 +111,7 @@ export const exportTasks = {
         .filter(({ mediaType }) => mediaType !== 'application/json')
         .map(({ mediaType, head, record, foot }) => [
           mediaType,
-          `${head}${record(examples.task, true)}${foot}`,
+          `${head([])}${record(examples.exportedTask, true)}${foot}`,
         ]),
     ),
   },
@@ -99,14 +122,19 @@ export const importTasks = {
   body: Import,
   response: {
     200: ImportResult,
-    ...problemResponses('malformed-request', 'body-too-large', ...idempotencyProblems),
+    ...problemResponses(
+      'malformed-request',
+      'body-too-large',
+      'too-many-lists',
+      ...idempotencyProblems,
+    ),
   },
   detail: {
     tags,
     operationId: 'importTasks',
     summary: 'Import tasks, all or nothing',
     description:
-      'JSON, NDJSON or CSV as exported; a record requires only a title. A 422 names each invalid record, at most ' +
+      'JSON, NDJSON or CSV as exported; a record requires only a title. Lists are found by their names, or created. A 422 names each invalid record, at most ' +
       '100, by `/tasks/6` or by the line where it starts, `/line/7`.',
     'x-accepts': ['application/json', 'application/x-ndjson', 'text/csv'],
     'x-imports': true,

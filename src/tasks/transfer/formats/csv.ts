@@ -1,7 +1,8 @@
 import { Task } from '../../task/schema.ts'
+import type { ExportedTask } from '../repository.ts'
 
-/** All members of a Task in their order; a list is a JSON array. */
-const columns = Object.keys(Task.properties) as (keyof Task)[]
+/** All members of a Task in their order, and the name of its list. Several tags are a JSON array. */
+const columns = [...Object.keys(Task.properties), 'list'] as (keyof ExportedTask)[]
 
 export const csvHeader = `${columns.join(',')}\r\n`
 
@@ -12,13 +13,13 @@ export const csvHeader = `${columns.join(',')}\r\n`
  * injection). Such text is prefixed with an apostrophe. Text that already starts with apostrophes and one of these is
  * prefixed too, so that removing one apostrophe restores the text.
  */
-export const csvRecord = (task: Task): string =>
+export const csvRecord = (task: ExportedTask): string =>
   `${columns.map((column) => cell(task[column])).join(',')}\r\n`
 
 const risky = /^'*[=+\-@＝＋－＠\t\r\n]/
 const escaped = /^''*[=+\-@＝＋－＠\t\r\n]/
 
-const cell = (value: Task[keyof Task]): string => {
+const cell = (value: ExportedTask[keyof ExportedTask]): string => {
   if (value === null) return ''
   if (typeof value !== 'string')
     return quoted(Array.isArray(value) ? JSON.stringify(value) : `${value}`)
