@@ -30,15 +30,14 @@ const targetId = sql`(select ${target('id')} from "target")`
  * CTEs that give each row that a move writes its position.
  *
  * `target` has the row that moves (`id`, `change`), or no row if it must not move. `anchor` has the `id` and the `position`
- * of the neighbour, read under its lock; it is empty for a move to the end. The nearest other row is read from the
- * snapshot, and may have moved since. The result is still on the right side of the anchor, and equal to no other position.
+ * of the neighbour, read under its lock; it is empty for a move to the end. The nearest row (or the one that moves) is read from
+ * the snapshot, and may have moved since. The result is still on the right side of the anchor, and equal to no other position.
  *
  * `placed` has the row that moves, and all others of its order if there is no room between the neighbours.
  */
 export const moveCtes = (db: Db, { table, id, position, isInOrder }: Ordered) => {
-  const isOther = sql`${isInOrder} and ${id} <> ${targetId}`
   const nearest = (is: '<' | '>', order: 'asc' | 'desc') => sql`(select ${position} from ${table}
-    where ${isOther} and ${position} collate "C" ${sql.raw(is)} ${anchorPosition}
+    where ${isInOrder} and ${position} collate "C" ${sql.raw(is)} ${anchorPosition}
     order by ${position} collate "C" ${sql.raw(order)} limit 1)`
   const [low, high] = [sql.raw('near.anchor'), sql.raw('near.neighbour')]
   const change = target('change')
@@ -57,7 +56,8 @@ export const moveCtes = (db: Db, { table, id, position, isInOrder }: Ordered) =>
   const isCrowded = sql`(select "placing"."position" is null from "placing")`
   const ranked = db.$with('ranked', { id: sql<string>`"ranked"."id"`.as('id') }).as(sql`
     select one.id, row_number() over (order by one.at collate "C", one.tie, one.side) as ord from (
-      select ${id} as id, ${position} as at, ${id} as tie, 1 as side from ${table} where ${isOther} and ${isCrowded}
+      select ${id} as id, ${position} as at, ${id} as tie, 1 as side from ${table}
+      where ${isInOrder} and ${id} <> ${targetId} and ${isCrowded}
       union all
       select "placing"."id", "anchor"."position", "anchor"."id", case when ${isAfter} then 2 else 0 end
       from "placing", "anchor" where "placing"."position" is null) as one`)

@@ -85,6 +85,14 @@ export const IntegerParam = (options: SchemaOptions & { minimum: number; maximum
 export const Id = <const O extends Options>(options: O = {} as O) =>
   customType<Nullable<string, O>>('Id', { type: jsonType(options), format: 'uuid', ...options })
 
+/** An id in a body. Text that is not a UUID is an id that does not exist. */
+export const Reference = <const O extends Options>(options: O = {} as O) =>
+  customType<Nullable<string, O>>('Reference', {
+    type: jsonType(options),
+    format: 'uuid',
+    ...options,
+  })
+
 const canonicalId = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 /**

@@ -83,6 +83,7 @@ const validators = {
     return names.size < keys.length ? 'must not repeat a key' : undefined
   },
   Id: () => undefined,
+  Reference: (value) => (typeof value === 'string' ? undefined : 'must be a string'),
   FormBody: () => undefined,
 } satisfies Record<string, Validator>
 

@@ -107,6 +107,7 @@ export const readDocument = (document: Json, say: Say = () => undefined) => {
 
 const textFor = ({ format, minLength = 0, maxLength = 300 }: Json, random: Random): string => {
   if (format === 'date-time') return instant(random)
+  if (format === 'date') return instant(random).slice(0, 10)
   if (format === 'email') return `${Bun.randomUUIDv7()}@${random.of(['example.test', 'b', 'ä.é'])}`
   if (format === 'uuid') return Bun.randomUUIDv7()
   if (format === 'uri')

@@ -292,6 +292,8 @@ describe('tasks in lists', () => {
     const list = await made({ call }, 'x')
     const { status, body } = await call('DELETE', `${path}/${list.id}?tasks=gone`)
     expect([status, body.errors[0].pointer]).toEqual([422, '/tasks'])
+    const unknown = await call('DELETE', `${path}/${list.id}?task=trash`)
+    expect([unknown.status, unknown.body.errors[0].pointer]).toEqual([422, '/task'])
   })
 
   test('that are created while the list is deleted are in the inbox or refused', async () => {

@@ -149,6 +149,7 @@ describe('an import', () => {
   test.each([
     [{ lists: 7, tasks: [] }, '/lists'],
     [{ lists: [{ id: 'x' }], tasks: [] }, '/lists/0/name'],
+    [{ lists: [{ id: 7, name: 'a' }], tasks: [] }, '/lists/0/id'],
     [{ lists: [{ id: 'x', name: '' }], tasks: [] }, '/lists/0/name'],
     [{ lists: [{ id: 'x', name: 'a', owner: 1 }], tasks: [] }, '/lists/0/owner'],
     [{ tasks: [{ title: 'x', list: '' }] }, '/tasks/0'],

@@ -27,6 +27,56 @@ export const handWritten = [
       '${expiresAt}::timestamptz + (${limit} - ${limit})',
     ],
   ]),
+  // Lists, positions and days.
+  ...inFile('src/lists/statements.ts', [
+    ['and ${lists.slot} = candidate.slot', 'and ${lists.slot} > candidate.slot'],
+    ['    list_id: sql`null`,\n        deleted_at', '    deleted_at'],
+    ['coalesce(${tasks.deleted_at}, ${nowParam}) else', '${tasks.deleted_at} else'],
+  ]),
+  ...inFile('src/lists/name.ts', [
+    [".normalize('NFC')", ''],
+    ['.toUpperCase().toLowerCase()', '.toLowerCase()'],
+  ]),
+  ...inFile('src/db/positions.ts', [
+    [
+      "(${positionAtEnd(change)} || lpad((${ord})::text, 6, '0') || '1')",
+      "(${positionAtEnd(change)} || (${ord})::text || '1')",
+    ],
+    ['+ ${change})::text`', '- ${change})::text`'],
+  ]),
+  ...inFile('src/db/moves.ts', [
+    ['${isInOrder} and ${id} <> ${targetId} and ${isCrowded}', '${isInOrder} and ${isCrowded}'],
+    ['and ${isCrowded}', ''],
+    ['case when ${isAfter} then 2 else 0 end', '1'],
+  ]),
+  ...inFile('src/tasks/move/repository.ts', [
+    [
+      'where(and(checked.is_expected, checked.has_list, checked.has_anchor))',
+      'where(checked.is_expected)',
+    ],
+    [
+      'where ${anchor.list_id} is not distinct from ${listId}',
+      'where ${anchor.list_id} is null or true',
+    ],
+  ]),
+  ...inFile('src/tasks/listing/days.ts', [
+    ['at time zone ${zone})::date`', "at time zone 'UTC')::date`"],
+    ['::timestamp at time zone ${zone})`', "::timestamp at time zone 'UTC')`"],
+    ['const zoneSeconds = 15 * 3600', 'const zoneSeconds = 0'],
+    ['(not ${tasks.completed} and coalesce', '(coalesce'],
+  ]),
+  ...inFile('src/tasks/batch/statements.ts', [
+    [' or ${hasTwoDues(current)}', ''],
+    ['sql`not exists (select from ${missingList})`', 'TRUE'],
+  ]),
+  ...inFile('src/tasks/transfer/lists.ts', [
+    [
+      '(select has_room from ${room}) and not exists (select from ${unknown}) and ${condition}',
+      '${condition}',
+    ],
+    ['where ${isOwn} and ${lists.id} = named.id', 'where ${lists.id} = named.id'],
+  ]),
+  ...inFile('src/events/shared-feed.ts', [['withLists ? `${userId} lists` : userId', 'userId']]),
   // Event streams and their tickets.
   ...inFile('src/auth/stream-tickets/ticket.ts', [
     ['content === undefined || content.expires <= epochMs()', 'content === undefined'],
@@ -43,7 +93,8 @@ export const handWritten = [
   ]),
   ...inFile('src/tasks/changes/token.ts', [
     ["JSON.stringify([userId, 'changes'])", "JSON.stringify(['changes'])"],
-    ["if (position.at < addSeconds(now(), -validSeconds)) throwProblem('sync-expired')\n", ''],
+    ['isTooOld || (lists && !position.lists)', 'isTooOld'],
+    ['isTooOld || (lists && !position.lists)', 'lists && !position.lists'],
     ['fresh > number ? fresh : 0', 'fresh > number ? 0 : fresh'],
   ]),
   ...inFile('src/events/stream.ts', [

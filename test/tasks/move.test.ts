@@ -71,6 +71,9 @@ describe('a move', () => {
       [{ after: gone.id }, '/after'],
       [{ after: (await add(bob, 'of Bob')).id }, '/after'],
       [{ after: 'x' }, '/after'],
+      [{ after: [b.id] }, '/after'],
+      [{ before: {} }, '/before'],
+      [{ list_id: 7 }, '/list_id'],
       [{ list_id: Bun.randomUUIDv7(), after: b.id }, '/list_id'],
       [{ position: '1' }, '/position'],
     ] as const) {
@@ -243,6 +246,11 @@ describe('the order', () => {
 
     await person.call('POST', `${tasks}/batch`, { create: [{ title: 'd' }, { title: 'e' }] })
     expect(await titlesOf(person)).toEqual(['c', 'a', 'b', 'd', 'e'])
+
+    const many = Array.from({ length: 12 }, (_, n) => ({ title: `${n}` }))
+    const batched = await ada()
+    await batched.call('POST', `${tasks}/batch`, { create: many })
+    expect(await titlesOf(batched)).toEqual(many.map(({ title }) => title))
 
     const exported = (await person.call('GET', `${tasks}/export`)).body
     const copy = await ada()

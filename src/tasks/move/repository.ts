@@ -14,7 +14,7 @@ import {
 } from '../../db/user-scope.ts'
 import { normalizeId } from '../../schema/types.ts'
 import type { Task } from '../task/schema.ts'
-import { byId, isActive, isActiveTask, taskColumns } from '../task/sql.ts'
+import { byId, isActiveTask, taskColumns } from '../task/sql.ts'
 import type { Anchor } from './anchor.ts'
 
 /** The moved task; or the version that is not the expected one; or what the move names and the user does not have. */
@@ -112,7 +112,7 @@ const moveStatement = (db: Db) => {
         change: sql`${placed.number}`,
       })
       .from(placed)
-      .where(and(eq(tasks.user_id, placeholders.user), isActive, isPlaced(sql`${tasks.id}`)))
+      .where(and(eq(tasks.user_id, placeholders.user), isPlaced(sql`${tasks.id}`)))
       .returning(taskColumns),
   )
   const task = db
@@ -152,9 +152,7 @@ export const createMoveRepository = (db: Db) => {
       if (checked === null) return null
       if (!checked.is_expected) return { version: checked.version }
       if (!checked.has_list) return { missing: 'list' }
-      if (!checked.has_anchor) return { missing: 'anchor' }
-      if (task === null) throw new Error('the move had no effect')
-      return { task }
+      return checked.has_anchor && task ? { task } : { missing: 'anchor' }
     }
 }
 

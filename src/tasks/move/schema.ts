@@ -1,14 +1,14 @@
 import { type Static, t } from 'elysia'
 import { problemResponses } from '../../http/problem.ts'
 import { ResponseBody } from '../../schema/response.ts'
-import { Id } from '../../schema/types.ts'
+import { Reference } from '../../schema/types.ts'
 import * as examples from '../examples.ts'
 import { closed, ListId, Task, TaskId } from '../task/schema.ts'
 
 /** Where something goes: before or after another one, or to the end. */
 export const Move = t.Object({
-  before: t.Optional(Id({ description: 'Right before this one' })),
-  after: t.Optional(Id({ description: 'Right after this one' })),
+  before: t.Optional(Reference({ description: 'Right before this one' })),
+  after: t.Optional(Reference({ description: 'Right after this one' })),
 })
 const TaskMove = t.Object(
   { list_id: t.Optional(ListId), ...Move.properties },

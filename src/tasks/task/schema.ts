@@ -1,7 +1,7 @@
 import { type Static, t } from 'elysia'
 import { titleLengthMax } from '../../limits.ts'
 import { withDefaults } from '../../schema/defaults.ts'
-import { Day, Enum, Id, Integer, Text, Timestamp } from '../../schema/types.ts'
+import { Day, Enum, Id, Integer, Reference, Text, Timestamp } from '../../schema/types.ts'
 import * as examples from '../examples.ts'
 
 export const closed = { additionalProperties: false }
@@ -24,7 +24,11 @@ const DueOn = Day({
   description: 'A day instead of the time `due_at`. The service never converts one into the other.',
   examples: [null],
 })
-export const ListId = Id({ nullable: true, description: 'Null is the inbox', examples: [null] })
+export const ListId = Reference({
+  nullable: true,
+  description: 'Null is the inbox',
+  examples: [null],
+})
 export const Position = Text({
   min: 1,
   max: 200,

@@ -4,7 +4,7 @@ import { problemResponses } from '../../http/problem.ts'
 import { List, ListName } from '../../lists/schema.ts'
 import { FileBody } from '../../schema/body.ts'
 import { withDefaults } from '../../schema/defaults.ts'
-import { BooleanParam, Enum, Id, Timestamp } from '../../schema/types.ts'
+import { BooleanParam, Enum, Id, Reference, Timestamp } from '../../schema/types.ts'
 import * as examples from '../examples.ts'
 import { closed, defaults, ignored, ignoredMembers, optional, Task, Title } from '../task/schema.ts'
 import { formats } from './export.ts'
@@ -34,7 +34,7 @@ export type ImportedList = Static<typeof ImportedList>
 /** A list of an export. The `list_id` of records may refer to its id. */
 export const ImportedList = t.Object(
   {
-    id: Id(),
+    id: Reference(),
     name: ListName,
     position: ignored,
     task_count: ignored,
