@@ -45,11 +45,21 @@ export const positionBetween = (before: SQL, after: SQL, change: SQL): SQL => sq
  * The position of a task from before positions: after `middle` and before the first change, in the order of creation, which
  * is that of UUIDv7. It is calculated, so that the migration does not rewrite the table.
  */
-export const originalPosition = (id: SQL): SQL => {
+export const originalPositionSql = (id: SQL): SQL => {
   const hex = sql`replace(${id}::text, '-', '')`
   const number = (from: number, digits: number, width: number) =>
     sql`lpad((('x' || substr(${hex}, ${sql.raw(`${from}`)}, ${sql.raw(`${digits}`)}))::bit(${sql.raw(
       `${digits * 4}`,
     )})::bigint)::text, ${sql.raw(`${width}`)}, '0')`
   return sql`('${sql.raw(`${middle}`)}' || ${number(1, 12, 15)} || ${number(14, 3, 4)} || ${number(18, 15, 19)})`
+}
+
+/** The same for an id, without the database. */
+export const originalPosition = (id: string): string => {
+  const hex = id.replaceAll('-', '')
+  const number = (from: number, digits: number, width: number) =>
+    BigInt(`0x${hex.slice(from - 1, from - 1 + digits)}`)
+      .toString()
+      .padStart(width, '0')
+  return `${middle}${number(1, 12, 15)}${number(14, 3, 4)}${number(18, 15, 19)}`
 }

@@ -18,7 +18,7 @@ import { titleLengthMax } from '../limits.ts'
 import { ownerId } from './account-tables.ts'
 import { textArray, timestamp } from './columns.ts'
 import { lists } from './list-tables.ts'
-import { originalPosition } from './positions.ts'
+import { originalPositionSql } from './positions.ts'
 
 export * from './account-tables.ts'
 export * from './list-tables.ts'
@@ -35,7 +35,7 @@ export const dueTime = (task: { due_at: SQLWrapper; due_on: SQLWrapper }) =>
 
 /** Its place in the order of the user. */
 export const taskPosition = (task: { position: SQLWrapper; id: SQLWrapper }) =>
-  sql<string>`coalesce(${task.position}, ${originalPosition(sql`${task.id}`)})`
+  sql<string>`coalesce(${task.position}, ${originalPositionSql(sql`${task.id}`)})`
 
 /** The id of the inbox in an index, because PostgreSQL does not read an index in its order for `list_id is null`. */
 export const inboxId = '00000000-0000-0000-0000-000000000000'

@@ -218,6 +218,34 @@ describe('the order', () => {
     expect((await person.call('GET', `${tasks}/${before[0]?.id}`)).body.position).toBe(
       old[0]?.position,
     )
+    // By every route that returns tasks, PostgreSQL and the service calculate the same.
+    const { call } = person
+    const known = new Map(old.map(({ id, position }) => [id, position]))
+    const [one, two] = old
+    const path = `${tasks}/${one?.id}`
+    const key = { 'idempotency-key': 'k' }
+    const answers = [
+      (await call('GET', `${tasks}?completed=false`)).body.tasks,
+      (await call('GET', `${tasks}/changes`)).body.changes.map(
+        (change: { task: Task }) => change.task,
+      ),
+      (await call('GET', `${tasks}/export`)).body.tasks,
+      [(await call('PATCH', path, { title: 'old 0' })).body],
+      (await call('POST', `${tasks}/batch`, { update: [{ id: two?.id, title: 'old 1' }] })).body
+        .updated,
+      (await call('POST', `${tasks}/batch`, { update: [{ id: two?.id, title: 'old 1' }] }, key))
+        .body.updated,
+      (await call('POST', `${tasks}/batch`, { update: [{ id: two?.id, title: 'old 1' }] }, key))
+        .body.updated,
+    ]
+    for (const task of answers.flat()) expect(task.position).toBe(known.get(task.id))
+    await call('DELETE', path)
+    const [gone] = (await call('GET', `${tasks}/trash`)).body.tasks
+    const back = (await call('POST', `${path}/restore`)).body
+    expect([gone.position, back.position]).toEqual(Array(2).fill(one?.position))
+    const moment = await inOrder(person)
+    expect(moment.map(({ position }) => position)).toEqual(old.map(({ position }) => position))
+
     const [, , third] = before
     if (!third || !before[0]) throw new Error('no task')
     const moved = await move(person, third, { after: before[0].id })
@@ -225,6 +253,7 @@ describe('the order', () => {
     expect(await titlesOf(person)).toEqual(['old 0', 'old 2', 'old 1', 'old 3', 'old 4', 'new'])
     const [, second] = await inOrder(person)
     expect(second?.version).toBe(2)
+    expect(second?.id).toBe(third.id)
     expectTotalOrder(await inOrder(person))
     const page = (await person.call('GET', `${tasks}?sort=position&limit=2`)).body
     const rest = (

@@ -12,6 +12,7 @@ import { type Principal, scopeParameters } from '../../db/user-scope.ts'
 import { normalizeId } from '../../schema/types.ts'
 import { inStoredForm, presentMembers } from '../task/columns.ts'
 import type { NewTask, Task, TaskPatch } from '../task/schema.ts'
+import { type StoredTask, toTask } from '../task/sql.ts'
 import { batchStatement, idempotentBatchStatement } from './statements.ts'
 
 /** One operation on a task. `ord` is its number in the batch, which tells the first operation that fails. */
@@ -70,7 +71,7 @@ export const createBatchRepository = (db: Db) => {
 export type BatchRepository = ReturnType<typeof createBatchRepository>
 
 type Row = {
-  task: Task | null
+  task: StoredTask | null
   refused: { ord: number | null; version: number | null } | null
   missing_list: { missing: string | null } | null
 }
@@ -82,5 +83,5 @@ const toResult = (rows: Row[]): BatchResult | undefined => {
   if (ord !== null) return { refused: { ord, version } }
   const missingList = first.missing_list?.missing
   if (missingList) return { missingList }
-  return { tasks: rows.flatMap(({ task }) => task ?? []) }
+  return { tasks: rows.flatMap(({ task }) => (task ? toTask(task) : [])) }
 }

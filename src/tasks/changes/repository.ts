@@ -7,6 +7,7 @@ import type { tasks } from '../../db/schema.ts'
 import { type Principal, scopeParameters } from '../../db/user-scope.ts'
 import type { List } from '../../lists/schema.ts'
 import type { Task } from '../task/schema.ts'
+import { type StoredTask, toTask } from '../task/sql.ts'
 import type { Change } from './schema.ts'
 import { changesStatement, lastId, sharedChangesStatement } from './statements.ts'
 
@@ -154,7 +155,7 @@ const toEntry = (row: Row): Entry | undefined => {
   if (id === null || number === null) return undefined
   const deletedAt = erased_deleted_at ?? deleted_at
   if (deletedAt !== null) return { id, number, change: { op: 'delete', id, deleted_at: deletedAt } }
-  return { id, number, change: { op: 'upsert', task: task as Task } }
+  return { id, number, change: { op: 'upsert', task: toTask(task as StoredTask) } }
 }
 
 const toListEntry = (row: ListRow): Entry | undefined => {

@@ -12,7 +12,7 @@ import {
   type UserScopeValues,
 } from '../../db/user-scope.ts'
 import type { Task } from '../task/schema.ts'
-import { activeTasksOf, taskColumns } from '../task/sql.ts'
+import { activeTasksOf, taskColumns, toTask } from '../task/sql.ts'
 import { type Filters, filterCondition } from './filters.ts'
 import { Sort } from './schema.ts'
 import { firstPosition, isAfter, orderOf, type Position, type Value } from './sorts.ts'
@@ -69,7 +69,9 @@ export const createListingRepository = (db: Db) => {
           ? pages[sort].execute({ ...scope, rows, key: position[0], last: position.at(-1) })
           : pageQuery(db, scope, { sorts, position, rows }, filterCondition(filters, scope)),
       )
-      return found.length === 0 ? undefined : found.flatMap(({ task }) => task ?? [])
+      return found.length === 0
+        ? undefined
+        : found.flatMap(({ task }) => (task ? toTask(task) : []))
     },
   })
 }

@@ -14,7 +14,7 @@ import {
 } from '../../db/user-scope.ts'
 import { normalizeId } from '../../schema/types.ts'
 import type { Task } from '../task/schema.ts'
-import { byId, isActiveTask, taskColumns } from '../task/sql.ts'
+import { byId, isActiveTask, taskColumns, toTask } from '../task/sql.ts'
 import type { Anchor } from './anchor.ts'
 
 /** The moved task; or the version that is not the expected one; or what the move names and the user does not have. */
@@ -152,7 +152,7 @@ export const createMoveRepository = (db: Db) => {
       if (checked === null) return null
       if (!checked.is_expected) return { version: checked.version }
       if (!checked.has_list) return { missing: 'list' }
-      return checked.has_anchor && task ? { task } : { missing: 'anchor' }
+      return checked.has_anchor && task ? { task: toTask(task) } : { missing: 'anchor' }
     }
 }
 

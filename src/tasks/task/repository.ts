@@ -11,6 +11,7 @@ import { type Principal, scopeParameters } from '../../db/user-scope.ts'
 import { normalizeId } from '../../schema/types.ts'
 import { insertParameters, patchParameters } from './columns.ts'
 import type { NewTask, Task, TaskPatch, TaskReplacement } from './schema.ts'
+import { type StoredTask, toTask } from './sql.ts'
 import { createTaskStatements } from './statements.ts'
 
 /**
@@ -24,7 +25,7 @@ export type WriteResult =
   | KeyInFlight
 
 type Row = {
-  task: Task | null
+  task: StoredTask | null
   current?: { version: number } | null
   earlierResponse?: StoredResponse | null
 }
@@ -33,7 +34,7 @@ type Row = {
 const toResult = ([row]: Row[]): WriteResult | null | undefined => {
   if (row === undefined) return undefined
   if (row.earlierResponse) return { storedResponse: row.earlierResponse }
-  if (row.task) return { task: row.task }
+  if (row.task) return { task: toTask(row.task) }
   return row.current ? { version: row.current.version } : null
 }
 
@@ -59,7 +60,7 @@ export const createTaskRepository = (db: Db) => {
     const find = async (id: string): Promise<Task | null | undefined> => {
       const values = { ...scope(), id: normalizeId(id) }
       const [row] = await runRead(() => statements.find.execute(values))
-      return row?.task
+      return row?.task && toTask(row.task)
     }
     const unchanged = async (id: string, expected: ExpectedVersions) => {
       const task = await find(id)
@@ -74,7 +75,7 @@ export const createTaskRepository = (db: Db) => {
       async add(task: NewTask): Promise<Task | undefined> {
         const values = { ...insertParameters(task), id: Bun.randomUUIDv7(), ...scope() }
         const [row] = await runWrite(() => statements.add.execute(values))
-        return row
+        return row && toTask(row)
       },
 
       addIdempotent: (task: NewTask, key: IdempotencyKey) =>

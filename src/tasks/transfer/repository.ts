@@ -22,7 +22,7 @@ import {
 } from '../../db/user-scope.ts'
 import { columnDefinitions, insertColumns, newTaskRow, recordsetColumn } from '../task/columns.ts'
 import type { NewTask, Task } from '../task/schema.ts'
-import { isActiveTask, taskColumns } from '../task/sql.ts'
+import { isActiveTask, taskColumns, toTask } from '../task/sql.ts'
 import { type NamedList, namedListCtes } from './lists.ts'
 
 /** A row of the import statement. Absent members get the default of their column. */
@@ -139,7 +139,9 @@ export const createTransferRepository = (db: Db) => {
         last = '00000000-0000-0000-0000-000000000000',
       ): Promise<ExportedTask[] | undefined> {
         const found = await runRead(() => exportTasks.execute({ ...scope(), rows, last }))
-        return found.length === 0 ? undefined : found.flatMap(({ task }) => task ?? [])
+        return found.length === 0
+          ? undefined
+          : found.flatMap(({ task }) => (task ? toTask(task) : []))
       },
 
       add({ rows, named }: ImportedRows, key?: IdempotencyKey): Promise<ImportOutcome | undefined> {

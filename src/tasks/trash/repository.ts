@@ -13,7 +13,7 @@ import {
   TRUE,
 } from '../../db/user-scope.ts'
 import { normalizeId } from '../../schema/types.ts'
-import { byId, isTrashedTask, taskColumns, trashedTasks } from '../task/sql.ts'
+import { byId, isTrashedTask, taskColumns, toTask, trashedTasks } from '../task/sql.ts'
 import type { TrashedTask } from './schema.ts'
 
 const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
@@ -89,7 +89,9 @@ export const createTrashRepository = (db: Db) => {
         [key = 'infinity', last = lastId]: readonly string[] = [],
       ): Promise<TrashedTask[] | undefined> {
         const found = await runRead(() => list.execute({ ...scope(), rows, key, last }))
-        return found.length === 0 ? undefined : found.flatMap(({ task }) => task ?? [])
+        return found.length === 0
+          ? undefined
+          : found.flatMap(({ task }) => (task ? toTask(task) : []))
       },
 
       /** Returns how many tasks were erased: one or none. */
