@@ -61,6 +61,27 @@ test('embedded: an edited migration and a newer database are refused', async () 
   await pglite.close()
 })
 
+test('embedded: no migration after the first release rewrites the tasks', async () => {
+  const pglite = await openPGlite({})
+  const migrations = readMigrations()
+  const run = (known: Migration[]) =>
+    pglite.transaction((tx) =>
+      applyMigrations(
+        async (text, params) => (await tx.query<Record<string, unknown>>(text, params)).rows,
+        known,
+      ),
+    )
+  const file = async () =>
+    (await pglite.query<{ node: number }>(`select pg_relation_filenode('tasks') as node`)).rows[0]
+      ?.node
+  await run(migrations.slice(0, 4))
+  const before = await file()
+  expect(before).toBeGreaterThan(0)
+  expect(await run(migrations)).toHaveLength(migrations.length - 4)
+  expect(await file()).toBe(before)
+  await pglite.close()
+})
+
 test.skipIf(!serverUrl)(
   'postgres: eight instances at once migrate once, each thing once',
   async () => {
