@@ -48,6 +48,9 @@ const violated = (error: unknown): string | undefined => {
   return name === undefined ? undefined : String(name)
 }
 
+/** Whether the server does not know a time zone (22023): its IANA database may be older than that of this process. */
+export const isUnknownTimeZone = (error: unknown): boolean => codeOf(error) === '22023'
+
 /** Runs a statement again, at most `times`, if a concurrent one violated a constraint whose name starts with `prefix`. */
 export const retryOnConstraint = async <T>(
   prefix: string,

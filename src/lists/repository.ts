@@ -2,6 +2,7 @@ import type { Db } from '../db/database.ts'
 import { retryOnConstraint, runRead, runWrite, violatesConstraint } from '../db/errors.ts'
 import { moveParameters } from '../db/moves.ts'
 import { arrayLiteral, type ExpectedVersions } from '../db/params.ts'
+import { withLongDeadline } from '../db/pool/time-budget.ts'
 import { prepareStatement } from '../db/prepared-statement.ts'
 import { type Principal, scopeParameters } from '../db/user-scope.ts'
 import { normalizeId } from '../schema/types.ts'
@@ -78,7 +79,8 @@ export const createListRepository = (db: Db) => {
       async remove(id: string, toTrash: boolean, expected: ExpectedVersions) {
         const values = { ...target(id, expected), toTrash }
         const [row] = await retryOnConstraint('tasks_list', deletionsMax, () =>
-          runWrite(() => remove.execute(values)),
+          // A list may have 100 000 tasks.
+          withLongDeadline(() => runWrite(() => remove.execute(values))),
         )
         if (row?.removed) return true
         return row && (row.current ? { version: row.current.version } : null)

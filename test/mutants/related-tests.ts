@@ -21,7 +21,7 @@ const related: [file: RegExp, tests: string][] = [
   [/src\/webhooks/, 'webhooks/deliveries webhooks/webhooks webhooks/destination isolation'],
   [
     /src\/events|auth\/stream-tickets/,
-    'events/stream events/shared-feed isolation http/limits-of-input',
+    'events/stream events/shared-feed lists/changes isolation http/limits-of-input',
   ],
   [/src\/notifications/, 'notifications/notifications notifications/channels events/stream'],
   [/tasks\/changes/, 'tasks/changes lists/changes events/stream isolation'],
@@ -72,7 +72,10 @@ const related: [file: RegExp, tests: string][] = [
     `http/limits-of-input http/body-parser tasks/model-based ${tasks} auth/accounts`,
   ],
   [/tasks\/.*schema/, `http/limits-of-input http/body-parser isolation ${tasks} http/conditional`],
-  [/tasks\/batch/, 'tasks/batch http/idempotency db/query-plans http/conditional isolation'],
+  [
+    /tasks\/batch/,
+    'tasks/batch tasks/due-days lists/lists http/idempotency db/query-plans http/conditional isolation',
+  ],
   [/tasks\/changes/, 'tasks/changes isolation tasks/trash'],
   [/tasks\/transfer/, 'tasks/transfer isolation http/idempotency'],
   [/tasks\/trash/, 'tasks/trash isolation tasks/changes http/idempotency'],

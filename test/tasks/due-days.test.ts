@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'bun:test'
-import { service } from '../support/service.ts'
+import { createAccountRepository } from '../../src/auth/accounts/repository.ts'
+import { isUnknownTimeZone } from '../../src/db/errors.ts'
+import { createNoticeStatements } from '../../src/mail/notices.ts'
+import { claimsOf } from '../support/forge.ts'
+import { database, service } from '../support/service.ts'
 
 const tasks = '/api/tasks'
 const noon = '2026-12-24T12:00:00.000Z'
@@ -154,6 +158,18 @@ describe('the time zone of a user', () => {
     expect(named.body).toEqual({ ...changed.body, name: 'Ada' })
     expect((await call('GET', me)).body).toEqual(named.body)
     expect((await call('PATCH', me, {})).body).toEqual(named.body)
+  })
+
+  test('is refused if the database does not know it', async () => {
+    const { call, id, token } = await ada()
+    const { db } = await database()
+    const { sid } = claimsOf(token)
+    const notices = createNoticeStatements(db, false)
+    const account = createAccountRepository(db, notices)({ userId: id, sessionId: `${sid}` })
+    const refused = await account.change({ time_zone: 'Europe/Atlantis' }).catch((error) => error)
+    expect(isUnknownTimeZone(refused)).toBe(true)
+    expect(await account.change({ time_zone: 'Europe/Berlin' })).toMatchObject({ id })
+    expect((await call('GET', me)).body.time_zone).toBe('Europe/Berlin')
   })
 
   test('changes together with the e-mail', async () => {

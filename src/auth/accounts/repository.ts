@@ -51,8 +51,7 @@ export const createAccountRepository =
       },
 
       async change(profile: Profile): Promise<User | undefined> {
-        const updated = db.with(sessionRow, lockedUser).update(users).set(profile).where(isLocked)
-        return (await runWrite(() => updated.returning(userColumns)))[0]
+        return (await runWrite(() => statements.changeProfile(profile, isLocked)))[0]
       },
 
       /** `'taken'` if another account has the e-mail. */

@@ -1,5 +1,6 @@
 import { Elysia } from 'elysia'
 import type { Config } from '../../config/config.ts'
+import { isUnknownTimeZone } from '../../db/errors.ts'
 import { type Authenticated, requireSession } from '../../http/authenticated.ts'
 import { auditFields, type RequestPrincipal } from '../../http/principal.ts'
 import { throwInvalidRequest, throwProblem } from '../../http/problem.ts'
@@ -40,7 +41,9 @@ export const accountRoutes = (needs: Needs) => {
           if (current_password !== undefined)
             return throwInvalidRequest('/current_password', 'is accepted together with email only')
           const isEmpty = Object.keys(changes).length === 0
-          return requireSession(await (isEmpty ? account.me() : account.change(changes)))
+          return requireSession(
+            await (isEmpty ? account.me() : refuseUnknownTimeZone(() => account.change(changes))),
+          )
         }
         if (current_password === undefined)
           return throwInvalidRequest('/current_password', 'is required to change the e-mail')
@@ -49,11 +52,14 @@ export const accountRoutes = (needs: Needs) => {
         const withEmail = { ...changes, email: normalizeEmail(email) }
         if (isConfirmedByLink(needs.config)) {
           const isOverLimit = await needs.isOverLinkLimit(withEmail.email)
-          const user = await account.requestEmail(withEmail, verifiedHash, isOverLimit)
+          const user = await refuseUnknownTimeZone(() =>
+            account.requestEmail(withEmail, verifiedHash, isOverLimit),
+          )
           log.info('e-mail change requested', auditFields(principal))
           return requireSession(user)
         }
-        const changed = requireSession(await account.changeEmail(withEmail, verifiedHash))
+        const change = () => account.changeEmail(withEmail, verifiedHash)
+        const changed = requireSession(await refuseUnknownTimeZone(change))
         if (changed === 'taken') return throwProblem('email-taken')
         log.info('e-mail changed', auditFields(principal))
         return changed
@@ -88,6 +94,16 @@ export const accountRoutes = (needs: Needs) => {
       },
       deleteCurrentUser,
     )
+}
+
+/** 422 if the database does not know a time zone that this process knows. Otherwise, every list of today would fail. */
+const refuseUnknownTimeZone = async <T>(run: () => Promise<T>): Promise<T> => {
+  try {
+    return await run()
+  } catch (error) {
+    if (!isUnknownTimeZone(error)) throw error
+    return throwInvalidRequest('/time_zone', 'is not known to the database of this service')
+  }
 }
 
 /** The members that were sent, with the time zone in the spelling of the IANA database. */

@@ -1,4 +1,5 @@
 import { and, eq, exists, inArray, ne, type SQL, sql } from 'drizzle-orm'
+import { now } from '../../db/clock.ts'
 import type { Db } from '../../db/database.ts'
 import type { MailTemplate } from '../../db/mail-tables.ts'
 import { sessions, users } from '../../db/schema.ts'
@@ -39,11 +40,19 @@ export const uniqueEmail = (db: Db, email: string, userId?: string): SQL<string>
   return sql`coalesce(${other}, ${email})`
 }
 
+/** The members to store. The server uses the time zone once, so that one that it does not know is an error (22023). */
+const inKnownZone = ({ time_zone, ...others }: { time_zone?: string }) => ({
+  ...others,
+  ...(time_zone !== undefined && { time_zone: usedZone(time_zone) }),
+})
+const usedZone = (zone: string): SQL<string> =>
+  sql`case when ${now()}::timestamptz at time zone ${zone}::text is not null then ${zone}::text end`
+
 type Scope = Pick<ReturnType<typeof createUserScope>, 'sessionRow' | 'lockedUser'> & {
   notices: NoticeStatements
 }
 
-/** The writes that a password permits. `condition`: it was verified, and the session is live. Each stores its notice. */
+/** The writes of an account. `condition`: the session is live and, where it is required, the password was verified. */
 export const createAccountStatements = (
   db: Db,
   { userId, sessionId }: Principal,
@@ -51,9 +60,16 @@ export const createAccountStatements = (
 ) => {
   const account = { id: users.id, email: users.email }
   const changed = (set: object, condition: SQL | undefined) =>
-    db.$with('changed').as(db.update(users).set(set).where(condition).returning(userColumns))
+    db
+      .$with('changed')
+      .as(db.update(users).set(inKnownZone(set)).where(condition).returning(userColumns))
 
   return {
+    changeProfile: (profile: object, condition: SQL | undefined) => {
+      const updated = changed(profile, condition)
+      return db.with(sessionRow, lockedUser, updated).select().from(updated)
+    },
+
     changeEmail: (changes: { email: string }, condition: SQL | undefined) => {
       const updated = changed(
         {
