@@ -29,8 +29,8 @@ export const positionAtStartOf = (change: SQL, ord: SQL): SQL =>
 const digitsMax = 60
 
 /**
- * Between two positions, with as few digits as possible; null if that takes more than 60, after about two hundred moves
- * into one gap. Then the rows of the list are numbered again.
+ * Between two positions, with as few digits as possible; null if that takes more than 60, after more than a hundred
+ * moves into one gap. Then the rows of the list are numbered again.
  */
 export const positionBetween = (before: SQL, after: SQL, change: SQL): SQL => sql`(
   select candidate.digits from (
