@@ -265,6 +265,61 @@ const touchedBy = (sent: Awaited<ReturnType<typeof sentBy>>) => [
   ...new Set(sent.map(({ statement }) => touchesOf(mentionsIn(statement)))),
 ]
 
+type Sent = Awaited<ReturnType<typeof sentBy>>
+type Owner = Pick<Awaited<ReturnType<typeof owner>>, 'id'>
+
+/** Each statement names the user as the owner of its rows, and nobody else. */
+const expectBound = (name: string, sent: Sent, ada: Owner, bob: Owner) => {
+  for (const { statement, params } of sent) {
+    const owners = mentionsIn(statement).flatMap(({ owner }) => [...(owner ?? [NaN])])
+    const values = new Set(owners.map((number) => params[number - 1]))
+    expect([name, statement, [...values]]).toEqual([name, statement, [ada.id]])
+    expect(JSON.stringify(params)).not.toContain(bob.id)
+  }
+}
+
+/** The requests that complete a recurring task, by a second statement. */
+const completions = [
+  {
+    name: 'PATCH /api/tasks/:id/complete, the second statement for a recurring task',
+    method: 'PATCH',
+    path: '/api/tasks/:id/complete',
+    bodyFor: () => ({ completed: true }),
+  },
+  {
+    name: 'PATCH /api/tasks/:id/complete, the same with an Idempotency-Key',
+    method: 'PATCH',
+    path: '/api/tasks/:id/complete',
+    bodyFor: () => ({ completed: true }),
+    headers: { 'idempotency-key': 'once' },
+  },
+  {
+    name: 'PATCH /api/tasks/:id, the second statement to complete a recurring task',
+    method: 'PATCH',
+    path: '/api/tasks/:id',
+    bodyFor: () => ({ completed: true }),
+  },
+  {
+    name: 'PUT /api/tasks/:id, the second statement to complete a recurring task',
+    method: 'PUT',
+    path: '/api/tasks/:id',
+    bodyFor: () => ({ title: 'weekly', completed: true }),
+  },
+  {
+    name: 'POST /api/tasks/batch, the second statement for recurring tasks',
+    method: 'POST',
+    path: '/api/tasks/batch',
+    bodyFor: (id: string) => ({ complete: [{ id }] }),
+  },
+  {
+    name: 'POST /api/tasks/batch, the same with an Idempotency-Key',
+    method: 'POST',
+    path: '/api/tasks/batch',
+    bodyFor: (id: string) => ({ complete: [{ id }] }),
+    headers: { 'idempotency-key': 'once' },
+  },
+]
+
 test('what each route sends is bound to the user of the token, and is what docs/statements.md lists', async () => {
   const smtp = await startSmtp()
   const here = await service(smtp.env)
@@ -281,15 +336,20 @@ test('what each route sends is bound to the user of the token, and is what docs/
       const sent = await sentBy(() => ada.call(method, ownPath(path, ada), body, headers))
 
       expect([name, sent.length > 0]).toEqual([name, true])
-      for (const { statement, params } of sent) {
-        const owners = mentionsIn(statement).flatMap(({ owner }) => [...(owner ?? [NaN])])
-        const values = new Set(owners.map((number) => params[number - 1]))
-        expect([name, statement, [...values]]).toEqual([name, statement, [ada.id]])
-        expect(JSON.stringify(params)).not.toContain(bob.id)
-      }
+      expectBound(name, sent, ada, bob)
       const once = touchedBy(sent).some((touches) => touches.includes('idempotency_keys'))
       if (key === undefined || once) list(key ? `${name}, with an Idempotency-Key` : name, sent)
     }
+  for (const { name, method, path, bodyFor, headers = {} } of completions) {
+    const ada = await owner(here)
+    const members = { title: 'weekly', due_on: '2026-06-01', recurrence: { rrule: 'FREQ=WEEKLY' } }
+    const { body: task } = await ada.call('POST', '/api/tasks', members)
+    const complete = () => ada.call(method, filled(path, task.id), bodyFor(task.id), headers)
+    const sent = await sentBy(complete)
+    expectBound(name, sent, ada, bob)
+    expect([name, sent.length]).toEqual([name, 2])
+    list(name, sent.slice(1))
+  }
   const { email, password, token, id } = await owner(here)
   const form = new URLSearchParams({ grant_type: 'password', username: email, password })
   const asForm = { 'content-type': 'application/x-www-form-urlencoded' }

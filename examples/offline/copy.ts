@@ -11,6 +11,7 @@ export type Content = {
   due_on: string | null
   tags: string[]
   list_id: string | null
+  recurrence: { rrule: string; time_zone: string; from: 'due' | 'completion' } | null
 }
 export type Task = Content & { id: string; version: number }
 
@@ -92,6 +93,7 @@ const blank: Omit<Content, 'title'> = {
   due_on: null,
   tags: [],
   list_id: null,
+  recurrence: null,
 }
 
 const applied = (tasks: Map<string, Task>, edit: Edit): Map<string, Task> => {

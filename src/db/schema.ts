@@ -7,14 +7,17 @@ import {
   foreignKey,
   index,
   integer,
+  jsonb,
   pgEnum,
   pgTable,
   timestamp as pgTimestamp,
   primaryKey,
   text,
+  uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core'
 import { titleLengthMax } from '../limits.ts'
+import type { SeriesStart, StoredRecurrence } from '../recurrence/next.ts'
 import { ownerId } from './account-tables.ts'
 import { textArray, timestamp } from './columns.ts'
 import { lists } from './list-tables.ts'
@@ -61,12 +64,18 @@ export const tasks = pgTable(
     tags: textArray().notNull().default(sql`'{}'`),
     /** Null is the inbox. */
     list_id: uuid(),
+    recurrence: jsonb().$type<StoredRecurrence>(),
+    /** The id of the first task of the series. */
+    series_id: uuid(),
     version: integer().notNull().default(1),
     created_at: timestamp().notNull(),
     updated_at: timestamp().notNull(),
     deleted_at: timestamp(),
     /** Null for tasks from before positions; `taskPosition` reads it. */
     position: text(),
+    /** The completed task that this one follows in its series. */
+    predecessor_id: uuid(),
+    series_start: jsonb().$type<SeriesStart>(),
     /** The number of the last write to the row (`user_changes`). */
     change: bigint({ mode: 'number' }).notNull(),
   },
@@ -102,12 +111,20 @@ export const tasks = pgTable(
     // True for every row. Without the condition, PostgreSQL may use this index instead of the primary key to find one
     // task, and reads all 100 000 entries of the user.
     index('tasks_by_change').on(task.user_id, task.change, task.id).where(sql`${task.change} > 0`),
+    // Completing a task twice creates one successor.
+    uniqueIndex('tasks_by_predecessor')
+      .on(task.user_id, task.predecessor_id)
+      .where(sql`${task.predecessor_id} is not null`),
     check(
       'tasks_title_length',
       sql`char_length(${task.title}) between 1 and ${sql.raw(`${titleLengthMax}`)}`,
     ),
     check('tasks_description_length', sql`char_length(${task.description}) <= 10000`),
     check('tasks_due', sql`${task.due_at} is null or ${task.due_on} is null`),
+    check(
+      'tasks_recurrence_due',
+      sql`${task.recurrence} is null or ${task.due_at} is not null or ${task.due_on} is not null`,
+    ),
     check('tasks_tags_count', sql`cardinality(${task.tags}) <= 20`),
     check('tasks_completed_at', sql`${task.completed} = (${task.completed_at} is not null)`),
   ],

@@ -44,6 +44,10 @@ export const Day = <const O extends Options>(options: O) =>
 export const TimeZone = (options: SchemaOptions) =>
   customType<string>('TimeZone', { type: 'string', ...options })
 
+/** A recurrence rule (RFC 5545, RFC 7529) that `parseRule` accepts. */
+export const RecurrenceRule = (options: SchemaOptions) =>
+  customType<string>('RecurrenceRule', { type: 'string', maxLength: 500, ...options })
+
 export const Enum = <const Values extends readonly string[]>(
   values: Values,
   options: SchemaOptions = {},

@@ -6,6 +6,7 @@ import {
   Type,
   TypeRegistry,
 } from '@sinclair/typebox'
+import { parseRule } from '../recurrence/rule.ts'
 import { isDay, toTimeZone } from './calendar.ts'
 import { normalizeEmail } from './email.ts'
 import { explainInvalidTimestamp, toUtc } from './timestamp.ts'
@@ -50,6 +51,12 @@ const validators = {
     typeof value === 'string' && toTimeZone(value) !== undefined
       ? undefined
       : 'must be an IANA time zone, such as Europe/Berlin',
+  RecurrenceRule: (value) => {
+    if (typeof value !== 'string') return 'must be a string'
+    if (value.length > 500) return 'must have at most 500 characters'
+    const rule = parseRule(value)
+    return 'mismatch' in rule ? rule.mismatch : undefined
+  },
   Enum: (value, schema) =>
     typeof value === 'string' && (schema.enum as unknown[]).includes(value)
       ? undefined

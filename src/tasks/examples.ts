@@ -9,6 +9,8 @@ const ids = {
 }
 const token = 'AbGe0f7uJqTn1dS3yQx8Rk5wLm2cVz9h'
 
+export const recurrence = { rrule: 'FREQ=WEEKLY;BYDAY=MO', time_zone: 'UTC', from: 'due' as const }
+
 export const newTask = {
   title: 'Buy milk',
   description: null,
@@ -17,6 +19,7 @@ export const newTask = {
   due_on: null,
   tags: ['home'],
   list_id: null,
+  recurrence: null,
 }
 
 export const task = {
@@ -25,6 +28,7 @@ export const task = {
   ...newTask,
   completed: false,
   completed_at: null,
+  series_id: null,
   position: '5000000017',
   version: 1,
   created_at: '2026-11-20T23:16:35.474Z',
@@ -55,6 +59,8 @@ export const replacement = { ...newTask, completed: false }
 export const changes = { priority: 'high', due_at: null, due_on: '2026-12-01' }
 export const move = { list_id: null }
 export const completion = { completed: true }
+
+export const completed = { success: true, completed: true }
 
 export const trashedTask = { ...task, version: 2, deleted_at: '2026-11-21T08:30:00.000Z' }
 

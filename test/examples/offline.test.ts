@@ -411,7 +411,7 @@ test('from the command line: offline, then in sync, in separate processes', asyn
 test('its types are those of the service', () => {
   expectTypeOf<Served>().toExtend<Task>()
   expectTypeOf<keyof Served>().toEqualTypeOf<
-    keyof Task | 'user_id' | 'completed_at' | 'created_at' | 'updated_at' | 'position'
+    keyof Task | 'user_id' | 'completed_at' | 'created_at' | 'updated_at' | 'position' | 'series_id'
   >()
 })
 

@@ -27,6 +27,40 @@ export const handWritten = [
       '${expiresAt}::timestamptz + (${limit} - ${limit})',
     ],
   ]),
+  // Recurrence.
+  ...inFile('src/tasks/task/recurring.ts', [
+    ['    and not exists (select from ${tasks} where ${isSuccessor})`', '`'],
+    ['${tasks.version} = 1 and ${tasks.deleted_at} is null', '${tasks.deleted_at} is null'],
+    ['completed && !was_completed && recurrence', 'completed && recurrence'],
+  ]),
+  ...inFile('src/tasks/task/completing.ts', [
+    ['target(id, [version])', 'target(id, expected)'],
+    ['if (!row?.current || row.task || row.earlierResponse)', 'if (row)'],
+  ]),
+  ...inFile('src/tasks/task/updates.ts', [
+    [
+      'updateTask(db, current, set, and(isFirstUse, isNotRecurring(set)))',
+      'updateTask(db, current, set, isFirstUse)',
+    ],
+  ]),
+  ...inFile('src/tasks/batch/repository.ts', [['        version: task.version,\n', '']]),
+  ...inFile('src/tasks/batch/effects.ts', [
+    [
+      'exists (select from ${changed} where ${changed.id} = ${tasks.predecessor_id} and not ${changed.completed})',
+      'true',
+    ],
+  ]),
+  ...inFile('src/tasks/task/stored-conflicts.ts', [
+    ['const days = recurrence.time_zone ? [0] : [0, -1, 1]', 'const days = [0]'],
+  ]),
+  ...inFile('src/recurrence/next.ts', [
+    ['if (rule.count !== undefined && passed >= rule.count) return null', ''],
+    ['series_start !== null && series_start.due === (due_at ?? due_on)', 'series_start !== null'],
+    ['today.subtract({ days: 2 })', 'today'],
+  ]),
+  ...inFile('src/recurrence/occurrences.ts', [
+    ['Math.floor(passed / interval) - 1', 'Math.floor(passed / interval)'],
+  ]),
   // Lists, positions and days.
   ...inFile('src/lists/statements.ts', [
     ['and ${lists.slot} = candidate.slot', 'and ${lists.slot} > candidate.slot'],
@@ -65,8 +99,8 @@ export const handWritten = [
     ['const zoneSeconds = 15 * 3600', 'const zoneSeconds = 0'],
     ['(not ${tasks.completed} and coalesce', '(coalesce'],
   ]),
-  ...inFile('src/tasks/batch/statements.ts', [
-    [' or ${hasTwoDues(current)}', ''],
+  ...inFile('src/tasks/batch/guards.ts', [
+    [' or ${isContradiction(current)}', ''],
     ['sql`not exists (select from ${missingList})`', 'TRUE'],
   ]),
   ...inFile('src/tasks/transfer/lists.ts', [

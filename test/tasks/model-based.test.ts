@@ -144,6 +144,8 @@ const personOf = async (person: Someone, others: () => string[], random: Random)
     due_on: null,
     tags: [],
     list_id: null,
+    recurrence: null,
+    series_id: null,
     completed: false,
   }
   const keepNew = (draft: object, body: Task) => {

@@ -84,6 +84,10 @@ const hostileTasks = hostile.map(
         ? []
         : Array.from({ length: 20 }, (_, k) => `${k},"${[...title].slice(0, 40).join('')}`),
     list_id: null,
+    recurrence:
+      n % 2
+        ? null
+        : { rrule: 'FREQ=MONTHLY;BYDAY=MO,-1FR', time_zone: 'Europe/Berlin', from: 'completion' },
     completed: n % 3 === 0,
     completed_at: n % 3 === 0 ? '2026-03-02T00:00:00.001Z' : null,
     created_at: '2026-03-01T23:59:59.999Z',
@@ -96,6 +100,7 @@ const carried = ({
   user_id: _user,
   version: _version,
   updated_at: _at,
+  series_id: _series,
   ...others
 }: Task) => {
   const { position: _position, ...rest } = others
@@ -344,7 +349,7 @@ describe('CSV', () => {
     for (const text of ['title;owner\nx;y\n', 'owner\nx\n']) {
       const { body } = await send(ada, text, types.csv)
       expect(body.errors[0].detail).toEndWith(
-        'the columns are title, description, priority, due_at, due_on, tags, list_id, completed, completed_at, created_at, list, id, user_id, position, version, updated_at',
+        'the columns are title, description, priority, due_at, due_on, tags, list_id, recurrence, completed, completed_at, created_at, list, id, user_id, series_id, position, version, updated_at',
       )
     }
   })
@@ -414,7 +419,9 @@ describe('iCalendar', () => {
       expect(value('uid')).toBe(task.id)
       expect(value('summary')).toBe(shown(task.title))
       if (task.description) expect(value('description')).toBe(shown(task.description))
-      expect(value('due')).toBe(task.due_on ?? toCalendarTime(task.due_at))
+      // A recurring task is due in its zone (Berlin, in winter).
+      const local = task.recurrence && !task.completed && task.due_at && '2026-12-24T19:00:00'
+      expect(value('due')).toBe(task.due_on ?? (local || toCalendarTime(task.due_at)))
       expect(value('created')).toBe(toCalendarTime(task.created_at))
       expect(value('completed')).toBe(toCalendarTime(task.completed_at))
       expect(value('dtstamp')).toBe(toCalendarTime(task.updated_at))
@@ -479,6 +486,8 @@ describe('an import', () => {
       due_on: null,
       tags: [],
       list_id: null,
+      recurrence: null,
+      series_id: null,
       version: 1,
       created_at: now,
       updated_at: now,

@@ -1,5 +1,6 @@
+import { now } from '../../db/clock.ts'
 import type { Db } from '../../db/database.ts'
-import { runWrite } from '../../db/errors.ts'
+import { DatabaseUnavailable, runWrite } from '../../db/errors.ts'
 import {
   type IdempotencyKey,
   type KeyInFlight,
@@ -9,10 +10,13 @@ import {
 import { arrayLiteral } from '../../db/params.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
 import { type Principal, scopeParameters } from '../../db/user-scope.ts'
+import type { Successor } from '../../recurrence/next.ts'
 import { normalizeId } from '../../schema/types.ts'
 import { inStoredForm, presentMembers } from '../task/columns.ts'
+import { successorFor } from '../task/recurring.ts'
 import type { NewTask, Task, TaskPatch } from '../task/schema.ts'
 import { type StoredTask, toTask } from '../task/sql.ts'
+import type { RecurringOperation } from './guards.ts'
 import { batchStatement, idempotentBatchStatement } from './statements.ts'
 
 /** One operation on a task. `ord` is its number in the batch, which tells the first operation that fails. */
@@ -21,6 +25,9 @@ export type BatchOperation = {
   kind: 'update' | 'complete' | 'delete'
   id: string
   version?: number
+  /** Of a recurring task: the version is that which its successor `next` was calculated from. */
+  is_handled?: true
+  next?: (Successor & { id: string }) | null
 } & TaskPatch
 export type TaskDraft = NewTask & { id: string }
 
@@ -39,6 +46,10 @@ export type BatchResult =
 export const createBatchRepository = (db: Db) => {
   const plain = prepareStatement(db, () => batchStatement(db))
   const keyed = prepareStatement(db, () => idempotentBatchStatement(db))
+  const recurring = prepareStatement(db, () => batchStatement(db, { hasSuccessors: true }))
+  const keyedRecurring = prepareStatement(db, () =>
+    idempotentBatchStatement(db, { hasSuccessors: true }),
+  )
 
   return (principal: Principal) =>
     (
@@ -53,19 +64,56 @@ export const createBatchRepository = (db: Db) => {
         drafts: JSON.stringify(
           drafts.map((draft, at) => ({ ...inStoredForm(draft), ord: at + 1 })),
         ),
-        operations: JSON.stringify(
-          operations.map((one) => ({ ...inStoredForm(one), sets: presentMembers(one) })),
-        ),
       }
-      const parameters = () => ({ ...values, ...scopeParameters(principal) })
-      return retryOnConflict(async () => {
-        if (!key) return toResult(await runWrite(() => plain.execute(parameters())))
-        const rows = await runWrite(() => keyed.execute({ ...parameters(), ...key }))
-        return rows[0]?.earlierResponse
-          ? { storedResponse: rows[0].earlierResponse }
-          : toResult(rows)
-      })
+      const send = (all: BatchOperation[], hasSuccessors: boolean): Promise<Row[]> => {
+        const sent = all.map((one) => ({ ...inStoredForm(one), sets: presentMembers(one) }))
+        const bound = {
+          ...values,
+          operations: JSON.stringify(sent),
+          ...scopeParameters(principal),
+        }
+        const [unkeyed, once] = hasSuccessors ? [recurring, keyedRecurring] : [plain, keyed]
+        return runWrite(() => (key ? once.execute({ ...bound, ...key }) : unkeyed.execute(bound)))
+      }
+      return retryOnConflict(() => runBatch(operations, send))
     }
+}
+
+/** How often a batch is sent again whose recurring tasks other requests change. */
+const attemptsMax = 100
+
+/**
+ * Sends the operations; then, if they complete recurring tasks, again with their successors. This is repeated if such a task
+ * has changed meanwhile.
+ */
+const runBatch = async (
+  operations: BatchOperation[],
+  send: (all: BatchOperation[], hasSuccessors: boolean) => Promise<Row[]>,
+): Promise<BatchResult | undefined> => {
+  for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+    const first = await send(operations, false)
+    const [found] = first
+    const list = found?.recurring?.list
+    const isRefused = (found?.refused?.ord ?? found?.missing_list?.missing ?? null) !== null
+    if (!list || isRefused || found?.earlierResponse) return toResult(first)
+    const byOrd = new Map(list.map((task) => [task.ord, task]))
+    const handled = operations.map((operation): BatchOperation => {
+      const task = byOrd.get(operation.ord)
+      if (task === undefined) return operation
+      const next = successorFor(task, now())
+      return {
+        ...operation,
+        version: task.version,
+        is_handled: true,
+        next: next && { ...next, id: Bun.randomUUIDv7() },
+      }
+    })
+    const second = await send(handled, true)
+    const [row] = second
+    const isChanged = byOrd.has(row?.refused?.ord ?? -1) || row?.recurring?.list
+    if (!isChanged || row?.earlierResponse) return toResult(second)
+  }
+  throw new DatabaseUnavailable('contention')
 }
 
 export type BatchRepository = ReturnType<typeof createBatchRepository>
@@ -74,11 +122,14 @@ type Row = {
   task: StoredTask | null
   refused: { ord: number | null; version: number | null } | null
   missing_list: { missing: string | null } | null
+  recurring: { list: RecurringOperation[] | null } | null
+  earlierResponse?: StoredResponse | null
 }
 
 const toResult = (rows: Row[]): BatchResult | undefined => {
   const [first] = rows
   if (first === undefined) return undefined
+  if (first.earlierResponse) return { storedResponse: first.earlierResponse }
   const { ord = null, version = null } = first.refused ?? {}
   if (ord !== null) return { refused: { ord, version } }
   const missingList = first.missing_list?.missing

@@ -7,7 +7,12 @@ import { ProblemError, throwInvalidRequest, throwProblem } from '../../http/prob
 import { normalizeId } from '../../schema/types.ts'
 import type { ResponseHead } from '../task/responses.ts'
 import type { Task } from '../task/schema.ts'
-import { dueErrors, noSuchList, patchedDueErrors } from '../task/stored-conflicts.ts'
+import {
+  noSuchList,
+  patchedErrors,
+  planningErrors,
+  wholeTaskErrors,
+} from '../task/stored-conflicts.ts'
 import type { BatchOperation, BatchRepository, BatchResult, TaskDraft } from './repository.ts'
 import { type Batch, type BatchOutcome, batchTasks } from './schema.ts'
 
@@ -53,8 +58,8 @@ const checkOperations = (batch: Batch, operations: IndexedOperation[]) => {
   if (count < 1 || count > operationsMax)
     throwInvalidRequest('', `must have 1 to ${operationsMax} operations in total`)
   const errors = [
-    ...(batch.create ?? []).flatMap((task, at) => dueErrors(task, `/create/${at}`)),
-    ...operations.flatMap((operation) => dueErrors(operation, pointerOf(operation))),
+    ...(batch.create ?? []).flatMap((task, at) => wholeTaskErrors(task, `/create/${at}`)),
+    ...operations.flatMap((operation) => planningErrors(operation, pointerOf(operation))),
   ]
   if (errors.length > 0) throwProblem('invalid-request', { errors: errors.slice(0, 20) })
   const seen = new Set<string>()
@@ -91,7 +96,7 @@ const tasksOf = (
       errors: [{ in: 'body', pointer, detail: 'no such task' }],
     })
   if (operation && (operation.version ?? version) === version)
-    throw new ProblemError('invalid-request', { errors: patchedDueErrors(operation, pointer) })
+    throw new ProblemError('invalid-request', { errors: patchedErrors(operation, pointer) })
   throw new ProblemError('version-mismatch', {
     headers: { etag: formatEtag({ version }) },
     errors: [{ in: 'body', pointer, detail: 'the task has changed' }],

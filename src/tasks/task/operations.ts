@@ -15,8 +15,16 @@ const Completion = t.Union([
   ),
 ])
 const Completed = t.Object(
-  { success: t.Literal(true), completed: t.Boolean({ examples: [true] }) },
-  { ...closed, $id: 'CompletionResult', 'x-headers': ['ETag'] },
+  {
+    success: t.Literal(true),
+    completed: t.Boolean({ examples: [true] }),
+    next: t.Optional(
+      t.Union([Task, t.Null()], {
+        description: 'Only for a recurring task: the next one of its series; null if there is none',
+      }),
+    ),
+  },
+  { ...closed, $id: 'CompletionResult', 'x-headers': ['ETag'], examples: [examples.completed] },
 )
 const Deleted = t.Object({ success: t.Literal(true) }, { ...closed, $id: 'DeletionResult' })
 
@@ -87,14 +95,16 @@ export const completeTask = {
   params: TaskId,
   body: Completion,
   response: {
-    200: Completed,
+    200: ResponseBody(Completed),
     ...problemResponses('task-not-found', 'version-mismatch', ...idempotencyProblems),
   },
   detail: {
     tags,
     operationId: 'completeTask',
     summary: 'Complete a task, or undo it',
-    description: 'Without a body it toggles; `{"completed": true}` sets.',
+    description:
+      'Without a body it toggles; `{"completed": true}` sets. A recurring task creates its `next` one, once; undoing that ' +
+      'removes it unless it was changed.',
     'x-takes': ['If-Match', 'Idempotency-Key'],
     'x-headers': ['Idempotency-Replayed'],
   },

@@ -1,65 +1,43 @@
 import type { Db } from '../../db/database.ts'
 import { runRead, runWrite } from '../../db/errors.ts'
-import {
-  type IdempotencyKey,
-  type KeyInFlight,
-  retryOnConflict,
-  type StoredResponse,
-} from '../../db/idempotency.ts'
-import { arrayLiteral, type ExpectedVersions } from '../../db/params.ts'
+import { type IdempotencyKey, retryOnConflict } from '../../db/idempotency.ts'
+import type { ExpectedVersions } from '../../db/params.ts'
 import { type Principal, scopeParameters } from '../../db/user-scope.ts'
 import { normalizeId } from '../../schema/types.ts'
-import { insertParameters, patchParameters } from './columns.ts'
+import {
+  insertParameters,
+  inZoneOfUser,
+  lacksTimeZone,
+  parameterOf,
+  patchParameters,
+} from './columns.ts'
+import { completeWith } from './completing.ts'
 import type { NewTask, Task, TaskPatch, TaskReplacement } from './schema.ts'
-import { type StoredTask, toTask } from './sql.ts'
+import { toTask } from './sql.ts'
 import { createTaskStatements } from './statements.ts'
+import { target, toResult } from './write-result.ts'
 
 /**
- * The result of a write: the written task; or the current version, if it is not an expected one; or the stored
- * response of the same idempotency key.
+ * The tasks of a principal. Each method is one statement that checks the session and is limited to its user; completing a
+ * recurring task takes a second one.
  */
-export type WriteResult =
-  | { task: Task }
-  | { version: number }
-  | { storedResponse: StoredResponse }
-  | KeyInFlight
-
-type Row = {
-  task: StoredTask | null
-  current?: { version: number } | null
-  earlierResponse?: StoredResponse | null
-}
-
-/** `undefined`: the session has ended. `null`: the user has no such task. */
-const toResult = ([row]: Row[]): WriteResult | null | undefined => {
-  if (row === undefined) return undefined
-  if (row.earlierResponse) return { storedResponse: row.earlierResponse }
-  if (row.task) return { task: toTask(row.task) }
-  return row.current ? { version: row.current.version } : null
-}
-
-/** The tasks of a principal. Each method is one statement that checks the session and is limited to its user. */
 export const createTaskRepository = (db: Db) => {
-  const statements = createTaskStatements(db)
-  type Write = 'replace' | 'change' | 'complete' | 'remove' | 'restore'
-  type IdempotentWrite = 'addIdempotent' | 'completeIdempotent'
+  const plain = createTaskStatements(db)
+  const inZone = createTaskStatements(db, inZoneOfUser(parameterOf))
+  const statementsFor = (members: Partial<NewTask>) => (lacksTimeZone(members) ? inZone : plain)
+  type Write = 'remove' | 'restore'
 
   return (principal: Principal) => {
     const scope = () => scopeParameters(principal)
+    const complete = completeWith(principal)
 
     const write = async (name: Write, id: string, expected: ExpectedVersions, columns = {}) => {
       const values = { ...columns, ...target(id, expected), ...scope() }
-      return toResult(await runWrite(() => statements[name].execute(values)))
+      return toResult(await runWrite(() => plain[name].execute(values)))
     }
-    const writeOnce = (name: IdempotentWrite, key: IdempotencyKey, columns: object) =>
-      retryOnConflict(async () => {
-        const values = { ...columns, ...key, ...scope() }
-        return toResult(await runWrite(() => statements[name].execute(values)))
-      })
-
     const find = async (id: string): Promise<Task | null | undefined> => {
       const values = { ...scope(), id: normalizeId(id) }
-      const [row] = await runRead(() => statements.find.execute(values))
+      const [row] = await runRead(() => plain.find.execute(values))
       return row?.task && toTask(row.task)
     }
     const unchanged = async (id: string, expected: ExpectedVersions) => {
@@ -74,15 +52,18 @@ export const createTaskRepository = (db: Db) => {
 
       async add(task: NewTask): Promise<Task | undefined> {
         const values = { ...insertParameters(task), id: Bun.randomUUIDv7(), ...scope() }
-        const [row] = await runWrite(() => statements.add.execute(values))
+        const [row] = await runWrite(() => statementsFor(task).add.execute(values))
         return row && toTask(row)
       },
 
       addIdempotent: (task: NewTask, key: IdempotencyKey) =>
-        writeOnce('addIdempotent', key, { ...insertParameters(task), id: Bun.randomUUIDv7() }),
+        retryOnConflict(async () => {
+          const values = { ...insertParameters(task), id: Bun.randomUUIDv7(), ...key, ...scope() }
+          return toResult(await runWrite(() => statementsFor(task).addIdempotent.execute(values)))
+        }),
 
       replace: (id: string, task: TaskReplacement, expected: ExpectedVersions) =>
-        write('replace', id, expected, {
+        complete(statementsFor(task), 'replace', id, expected, {
           ...insertParameters(task),
           completed: task.completed ?? false,
         }),
@@ -91,14 +72,14 @@ export const createTaskRepository = (db: Db) => {
       change: (id: string, changes: TaskPatch, expected: ExpectedVersions) =>
         Object.keys(changes).length === 0
           ? unchanged(id, expected)
-          : write('change', id, expected, {
+          : complete(statementsFor(changes), 'change', id, expected, {
               ...patchParameters(changes),
               completed: changes.completed ?? null,
             }),
 
       /** Sets `completed`, or toggles it if `completed` is undefined. */
       complete: (id: string, completed: boolean | undefined, expected: ExpectedVersions) =>
-        write('complete', id, expected, { completed: completed ?? null }),
+        complete(plain, 'complete', id, expected, { completed: completed ?? null }),
 
       completeIdempotent: (
         id: string,
@@ -106,10 +87,12 @@ export const createTaskRepository = (db: Db) => {
         expected: ExpectedVersions,
         key: IdempotencyKey,
       ) =>
-        writeOnce('completeIdempotent', key, {
-          ...target(id, expected),
-          completed: completed ?? null,
-        }),
+        retryOnConflict(() =>
+          complete(plain, 'completeIdempotent', id, expected, {
+            ...key,
+            completed: completed ?? null,
+          }),
+        ),
 
       remove: (id: string, expected: ExpectedVersions) => write('remove', id, expected),
 
@@ -119,8 +102,3 @@ export const createTaskRepository = (db: Db) => {
 }
 
 export type TaskRepository = ReturnType<typeof createTaskRepository>
-
-const target = (id: string, expected: ExpectedVersions) => ({
-  id: normalizeId(id),
-  versions: expected ? arrayLiteral(expected) : null,
-})

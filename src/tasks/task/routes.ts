@@ -11,8 +11,8 @@ import {
   updateTask,
 } from './operations.ts'
 import type { TaskRepository } from './repository.ts'
-import { requireTask, respondToWrite } from './responses.ts'
-import { refuseConflicts } from './stored-conflicts.ts'
+import { requireTask, respondToCompletion, respondToWrite } from './responses.ts'
+import { planningErrors, refuseConflicts, wholeTaskErrors } from './stored-conflicts.ts'
 
 type Needs = { tasks: TaskRepository; authenticated: Authenticated }
 
@@ -26,7 +26,7 @@ export const taskRoutes = ({ tasks, authenticated }: Needs) =>
       '',
       async ({ own, body, request, set }) => {
         const key = parseIdempotencyKey(request, body)
-        const task = await refuseConflicts(body, async () =>
+        const task = await refuseConflicts(wholeTaskErrors(body), body, async () =>
           key
             ? respondToWrite(await own.addIdempotent(body, key), set, key)
             : requireSession(await own.add(body)),
@@ -55,7 +55,7 @@ export const taskRoutes = ({ tasks, authenticated }: Needs) =>
       async ({ own, params, body, request, set }) => {
         const expected = parseIfMatch(request.headers)
         const replace = () => own.replace(params.id, body, expected)
-        return respondToWrite(await refuseConflicts(body, replace), set)
+        return respondToWrite(await refuseConflicts(wholeTaskErrors(body), body, replace), set)
       },
       replaceTask,
     )
@@ -65,7 +65,7 @@ export const taskRoutes = ({ tasks, authenticated }: Needs) =>
       async ({ own, params, body, request, set }) => {
         const expected = parseIfMatch(request.headers)
         const change = () => own.change(params.id, body, expected)
-        return respondToWrite(await refuseConflicts(body, change), set)
+        return respondToWrite(await refuseConflicts(planningErrors(body), body, change), set)
       },
       updateTask,
     )
@@ -78,8 +78,7 @@ export const taskRoutes = ({ tasks, authenticated }: Needs) =>
         const result = key
           ? await own.completeIdempotent(params.id, body?.completed, expected, key)
           : await own.complete(params.id, body?.completed, expected)
-        const { completed } = respondToWrite(result, set, key)
-        return { success: true as const, completed }
+        return respondToCompletion(result, set, key)
       },
       completeTask,
     )

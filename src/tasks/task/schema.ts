@@ -1,7 +1,17 @@
 import { type Static, t } from 'elysia'
 import { titleLengthMax } from '../../limits.ts'
 import { withDefaults } from '../../schema/defaults.ts'
-import { Day, Enum, Id, Integer, Reference, Text, Timestamp } from '../../schema/types.ts'
+import {
+  Day,
+  Enum,
+  Id,
+  Integer,
+  RecurrenceRule,
+  Reference,
+  Text,
+  Timestamp,
+  TimeZone,
+} from '../../schema/types.ts'
 import * as examples from '../examples.ts'
 
 export const closed = { additionalProperties: false }
@@ -29,6 +39,49 @@ export const ListId = Reference({
   description: 'Null is the inbox',
   examples: [null],
 })
+const ruleParts = {
+  rrule: RecurrenceRule({
+    description:
+      'RFC 5545: FREQ (DAILY, WEEKLY, MONTHLY, YEARLY), INTERVAL, BYDAY, BYMONTHDAY, BYMONTH, BYSETPOS, COUNT, UNTIL, WKST; ' +
+      'RFC 7529: RSCALE=GREGORIAN with SKIP',
+    examples: ['FREQ=WEEKLY;BYDAY=MO'],
+  }),
+  time_zone: TimeZone({ description: 'IANA; by default that of the user', examples: ['UTC'] }),
+  from: Enum(['due', 'completion'], {
+    description: 'Whether the next one is counted from the due date or from the completion',
+    examples: ['due'],
+  }),
+}
+/** The time zone is stored, so that a user who moves keeps the times of a series. */
+const Recurrence = t.Union(
+  [
+    t.Object(ruleParts, { ...closed, $id: 'Recurrence', examples: [examples.recurrence] }),
+    t.Null(),
+  ],
+  { examples: [null] },
+)
+const NewRecurrence = t.Union(
+  [
+    t.Object(
+      {
+        rrule: ruleParts.rrule,
+        time_zone: t.Optional(ruleParts.time_zone),
+        from: t.Optional({ ...ruleParts.from, 'x-default': 'due' }),
+      },
+      { ...closed, $id: 'NewRecurrence', examples: [examples.recurrence] },
+    ),
+    t.Null(),
+  ],
+  {
+    description: 'Requires `due_at` or `due_on`. To complete the task creates the next one.',
+    examples: [null],
+  },
+)
+const SeriesId = Id({
+  nullable: true,
+  description: 'The same for all tasks of a recurrence',
+  examples: [null],
+})
 export const Position = Text({
   min: 1,
   max: 200,
@@ -54,6 +107,8 @@ export const Task = t.Object(
     due_on: DueOn,
     tags: Tags,
     list_id: ListId,
+    recurrence: Recurrence,
+    series_id: SeriesId,
     version: Version,
     created_at: Timestamp({}),
     updated_at: Timestamp({}),
@@ -69,6 +124,7 @@ export const optional = {
   due_on: t.Optional(DueOn),
   tags: t.Optional(Tags),
   list_id: t.Optional(ListId),
+  recurrence: t.Optional(NewRecurrence),
 }
 export const defaults = { priority: 'normal', tags: [] }
 export const NewTask = t.Object(
@@ -80,6 +136,7 @@ export const ignored = t.Optional(t.Unknown({ description: 'Ignored' }))
 export const ignoredMembers = {
   id: ignored,
   user_id: ignored,
+  series_id: ignored,
   position: ignored,
   version: ignored,
   updated_at: ignored,
@@ -108,4 +165,5 @@ export const TaskId = t.Object({ id: Id() })
 export type Task = Static<typeof Task>
 export type NewTask = Static<typeof NewTask>
 export type TaskReplacement = Static<typeof TaskReplacement>
+export type NewRecurrence = NonNullable<NewTask['recurrence']>
 export type TaskPatch = Static<typeof TaskPatch>

@@ -5,7 +5,15 @@ import { taskPosition, tasks } from '../../db/schema.ts'
 import { placeholders, type UserScopeValues } from '../../db/user-scope.ts'
 import type { Task } from './schema.ts'
 
-const { user_id, id, deleted_at: _deleted, change: _change, ...others } = getTableColumns(tasks)
+const {
+  user_id,
+  id,
+  deleted_at: _deleted,
+  change: _change,
+  predecessor_id: _predecessor,
+  series_start: _start,
+  ...others
+} = getTableColumns(tasks)
 /** The columns of a Task. `toTask` makes it one. */
 export const taskColumns = { id, user_id, ...others }
 

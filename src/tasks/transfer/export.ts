@@ -1,13 +1,14 @@
 import { negotiate } from '../../http/content-negotiation.ts'
 import type { List } from '../../lists/schema.ts'
 import { csvHeader, csvRecord } from './formats/csv.ts'
-import { calendarFoot, calendarHead, calendarRecord } from './formats/icalendar.ts'
+import { calendarFoot, calendarHead, createCalendarRecord } from './formats/icalendar.ts'
 import type { ExportedTask } from './repository.ts'
 
 type Format = {
   mediaType: string
   head: (lists: readonly List[]) => string
-  record: (task: ExportedTask, isFirst: boolean) => string
+  /** The function that writes the records of one file. */
+  createRecord: () => (task: ExportedTask, isFirst: boolean) => string
   foot: string
 }
 
@@ -16,21 +17,27 @@ export const formats = {
   json: {
     mediaType: 'application/json',
     head: (lists) => `{"lists":${JSON.stringify(lists)},\n"tasks":[`,
-    record: ({ list: _list, ...task }, isFirst) => `${isFirst ? '' : ','}\n${JSON.stringify(task)}`,
+    createRecord:
+      () =>
+      ({ list: _list, ...task }, isFirst) =>
+        `${isFirst ? '' : ','}\n${JSON.stringify(task)}`,
     foot: '\n]}\n',
   },
   ndjson: {
     mediaType: 'application/x-ndjson',
     head: () => '',
     // A task of the inbox has no list.
-    record: ({ list, ...task }) => `${JSON.stringify(list === null ? task : { ...task, list })}\n`,
+    createRecord:
+      () =>
+      ({ list, ...task }) =>
+        `${JSON.stringify(list === null ? task : { ...task, list })}\n`,
     foot: '',
   },
-  csv: { mediaType: 'text/csv', head: () => csvHeader, record: csvRecord, foot: '' },
+  csv: { mediaType: 'text/csv', head: () => csvHeader, createRecord: () => csvRecord, foot: '' },
   ics: {
     mediaType: 'text/calendar',
     head: () => calendarHead,
-    record: calendarRecord,
+    createRecord: createCalendarRecord,
     foot: calendarFoot,
   },
 } satisfies Record<string, Format>
@@ -63,6 +70,7 @@ type First = { lists: readonly List[]; page: ExportedTask[] }
  */
 export const exportResponse = (first: First, read: Read, name: FormatName): Response => {
   const format: Format = formats[name]
+  const record = format.createRecord()
   let page: ExportedTask[] | undefined = first.page
   let isFirst = true
 
@@ -70,7 +78,7 @@ export const exportResponse = (first: First, read: Read, name: FormatName): Resp
     {
       async pull(controller) {
         if (page === undefined) throw new Error('the session ended during the export')
-        const text = page.map((task, at) => format.record(task, isFirst && at === 0)).join('')
+        const text = page.map((task, at) => record(task, isFirst && at === 0)).join('')
         const isLast = page.length < exportRows
         controller.enqueue(
           `${isFirst ? format.head(first.lists) : ''}${text}${isLast ? format.foot : ''}`,

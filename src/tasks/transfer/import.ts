@@ -3,7 +3,7 @@ import { toFieldErrors } from '../../http/validation-errors.ts'
 import { compileSchema } from '../../schema/compile.ts'
 import { toUtc } from '../../schema/timestamp.ts'
 import { inStoredForm } from '../task/columns.ts'
-import { dueErrors } from '../task/stored-conflicts.ts'
+import { wholeTaskErrors } from '../task/stored-conflicts.ts'
 import { createNamedLists } from './lists.ts'
 import type { Record } from './parsed.ts'
 import { parseRecords } from './records.ts'
@@ -23,6 +23,7 @@ export const toImportRows = async (
 ): Promise<ReadImport> => {
   const { records, lists } = await parseRecords(body, rowsMax)
   const names = createNamedLists()
+  const newSeries = createNewIds()
   const keyOfId = new Map(lists.map(({ id, name }) => [id.toLowerCase(), names.add(name)]))
 
   const pointers: string[] = []
@@ -36,7 +37,9 @@ export const toImportRows = async (
       const task = record.value as ImportedTask
       const ofFile = keyOfId.get(task.list_id?.toLowerCase() ?? '')
       const list_key = task.list ? names.add(task.list) : (ofFile ?? null)
-      rows.push({ ...toRow(task, now), ...(list_key !== null && { list_id: null }), list_key })
+      const series_id = newSeries(task.series_id)
+      const ofList = { ...(list_key !== null && { list_id: null }), list_key }
+      rows.push({ ...toRow(task, now), ...ofList, series_id })
       positions.push(task.position)
       pointers.push(record.pointer)
     }
@@ -66,6 +69,17 @@ export const requireLists = (read: ReadImport, ids: ReadonlySet<string>): void =
   if (missing?.list_id) throwNoSuchList(read, missing.list_id)
 }
 
+/** A new id for each id of a file, so that the tasks of a series stay together. */
+const createNewIds = () => {
+  const byId = new Map<string, string>()
+  return (id: unknown): string | null => {
+    if (typeof id !== 'string') return null
+    const found = byId.get(id) ?? Bun.randomUUIDv7()
+    byId.set(id, found)
+    return found
+  }
+}
+
 const fieldErrorsOf = ({ pointer, value, unreadable }: Record): FieldError[] => {
   const fieldError = (detail: string): FieldError => ({ in: 'body', pointer, detail })
   if (unreadable !== undefined) return [fieldError(unreadable)]
@@ -74,7 +88,7 @@ const fieldErrorsOf = ({ pointer, value, unreadable }: Record): FieldError[] => 
       fieldError(`${member.slice(1)} ${detail}`.trim()),
     )
   const { completed, completed_at } = value
-  const [conflict] = dueErrors(value)
+  const [conflict] = wholeTaskErrors(value)
   if (conflict) return [fieldError(`${conflict.pointer.slice(1)} ${conflict.detail}`)]
   return completed !== true && (completed_at ?? null) !== null
     ? [fieldError('completed_at is accepted only with completed: true')]
@@ -88,6 +102,7 @@ const toRow = (task: ImportedTask, now: string) => {
     version: _version,
     updated_at: _updated,
     position: _position,
+    series_id: _series,
     list: _list,
     ...members
   } = task

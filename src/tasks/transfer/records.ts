@@ -153,7 +153,8 @@ const toMember = (name: string, { text, isQuoted }: Cell): [string, unknown][] =
   const types: unknown[] = [schema?.type].flat()
   if (isText(schema)) return [[name, unescapeCell(text)]]
   if (types.includes('boolean')) return [[name, booleans.get(text.toLowerCase()) ?? text]]
-  return [[name, types.includes('array') || types.includes('integer') ? parseJsonCell(text) : text]]
+  const isJson = types.includes('array') || types.includes('integer') || schema?.anyOf !== undefined
+  return [[name, isJson ? parseJsonCell(text) : text]]
 }
 
 /** Spreadsheets write them in capitals. */

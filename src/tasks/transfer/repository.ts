@@ -20,14 +20,21 @@ import {
   scopeParameters,
   TRUE,
 } from '../../db/user-scope.ts'
-import { columnDefinitions, insertColumns, newTaskRow, recordsetColumn } from '../task/columns.ts'
+import {
+  columnDefinitions,
+  insertColumns,
+  inZoneOfUser,
+  newTaskRow,
+  ownSeries,
+  recordsetColumn,
+} from '../task/columns.ts'
 import type { NewTask, Task } from '../task/schema.ts'
 import { isActiveTask, taskColumns, toTask } from '../task/sql.ts'
 import { type NamedList, namedListCtes } from './lists.ts'
 
 /** A row of the import statement. Absent members get the default of their column. */
 export type ImportedRow = NewTask &
-  Pick<Task, 'id' | 'completed' | 'completed_at' | 'created_at'> & {
+  Pick<Task, 'id' | 'completed' | 'completed_at' | 'created_at' | 'series_id'> & {
     /** Its place in the order of the imported tasks, from 1. */
     ord: number
     /** Of the list that is found or created by its name, instead of `list_id`. */
@@ -62,15 +69,17 @@ const createImportCtes = (db: Db, condition = TRUE) => {
   const { nextChange } = createUserScope(db, placeholders)
   const { proceeds, listOfKey, ...ofLists } = namedListCtes(db, condition)
   const records = sql`jsonb_to_recordset(${param('records', 'jsonb')}) as record (
-    id uuid, ord int, list_key text, ${columnDefinitions}, completed boolean, completed_at timestamptz, created_at timestamptz)`
+    id uuid, ord int, list_key text, ${columnDefinitions}, completed boolean, completed_at timestamptz, created_at timestamptz,
+    series_id uuid)`
   const row = newTaskRow(nextChange, {
     id: sql`record.id`,
     position: positionAtEndOf(sql`${nextChange.change}`, sql`record.ord`),
-    ...insertColumns(recordsetColumn('record')),
+    ...insertColumns(inZoneOfUser(recordsetColumn('record'))),
     list_id: sql`coalesce(list_of_key.id, record.list_id)`,
     completed: sql`record.completed`,
     completed_at: sql`record.completed_at`,
     created_at: sql`record.created_at`,
+    series_id: sql`coalesce(record.series_id, ${ownSeries(sql`record.recurrence`, sql`record.id`)})`,
   })
   const rows = sql`select ${row} from ${nextChange}, ${records}
     left join ${listOfKey} on list_of_key.key = record.list_key where ${proceeds}`

@@ -109,9 +109,9 @@ export const exportTasks = {
     'x-examples': Object.fromEntries(
       Object.values(formats)
         .filter(({ mediaType }) => mediaType !== 'application/json')
-        .map(({ mediaType, head, record, foot }) => [
+        .map(({ mediaType, head, createRecord, foot }) => [
           mediaType,
-          `${head([])}${record(examples.exportedTask, true)}${foot}`,
+          `${head([])}${createRecord()(examples.exportedTask, true)}${foot}`,
         ]),
     ),
   },

@@ -1,7 +1,7 @@
 import { Task } from '../../task/schema.ts'
 import type { ExportedTask } from '../repository.ts'
 
-/** All members of a Task in their order, and the name of its list. Several tags are a JSON array. */
+/** All members of a Task in their order, and the name of its list. Tags and a recurrence are JSON. */
 const columns = [...Object.keys(Task.properties), 'list'] as (keyof ExportedTask)[]
 
 export const csvHeader = `${columns.join(',')}\r\n`
@@ -22,7 +22,7 @@ const escaped = /^''*[=+\-@＝＋－＠\t\r\n]/
 const cell = (value: ExportedTask[keyof ExportedTask]): string => {
   if (value === null) return ''
   if (typeof value !== 'string')
-    return quoted(Array.isArray(value) ? JSON.stringify(value) : `${value}`)
+    return quoted(typeof value === 'object' ? JSON.stringify(value) : `${value}`)
   return value === '' ? '""' : quoted(risky.test(value) ? `'${value}` : value)
 }
 

@@ -1,0 +1,41 @@
+import { now } from '../../../db/clock.ts'
+
+/** Years before and after now in which a time zone is described. */
+const [yearsBefore, yearsAfter] = [5, 10]
+
+/**
+ * The lines of a VTIMEZONE (RFC 5545 §3.6.5) for a zone of the IANA database. Each change of the offset is a component of its
+ * own, because zones have rules that RRULE cannot express.
+ */
+export const timeZoneLines = (zone: string): string[] => {
+  const today = Temporal.Instant.from(now()).toZonedDateTimeISO(zone)
+  const first = today.subtract({ years: yearsBefore }).startOfDay()
+  const last = today.add({ years: yearsAfter })
+  const lines = ['BEGIN:VTIMEZONE', `TZID:${zone}`, ...observance(first, first.offset)]
+  let [change, before] = [first.getTimeZoneTransition('next'), first.offset]
+  while (change !== null && Temporal.ZonedDateTime.compare(change, last) < 0) {
+    lines.push(...observance(change, before))
+    before = change.offset
+    change = change.getTimeZoneTransition('next')
+  }
+  return [...lines, 'END:VTIMEZONE']
+}
+
+/** The offset from a moment on. Its start is a local time of the offset before it. */
+const observance = (start: Temporal.ZonedDateTime, before: string): string[] => {
+  const local = start.toInstant().toZonedDateTimeISO(before).toPlainDateTime()
+  const isSummer = minutesOf(start.offset) > minutesOf(before)
+  const name = isSummer ? 'DAYLIGHT' : 'STANDARD'
+  return [
+    `BEGIN:${name}`,
+    `DTSTART:${local.toString({ smallestUnit: 'second' }).replace(/[-:]/g, '')}`,
+    `TZOFFSETFROM:${before.replace(':', '')}`,
+    `TZOFFSETTO:${start.offset.replace(':', '')}`,
+    `END:${name}`,
+  ]
+}
+
+const minutesOf = (offset: string): number => {
+  const [hours = 0, minutes = 0] = offset.slice(1).split(':').map(Number)
+  return (offset.startsWith('-') ? -1 : 1) * (hours * 60 + minutes)
+}
