@@ -37,6 +37,8 @@ import type { CreateMetrics } from './metrics/load-metrics.ts'
 import type { Notifications } from './notifications/notifications.ts'
 import { publishAfterWrites } from './notifications/publish-after-writes.ts'
 import type { RateLimitCounters } from './rate-limit/store.ts'
+import { createCalendarRepository } from './tasks/calendar/repository.ts'
+import { calendarRoutes } from './tasks/calendar/routes.ts'
 import type { Waiting } from './tasks/changes/long-poll.ts'
 import { createCountRepository } from './tasks/counts/repository.ts'
 import { tagRoutes } from './tasks/counts/routes.ts'
@@ -45,7 +47,7 @@ import { activityAfterRequests } from './webhooks/activity-after-requests.ts'
 import type { Resolve } from './webhooks/destination.ts'
 import type { WebhookDispatcher } from './webhooks/dispatcher.ts'
 import { webhookMessages } from './webhooks/payloads.ts'
-import { webhookActionRoutes, webhookRoutes } from './webhooks/routes.ts'
+import { webhookRoutes } from './webhooks/routes.ts'
 import { createWebhooks } from './webhooks/webhooks.ts'
 
 /** Everything that the service needs from its process. Two services can run in one process, as every test does. */
@@ -150,8 +152,8 @@ export const createApp = (needs: Needs) => {
           .use(allTaskRoutes({ ...needs, ...shared }))
           .use(listRoutes({ ...needs, ...shared }))
           .use(tagRoutes({ ...shared, counts: createCountRepository(db) }))
-          .use(webhookRoutes({ ...shared, ...hooks }))
-          .use(webhookActionRoutes({ ...shared, ...hooks })),
+          .use(calendarRoutes({ ...shared, calendars: createCalendarRepository(db) }))
+          .use(webhookRoutes({ ...shared, ...hooks })),
       )
   )
 }

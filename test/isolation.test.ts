@@ -391,6 +391,12 @@ test('what each route sends is bound to the user of the token, and is what docs/
     'GET /api/tasks/events, with a stream ticket',
     await sentBy(() => here.call('GET', `/api/tasks/events?ticket=${issued.ticket}`)),
   )
+  const calendar = { name: 'phone', scope: 'calendar:read' }
+  const { body: feed } = await here.call('POST', '/api/auth/tokens', { token, body: calendar })
+  list(
+    'GET /api/calendar/:secret',
+    await sentBy(() => here.call('GET', new URL(feed.feed_url).pathname)),
+  )
   const subscriber = { userId: id, sessionId: id, seen: () => 0, wake: () => {} }
   list('open event streams, every four seconds', await sentBy(() => here.pollFor([subscriber])))
   list('any use of a session, once a minute', await sentBy(here.flushActivity))

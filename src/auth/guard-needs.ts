@@ -6,6 +6,7 @@ import { createResponseHeaders } from '../http/response-headers.ts'
 import type { Log } from '../log.ts'
 import type { Jwt } from './access-tokens/jwt.ts'
 import { createAuthenticator } from './authenticator.ts'
+import type { CalendarSecrets } from './calendar-feeds/secret.ts'
 import { createFederatedUserRepository } from './issuers/repository.ts'
 import { createIssuerVerifiers } from './issuers/verifier.ts'
 import type { StreamTickets } from './stream-tickets/ticket.ts'
@@ -15,6 +16,7 @@ type Needs = {
   db: Db
   jwt: Jwt
   streamTickets: StreamTickets
+  calendarSecrets: CalendarSecrets
   log: Log
   isUp: () => boolean
   peerOf: (request: Request) => string | undefined
@@ -22,7 +24,7 @@ type Needs = {
 
 /** What the route guard needs to authenticate a request, and for the headers of its response. */
 export const createGuardNeeds = (needs: Needs) => {
-  const { config, db, jwt, streamTickets, log, isUp, peerOf } = needs
+  const { config, db, jwt, streamTickets, calendarSecrets, log, isUp, peerOf } = needs
   const issuers = createIssuerVerifiers(config.trustedIssuers, log)
   const federatedUsers = createFederatedUserRepository(db)
   const clientAddress = createClientAddress(config.trustProxy)
@@ -30,6 +32,7 @@ export const createGuardNeeds = (needs: Needs) => {
     settings: config,
     authenticate: createAuthenticator({ jwt, issuers, federatedUsers, log, isUp }),
     verifyTicket: streamTickets.verify,
+    verifyCalendarPath: calendarSecrets.verify,
     responseHeaders: createResponseHeaders({
       behindProxy: config.trustProxy !== 'none',
       cors: createCors(config.corsOrigins),

@@ -2,6 +2,7 @@ import { Elysia } from 'elysia'
 import type { Config } from '../config/config.ts'
 import type { Db } from '../db/database.ts'
 import type { Authenticated } from '../http/authenticated.ts'
+import { createOrigin } from '../http/origin.ts'
 import type { RequestContexts } from '../http/request-context.ts'
 import type { Log } from '../log.ts'
 import type { NoticeStatements } from '../mail/notices.ts'
@@ -9,6 +10,7 @@ import type { RateLimitCounters } from '../rate-limit/store.ts'
 import type { Jwt } from './access-tokens/jwt.ts'
 import { createAccountRepository } from './accounts/repository.ts'
 import { accountRoutes } from './accounts/routes.ts'
+import type { CalendarSecrets } from './calendar-feeds/secret.ts'
 import { emailVerificationRoutes } from './email-verification/routes.ts'
 import type { EmailVerification } from './email-verification/verification.ts'
 import { createLinkLimit } from './link-limit.ts'
@@ -43,6 +45,7 @@ type Needs = {
   sessions: SessionRepository
   authenticated: Authenticated
   streamTickets: StreamTickets
+  calendarSecrets: CalendarSecrets
 }
 
 /** All routes of accounts and sessions. */
@@ -66,5 +69,11 @@ export const authRoutes = (needs: Needs) => {
     .use(passwordResetRoutes(shared))
     .use(emailVerificationRoutes(shared))
     .use(streamTicketRoutes({ ...shared, tickets: createStreamTicketRepository(db) }))
-    .use(personalTokenRoutes({ ...shared, personalTokens: createPersonalTokenRepository(db) }))
+    .use(
+      personalTokenRoutes({
+        ...shared,
+        personalTokens: createPersonalTokenRepository(db),
+        originOf: createOrigin(config),
+      }),
+    )
 }

@@ -26,6 +26,7 @@ export const readLinkConfig = (read: EnvReader, port: number) => {
   const origin = publicUrl ?? `http://localhost:${port}`
   return {
     publicUrl: origin,
+    isPublicUrlSet: publicUrl !== undefined,
     resetUrl: readLinkUrl(read, 'MAIL_RESET_URL') ?? `${origin}/account/reset#token={token}`,
     verifyUrl: readLinkUrl(read, 'MAIL_VERIFY_URL') ?? `${origin}/account/verify#token={token}`,
   }

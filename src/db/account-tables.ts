@@ -96,6 +96,8 @@ export const sessions = pgTable(
     rotated_at: timestamp(),
     /** When a refresh token was last accepted. */
     refreshed_at: timestamp(),
+    /** Of the secret in the URL of a calendar feed: SHA-256. */
+    secret_hash: text(),
   },
   (session) => [primaryKey({ columns: [session.user_id, session.id] })],
 )

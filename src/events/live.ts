@@ -1,3 +1,4 @@
+import { createCalendarSecrets } from '../auth/calendar-feeds/secret.ts'
 import { createStreamTickets } from '../auth/stream-tickets/ticket.ts'
 import type { Config } from '../config/config.ts'
 import type { Db } from '../db/database.ts'
@@ -30,6 +31,7 @@ export const createLive = ({ config, db, notifications, waiting, log }: Needs) =
     changesTokens,
     readChanges,
     streamTickets: createStreamTickets(cursorCodec),
+    calendarSecrets: createCalendarSecrets(cursorCodec),
     streams: createEventStreams({
       notifications,
       stopSignal,

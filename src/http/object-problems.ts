@@ -25,6 +25,12 @@ export const objectNotFound = {
     cause: 'The user has no live personal access token with this id.',
     cure: 'List the tokens to see their ids.',
   },
+  'calendar-not-found': {
+    status: 404,
+    title: 'There is no such calendar feed',
+    cause: 'The URL is incomplete, or the token that it belongs to has expired or was ended.',
+    cure: 'Create a token with the scope `calendar:read`, and subscribe to its `feed_url`.',
+  },
   'webhook-not-found': {
     status: 404,
     title: 'There is no such webhook',

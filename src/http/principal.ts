@@ -8,6 +8,8 @@ export type VerifiedToken = Principal & {
   expiresAtMs: number
   /** The stream ticket that stands for the token. Its route uses it up. */
   ticket?: { id: string; expiresAt: string }
+  /** The hash of the secret of a calendar feed that stands for the token. Its route compares it. */
+  calendarHash?: string
 }
 
 /** The authenticated principal of one request. */

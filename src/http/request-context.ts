@@ -24,6 +24,8 @@ export type RequestContext = {
   refreshTokenIn: readonly RefreshTokenPlace[]
   /** The request may have a stream ticket instead of an access token. */
   acceptsTicket: boolean
+  /** The path has the secret of a calendar feed. */
+  hasCalendarSecret: boolean
   /** Media types that the body may have. */
   accepts: readonly string[]
   /** The route has a schema for its query, which then reports unknown parameters. */

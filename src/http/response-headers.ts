@@ -24,7 +24,7 @@ export const createResponseHeaders =
     'x-content-type-options': 'nosniff',
     'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
     'referrer-policy': 'no-referrer',
-    'cache-control': /^\/api\/(tasks|lists|tags)/.test(context.route ?? '')
+    'cache-control': /^\/api\/(tasks|lists|tags|calendar)/.test(context.route ?? '')
       ? 'private, no-cache'
       : 'no-store',
     // Only over TLS (RFC 6797 §7.2), which ends at the proxy.

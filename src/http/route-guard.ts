@@ -16,6 +16,8 @@ type Needs = {
   authenticate: (token: string) => Promise<VerifiedToken | undefined>
   /** Verifies a stream ticket; undefined if it is not valid. */
   verifyTicket: (ticket: string) => VerifiedToken | undefined
+  /** Verifies a path with the secret of a calendar feed; undefined if it is not valid. */
+  verifyCalendarPath: (path: string) => VerifiedToken | undefined
   responseHeaders: ResponseHeaders
   clientAddressOf: (request: Request) => string
   /** The migrations are applied. */
@@ -41,7 +43,7 @@ export class OptionsResponse extends Error {
  * before its body is read.
  */
 export const createRouteGuard = (needs: Needs) => {
-  const { contexts, authenticate, verifyTicket, responseHeaders, isUp, routes } = needs
+  const { contexts, responseHeaders, isUp, routes } = needs
   let routeTable: ReturnType<typeof createRouteTable> | undefined
 
   return new Elysia({ name: 'route-guard' }).onRequest(async ({ request, set }) => {
@@ -49,22 +51,16 @@ export const createRouteGuard = (needs: Needs) => {
     const { method, headers } = request
     const entry = routeTable.find(pathOf(request.url))
     const hooks = hooksOf(entry, method)
-    const authorization = headers.get('authorization')
-    const tokenSent = authorization !== null
+    const tokenSent = headers.has('authorization')
     const context = contexts.begin(
       request,
       createContext(needs, request, { entry, hooks, tokenSent }),
     )
     Object.assign(set.headers, responseHeaders(request, context, entry?.allow))
 
-    const token = context.isPublic ? undefined : parseBearer(authorization)
     let authenticationError: unknown
     try {
-      const verified = token
-        ? await authenticate(token)
-        : context.acceptsTicket && !tokenSent
-          ? verifyTicket(ticketOf(request.url))
-          : undefined
+      const verified = await verify(needs, request, context)
       if (verified)
         context.principal = { ...verified, address: context.address, requestId: context.id }
     } catch (error) {
@@ -85,11 +81,25 @@ export const createRouteGuard = (needs: Needs) => {
       !mayHaveRefreshToken(context, request)
     )
       throwProblem('unauthenticated', { headers: bearerChallenge(context.tokenSent) })
+    if (context.hasCalendarSecret && context.principal === undefined)
+      throwProblem('calendar-not-found')
     if (!isInScope(entry.pattern, method, context.principal?.scope))
       throwProblem('insufficient-scope', { headers: insufficientScopeChallenge })
     if (!isUp() && context.rateLimitPolicy !== 'none')
       throwProblem('unavailable', { headers: { 'retry-after': '1' } })
   })
+}
+
+/** The token of a request, or what stands for it. */
+const verify = async (
+  { authenticate, verifyTicket, verifyCalendarPath }: Needs,
+  { headers, url }: Request,
+  context: RequestContext,
+): Promise<VerifiedToken | undefined> => {
+  if (context.hasCalendarSecret) return verifyCalendarPath(pathOf(url))
+  const token = context.isPublic ? undefined : parseBearer(headers.get('authorization'))
+  if (token) return authenticate(token)
+  return context.acceptsTicket && !context.tokenSent ? verifyTicket(ticketOf(url)) : undefined
 }
 
 const hooksOf = (entry: RouteEntry | undefined, method: string) =>
@@ -117,6 +127,7 @@ const createContext = (
     route: entry?.pattern,
     isPublic: detail?.security?.length === 0,
     acceptsTicket: detail?.['x-stream-ticket'] ?? false,
+    hasCalendarSecret: detail?.['x-calendar-secret'] ?? false,
     refreshTokenIn: detail?.['x-refresh-token'] ?? [],
     rateLimitPolicy: isUncounted ? 'none' : (detail?.['x-rate-limit'] ?? 'api'),
     accepts: detail?.['x-accepts'] ?? ['application/json'],
@@ -146,6 +157,8 @@ const isInScope = (pattern: string, method: string, scope: string | undefined): 
   if (/^\/api\/(tasks|lists|tags)(\/|$)/.test(pattern))
     return scope.split(' ').includes(isRead ? 'tasks:read' : 'tasks:write')
   if (/^\/api\/webhooks(\/|$)/.test(pattern)) return scope.split(' ').includes('webhooks:write')
+  if (pattern.startsWith('/api/calendar/')) return scope === 'calendar:read'
+  if (scope === 'calendar:read') return false
   return isRead && pattern === '/api/auth/me'
 }
 

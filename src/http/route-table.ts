@@ -12,6 +12,8 @@ declare module 'elysia' {
     'x-refresh-token'?: readonly RefreshTokenPlace[]
     /** The request may have a stream ticket in its query instead of an access token. */
     'x-stream-ticket'?: boolean
+    /** The path has the secret of a calendar feed instead. */
+    'x-calendar-secret'?: boolean
     /** The body may have IMPORT_LIMIT bytes instead of BODY_LIMIT. */
     'x-imports'?: boolean
   }

@@ -27,7 +27,7 @@ const requireWebhook = <T>(found: T | null | undefined): T =>
   requireSession(found) ?? throwProblem('webhook-not-found')
 
 /** The webhooks of the current user. */
-export const webhookRoutes = (needs: Needs) => {
+const objectRoutes = (needs: Needs) => {
   const { webhooks, destinations, dispatcher, authenticated, log } = needs
 
   const requireUrl = (url: string | undefined): void => {
@@ -89,7 +89,7 @@ export const webhookRoutes = (needs: Needs) => {
 }
 
 /** What is done with one webhook, beside changing it. */
-export const webhookActionRoutes = ({ webhooks, send, authenticated }: Needs) =>
+const actionRoutes = ({ webhooks, send, authenticated }: Needs) =>
   new Elysia({ prefix: '/webhooks' })
     .use(authenticated)
     .derive(({ principal }) => ({ own: webhooks(principal) }))
@@ -113,3 +113,7 @@ export const webhookActionRoutes = ({ webhooks, send, authenticated }: Needs) =>
       },
       schema.testWebhook,
     )
+
+/** All routes of webhooks. */
+export const webhookRoutes = (needs: Needs) =>
+  new Elysia().use(objectRoutes(needs)).use(actionRoutes(needs))

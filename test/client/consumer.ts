@@ -74,6 +74,7 @@ results.sessions = data?.sessions.length ?? [error?.code, response.status]
 const issued = unwrap(
   await client.http.POST('/api/auth/tokens', { body: { name: 'script', scope: 'tasks:read' } }),
 )
+if (!('access_token' in issued)) throw new Error('a calendar feed')
 const script = createClient({ baseUrl, accessToken: issued.access_token })
 const denied = await reasonOf(script.tasks.create({ title: 'x' }))
 results.denied = isProblem(denied) ? denied.code : denied

@@ -42,6 +42,7 @@ test('without variables, the embedded database runs with the defaults of the con
     dataDir: './data',
     links: {
       publicUrl: 'http://localhost:3000',
+      isPublicUrlSet: false,
       resetUrl: 'http://localhost:3000/account/reset#token={token}',
       verifyUrl: 'http://localhost:3000/account/verify#token={token}',
     },

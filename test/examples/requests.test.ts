@@ -42,15 +42,24 @@ const requests = sections.map((section): Listed => {
   }
 })
 
+const publicUrl = 'https://tasks.example'
+
 let here: Awaited<ReturnType<typeof listening>>
 beforeAll(async () => {
   here = await listening({
     MAIL_URL: 'smtp://127.0.0.1:9',
     MAIL_FROM: 'no-reply@tasks.example',
-    PUBLIC_URL: 'https://tasks.example',
+    PUBLIC_URL: publicUrl,
   })
 })
 afterAll(() => here.stop())
+
+/** The path of a request; a `feed_url` is that of the calendar. */
+const pathOf = (url: string): string =>
+  url
+    .replace('{{calendar.response.body.$.feed_url}}', '/api/calendar/feed')
+    .replace('{{host}}', '')
+    .replace(/\?.*/, '')
 
 /** Resolves a path like `$.sessions[0].id`. */
 const within = (body: unknown, path: string): unknown =>
@@ -75,7 +84,8 @@ test('every request of the collection gets the response that it announces', asyn
     })
 
   for (const { title, status, code, name, method, url, headers, body } of requests) {
-    const answer = await fetch(filled(url), {
+    // The feed of a calendar is at PUBLIC_URL.
+    const answer = await fetch(filled(url).replace(publicUrl, here.origin), {
       method,
       headers: headers.map(([one, value]): [string, string] => [one, filled(value)]),
       ...(body !== undefined && { body: filled(body) }),
@@ -90,14 +100,15 @@ test('every request of the collection gets the response that it announces', asyn
 
 test('the collection has every documented route', async () => {
   const { paths } = (await here.call('GET', '/docs/json')).body
-  const written = requests.map(
-    ({ method, url }) => [method, url.replace('{{host}}', '').replace(/\?.*/, '')] as const,
-  )
+  const written = requests.map(({ method, url }) => [method, pathOf(url)] as const)
 
   for (const [path, methods] of Object.entries<object>(paths))
     for (const method of Object.keys(methods)) {
-      const filling = { id: '\\{\\{[^/]+\\}\\}', code: '[a-z-]+' }
-      const pattern = path.replace(/\{(id|code)\}/g, (_, name: 'id' | 'code') => filling[name])
+      const filling = { id: '\\{\\{[^/]+\\}\\}', code: '[a-z-]+', secret: 'feed' }
+      const pattern = path.replace(
+        /\{(id|code|secret)\}/g,
+        (_, name: keyof typeof filling) => filling[name],
+      )
       const isWritten = written.some(
         ([one, to]) => one.toLowerCase() === method && new RegExp(`^${pattern}$`).test(to),
       )
@@ -112,7 +123,7 @@ test('each request of the collection describes itself and its response', () => {
     expect([title, method, url]).toEqual([
       title,
       expect.stringMatching(/^[A-Z]+$/),
-      expect.stringMatching(/^\{\{host\}\}\//),
+      expect.stringMatching(/^\{\{(host\}\}\/|calendar\.)/),
     ])
   }
 })

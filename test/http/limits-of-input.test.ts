@@ -125,6 +125,8 @@ test('every member of requests and responses has the bounds of the contract', as
     'PasswordReset: closed',
     `PasswordReset/new_password: ${password}`,
     'User/pending_email: 0..254 characters',
+    'IssuedCalendarFeed/name: 1..100 characters',
+    'IssuedCalendarFeed: closed',
     'NewRecurrence/rrule: 0..500 characters',
     'NewRecurrence: closed',
     'Recurrence/rrule: 0..500 characters',

@@ -27,6 +27,7 @@ const related: [file: RegExp, tests: string][] = [
   [/tasks\/changes/, 'tasks/changes lists/changes events/stream isolation'],
   [/listing\/days|tasks\/counts/, 'tasks/days tasks/listing isolation'],
   [/transfer\/(lists|json-file)/, 'lists/transfer tasks/transfer isolation'],
+  [/tasks\/calendar|calendar-feeds|http\/origin/, 'tasks/calendar isolation auth/personal-tokens'],
   [/src\/recurrence/, 'recurrence/next tasks/recurring'],
   [
     /task\/(recurring|completing|updates)|batch\/(effects|guards)/,

@@ -70,6 +70,7 @@ export const publicRoutes = new Set([
   'GET /account/verify',
   'POST /account/verify',
   'POST /api/auth/email/verify',
+  'GET /api/calendar/:secret',
 ])
 
 /** The files of /docs are one entry, because their names contain a version. */

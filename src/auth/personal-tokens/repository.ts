@@ -4,6 +4,7 @@ import type { Db } from '../../db/database.ts'
 import { runRead, runWrite } from '../../db/errors.ts'
 import { sessions } from '../../db/schema.ts'
 import { createUserScope, type Principal, scopeParameters, TRUE } from '../../db/user-scope.ts'
+import { calendarScope } from '../calendar-feeds/secret.ts'
 import { endOwnSession } from '../sessions/repository.ts'
 import type { NewPersonalToken, PersonalToken } from './schema.ts'
 
@@ -14,6 +15,7 @@ const granted = {
   'tasks:read': 'tasks:read',
   'tasks:write': 'tasks:read tasks:write',
   'webhooks:write': 'tasks:read webhooks:write',
+  [calendarScope]: calendarScope,
 }
 export const grantedScope = (scope: NewPersonalToken['scope']): string => granted[scope]
 const scopes = Object.keys(granted) as PersonalToken['scope'][]
@@ -34,8 +36,12 @@ export const createPersonalTokenRepository = (db: Db) => (principal: Principal) 
   const isOwn = and(eq(sessions.user_id, userId), isPersonal, gt(sessions.expires_at, now))
 
   return {
-    async add({ name, scope, expires_in }: NewPersonalToken): Promise<PersonalToken | undefined> {
-      const id = Bun.randomUUIDv7()
+    /** `secretHash` is that of a calendar feed. */
+    async add(
+      id: string,
+      { name, scope, expires_in }: NewPersonalToken,
+      secretHash?: string,
+    ): Promise<PersonalToken | undefined> {
       // Whole seconds, as in the token.
       const startedAt = `${now.slice(0, 19)}.000Z`
       const expires_at = addSeconds(startedAt, expires_in ?? defaultSeconds)
@@ -50,7 +56,8 @@ export const createPersonalTokenRepository = (db: Db) => (principal: Principal) 
       )
       const row = sql`select ${liveSession.user_id}, ${id}::uuid, 'personal'::session_kind, ${name}::text,
         ${granted[scope]}::text, ${now}::timestamptz, ${expires_at}::timestamptz, ${now}::timestamptz, null::text,
-        null::timestamptz, 0, null::timestamptz, null::timestamptz from ${liveSession}`
+        null::timestamptz, 0, null::timestamptz, null::timestamptz, ${secretHash ?? null}::text
+        from ${liveSession}`
       const added = await runWrite(() =>
         db
           .with(sessionRow, lockedUser, liveSession)

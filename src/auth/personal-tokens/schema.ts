@@ -4,11 +4,13 @@ import { NoBody, NoContent } from '../../schema/body.ts'
 import { Enum, Id, Integer, Text, Timestamp } from '../../schema/types.ts'
 import { personalSecondsMax } from '../access-tokens/jwt.ts'
 import { closed } from '../accounts/schema.ts'
+import { calendarScope } from '../calendar-feeds/secret.ts'
 import { tokenMembers } from '../sign-in/schema.ts'
 
-const Scope = Enum(['tasks:read', 'tasks:write', 'webhooks:write'], {
+const Scope = Enum(['tasks:read', 'tasks:write', 'webhooks:write', calendarScope], {
   $id: 'Scope',
-  description: '`tasks:write` and `webhooks:write` include `tasks:read`',
+  description:
+    '`tasks:write` and `webhooks:write` include `tasks:read`; `calendar:read` is a feed for calendar programs',
   examples: ['tasks:read'],
 })
 const TokenName = Text({ min: 1, max: 100, examples: ['backup script'] })
@@ -40,10 +42,20 @@ const personalToken = {
   }),
 }
 const PersonalToken = t.Object(personalToken, { ...closed, $id: 'PersonalToken' })
-/** The only response that contains the token itself. */
+/** The only response that contains the token itself, or the URL that stands for it. */
 const IssuedPersonalToken = t.Object(
   { ...personalToken, access_token: tokenMembers.access_token },
   { ...closed, $id: 'IssuedPersonalToken' },
+)
+const IssuedCalendarFeed = t.Object(
+  {
+    ...personalToken,
+    feed_url: t.String({
+      description: 'Subscribe to it in a calendar program. Whoever knows it can read the tasks',
+      examples: ['https://tasks.example.com/api/calendar/AbGe0f7uJqTn1dS3yQx8Rk5wLm2cVz9h.ics'],
+    }),
+  },
+  { ...closed, $id: 'IssuedCalendarFeed' },
 )
 const PersonalTokenList = t.Object(
   { tokens: t.Array(PersonalToken) },
@@ -56,13 +68,16 @@ export type PersonalToken = Static<typeof PersonalToken>
 
 export const createPersonalToken = {
   body: NewPersonalToken,
-  response: { 201: IssuedPersonalToken, ...problemResponses('invalid-request') },
+  response: {
+    201: t.Union([IssuedPersonalToken, IssuedCalendarFeed]),
+    ...problemResponses('invalid-request'),
+  },
   detail: {
     operationId: 'createPersonalToken',
     summary: 'Create a personal access token',
     description:
       'For scripts. The token can use the task routes within its scope, and read the current user. Only this ' +
-      'response contains it. A password change and ending all sessions end it too.',
+      'response contains it. With the scope `calendar:read`, there is a `feed_url` instead of the token. A password change and ending all sessions end it too.',
   },
 }
 

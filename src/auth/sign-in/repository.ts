@@ -175,4 +175,5 @@ export const newSessionRow = (session: Session, userId: unknown, issuer: string 
   refresh_generation: sql`0`.as('refresh_generation'),
   rotated_at: sql`null::timestamptz`.as('rotated_at'),
   refreshed_at: sql`null::timestamptz`.as('refreshed_at'),
+  secret_hash: sql`null::text`.as('secret_hash'),
 })

@@ -211,6 +211,7 @@ describe('the document', () => {
       'listChanges If-None-Match',
       'moveList If-Match',
       'moveTask If-Match',
+      'readCalendar If-None-Match',
       'replaceTask If-Match',
       'restoreTask If-Match',
       'streamEvents Last-Event-ID',

@@ -126,9 +126,9 @@ export const onBehalfOf = <T>(request: Request, run: () => T): T => {
 /** Public: a token in the header has no meaning. */
 const takesLink =
   /^POST \/(api\/auth\/(password\/(forgot|reset)|email\/verify)|account\/(reset|verify))$/
-/** By a refresh token, by the token of a mailed link, or by a stream ticket. */
+/** By a refresh token, by the token of a mailed link, by a stream ticket, or by the secret of a calendar feed. */
 const takesOtherToken =
-  /^((GET|HEAD) \/api\/tasks\/events|POST \/(api\/(auth\/(refresh|logout|password\/(forgot|reset)|email\/verify)|oauth\/token)|account\/(reset|verify)))$/
+  /^((GET|HEAD) \/api\/(tasks\/events|calendar\/.*)|POST \/(api\/(auth\/(refresh|logout|password\/(forgot|reset)|email\/verify)|oauth\/token)|account\/(reset|verify)))$/
 
 /** Attributes the statements that `run` sends to a job of the service. */
 export const onBehalfOfJob = <T>(what: string, run: () => T): T =>
