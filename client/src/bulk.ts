@@ -3,8 +3,17 @@ import { init, type KeyedOptions, keyHeader, type RequestOptions, unwrap } from 
 import type { Batch, BatchResult, ExportFormat, Http, ImportedTask, ImportResult } from './types.ts'
 
 /** Records, or the text of a file. */
-export type ImportSource = readonly ImportedTask[] | { csv: string } | { ndjson: string }
-export type ImportOptions = KeyedOptions & { dryRun?: boolean | undefined }
+export type ImportSource =
+  | readonly ImportedTask[]
+  | { csv: string }
+  | { ndjson: string }
+  | { ics: string }
+  | { json: string }
+/** `from` is the program that wrote the file. */
+export type ImportOptions = KeyedOptions & {
+  dryRun?: boolean | undefined
+  from?: 'todoist' | 'google' | 'microsoft' | 'taskwarrior' | 'vikunja' | undefined
+}
 
 /** Many tasks at once. */
 export const createBulkOperations = (http: Http) => ({
@@ -29,11 +38,15 @@ export const createBulkOperations = (http: Http) => ({
   /** Adds all tasks of a source, or none. With `dryRun` they are only checked. */
   import: async (source: ImportSource, options: ImportOptions = {}): Promise<ImportResult> => {
     const { type, text } = toFile(source)
-    const { dryRun } = options
+    const { dryRun, from } = options
+    const query = {
+      ...(dryRun !== undefined && { dry_run: dryRun }),
+      ...(from !== undefined && { from }),
+    }
     const result = await http.POST('/api/tasks/import', {
       params: {
         header: keyHeader(options),
-        ...(dryRun !== undefined && { query: { dry_run: dryRun } }),
+        query,
       },
       headers: { 'content-type': type },
       body: text,
@@ -52,5 +65,7 @@ export const createBulkOperations = (http: Http) => ({
 const toFile = (source: ImportSource) => {
   if ('csv' in source) return { type: 'text/csv', text: source.csv }
   if ('ndjson' in source) return { type: 'application/x-ndjson', text: source.ndjson }
+  if ('ics' in source) return { type: 'text/calendar', text: source.ics }
+  if ('json' in source) return { type: 'application/json', text: source.json }
   return { type: 'application/json', text: JSON.stringify({ tasks: source }) }
 }

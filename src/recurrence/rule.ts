@@ -90,6 +90,10 @@ export const parseRule = (text: string): Rule | { mismatch: string } => {
 export const withCount = (text: string, count: number): string =>
   text.replace(/(^|;)COUNT=\d+/i, `$1COUNT=${count}`)
 
+/** The text with another INTERVAL. */
+export const withInterval = (text: string, interval: number): string =>
+  text.replace(/(^|;)INTERVAL=\d+/i, `$1INTERVAL=${interval}`)
+
 /** Combinations that RFC 5545 forbids, and days that no month has. */
 type Parts = { [Name in keyof Rule]: Rule[Name] | undefined } & Omit<
   Rule,

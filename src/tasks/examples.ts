@@ -100,4 +100,18 @@ export const imports = {
     'Buy milk,false,,"[""home""]"\r\n',
     'Pay the rent,true,2026-11-21T08:30:00.000Z,[]\r\n',
   ].join(''),
+  'text/calendar': [
+    'BEGIN:VCALENDAR',
+    'BEGIN:VTODO',
+    'SUMMARY:Buy milk',
+    'CATEGORIES:home',
+    'END:VTODO',
+    'BEGIN:VTODO',
+    'SUMMARY:Pay the rent',
+    'STATUS:COMPLETED',
+    'COMPLETED:20261121T083000Z',
+    'END:VTODO',
+    'END:VCALENDAR',
+    '',
+  ].join('\r\n'),
 }

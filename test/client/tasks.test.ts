@@ -244,8 +244,19 @@ describe('an export', () => {
     expect(json).toMatchObject({ tasks: [{ title: 'Café' }] })
     expect(stream).toBeInstanceOf(ReadableStream)
     await stream?.cancel()
-    expect(await tasks.import({ csv }, { dryRun: true })).toEqual({ valid: 1 })
-    expect(await tasks.import({ ndjson })).toEqual({ imported: 1, ids: [expect.any(String)] })
+    expect(await tasks.import({ csv }, { dryRun: true })).toEqual({ valid: 1, dropped: [] })
+    expect(await tasks.import({ ndjson })).toEqual({
+      imported: 1,
+      ids: [expect.any(String)],
+      dropped: [],
+    })
+    const warrior = JSON.stringify([{ description: 'From Taskwarrior', wait: '20270101T000000Z' }])
+    expect(await tasks.import({ json: warrior }, { from: 'taskwarrior', dryRun: true })).toEqual({
+      valid: 1,
+      dropped: [{ member: 'wait', count: 1 }],
+    })
+    const ics = await (await tasks.export('ics')).text()
+    expect(await tasks.import({ ics }, { dryRun: true })).toMatchObject({ valid: 2 })
     const wrong = await reasonOf(tasks.import({ csv: 'title\n\n"  "\n' }))
     expect(isProblem(wrong, 'invalid-request') && wrong.errors[0]?.pointer).toBe('/line/3')
   })

@@ -22,10 +22,13 @@ type Lock = {
 const lock = Bun.JSONC.parse(await Bun.file('bun.lock').text()) as Lock
 const project = await Bun.file('package.json').json()
 
-/** Permitted licences (SPDX): permissive, the text must be included. */
+/**
+ * Permitted licences (SPDX): permissive, the text must be included. MPL-2.0 also requires the source of its files, which the
+ * registry has; it does not extend to other files.
+ */
 const allowed = [
   ...['0BSD', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'BlueOak-1.0.0'],
-  ...['CC0-1.0', 'ISC', 'MIT', 'MIT-0', 'PostgreSQL', 'Unlicense'],
+  ...['CC0-1.0', 'ISC', 'MIT', 'MIT-0', 'MPL-2.0', 'PostgreSQL', 'Unlicense'],
 ]
 
 /** Evaluates an SPDX expression of ids, `OR` and `AND`. */

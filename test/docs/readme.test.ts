@@ -61,7 +61,7 @@ test.skipIf(Bun.which('curl') === null)(
     expect(completed).toBe('{"success":true,"completed":true}')
     expect(JSON.parse(listed).tasks).toMatchObject([{ title: 'Buy milk', completed: true }])
     expect(JSON.parse(changed)).toMatchObject({ title: 'Buy milk', priority: 'high', version: 3 })
-    expect(others).toEqual(['201', '201', '{"valid":2}'])
+    expect(others).toEqual(['201', '201', '{"valid":2,"dropped":[]}'])
   },
   240_000,
 )

@@ -125,11 +125,14 @@ test('a typed client exports and imports', async () => {
   )
 
   expectTypeOf(exported.data).toEqualTypeOf<{ lists: List[]; tasks: Task[] } | string | null>()
+  type Dropped = { member: string; count: number }[]
   expectTypeOf(imported.data).toEqualTypeOf<
-    { imported: number; ids: string[] } | { valid: number } | null
+    | { imported: number; ids: string[]; dropped: Dropped }
+    | { valid: number; dropped: Dropped }
+    | null
   >()
   expect(exported.data).toStartWith('id,user_id,title,')
-  expect(imported.data).toEqual({ valid: 1 })
+  expect(imported.data).toEqual({ valid: 1, dropped: [] })
 })
 
 test('an error is typed as its problem', async () => {
@@ -158,7 +161,7 @@ test('a query accepts booleans and numbers, and their text', async () => {
   expect(none.data?.tasks).toEqual([])
   expect(text.data?.tasks).toHaveLength(2)
   expect(changes.data?.has_more).toBe(true)
-  expect(checked.data).toEqual({ valid: 1 })
+  expect(checked.data).toEqual({ valid: 1, dropped: [] })
   expect(tooMany.error?.status as unknown).toBe(422)
 })
 

@@ -125,6 +125,7 @@ test('every member of requests and responses has the bounds of the contract', as
     'PasswordReset: closed',
     `PasswordReset/new_password: ${password}`,
     'User/pending_email: 0..254 characters',
+    'DroppedMember: closed',
     'IssuedCalendarFeed/name: 1..100 characters',
     'IssuedCalendarFeed: closed',
     'NewRecurrence/rrule: 0..500 characters',

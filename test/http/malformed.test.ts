@@ -124,7 +124,7 @@ test.each([
     `${listed}/import`,
     { 'content-type': 'text/xml' },
     '/content-type',
-    'must be application/json or application/x-ndjson or text/csv',
+    'must be application/json or application/x-ndjson or text/csv or text/calendar',
   ],
 ])(
   '415 for %s with %j names the header and the accepted types',
@@ -135,7 +135,9 @@ test.each([
 
     expect([answer.status, answer.body.errors]).toEqual([415, [{ in: 'header', pointer, detail }]])
     const accepted =
-      path === listed ? 'application/json' : 'application/json, application/x-ndjson, text/csv'
+      path === listed
+        ? 'application/json'
+        : 'application/json, application/x-ndjson, text/csv, text/calendar'
     expect(answer.headers.get('accept')).toBe(accepted)
   },
 )

@@ -26,6 +26,10 @@ const related: [file: RegExp, tests: string][] = [
   [/src\/notifications/, 'notifications/notifications notifications/channels events/stream'],
   [/tasks\/changes/, 'tasks/changes lists/changes events/stream isolation'],
   [/listing\/days|tasks\/counts/, 'tasks/days tasks/listing isolation'],
+  [
+    /transfer\/(programs|dropped|turns|formats\/(read-icalendar|calendar-components))/,
+    'tasks/imports tasks/transfer',
+  ],
   [/transfer\/(lists|json-file)/, 'lists/transfer tasks/transfer isolation'],
   [/tasks\/calendar|calendar-feeds|http\/origin/, 'tasks/calendar isolation auth/personal-tokens'],
   [/src\/recurrence/, 'recurrence/next tasks/recurring'],

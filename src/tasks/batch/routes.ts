@@ -3,7 +3,13 @@ import type { IdempotencyKey } from '../../db/idempotency.ts'
 import { type Authenticated, requireSession } from '../../http/authenticated.ts'
 import { formatEtag } from '../../http/conditional.ts'
 import { parseIdempotencyKey, replayResponse } from '../../http/idempotency.ts'
-import { ProblemError, throwInvalidRequest, throwProblem } from '../../http/problem.ts'
+import {
+  type FieldError,
+  ProblemError,
+  throwInvalidRequest,
+  throwProblem,
+} from '../../http/problem.ts'
+import { createRuleChecker } from '../../recurrence/rule-checker.ts'
 import { normalizeId } from '../../schema/types.ts'
 import type { ResponseHead } from '../task/responses.ts'
 import type { Task } from '../task/schema.ts'
@@ -53,15 +59,30 @@ const toOperations = (batch: Batch): IndexedOperation[] =>
     ...(batch.delete ?? []).map((id, at) => ({ id, kind: 'delete' as const, at })),
   ].map((operation, ord) => ({ ...operation, id: normalizeId(operation.id), ord }))
 
+const fieldErrorsMax = 20
+
+/** The contradictions in the members of a batch. It stops early, because an impossible rule takes 5 ms. */
+const planningErrorsOf = (batch: Batch, operations: IndexedOperation[]): FieldError[] => {
+  const isPossibleRule = createRuleChecker()
+  const checks = [
+    ...(batch.create ?? []).map(
+      (task, at) => () => wholeTaskErrors(task, `/create/${at}`, isPossibleRule),
+    ),
+    ...operations.map(
+      (operation) => () => planningErrors(operation, pointerOf(operation), isPossibleRule),
+    ),
+  ]
+  const errors: FieldError[] = []
+  for (const check of checks) if (errors.length < fieldErrorsMax) errors.push(...check())
+  return errors.slice(0, fieldErrorsMax)
+}
+
 const checkOperations = (batch: Batch, operations: IndexedOperation[]) => {
   const count = operations.length + (batch.create?.length ?? 0)
   if (count < 1 || count > operationsMax)
     throwInvalidRequest('', `must have 1 to ${operationsMax} operations in total`)
-  const errors = [
-    ...(batch.create ?? []).flatMap((task, at) => wholeTaskErrors(task, `/create/${at}`)),
-    ...operations.flatMap((operation) => planningErrors(operation, pointerOf(operation))),
-  ]
-  if (errors.length > 0) throwProblem('invalid-request', { errors: errors.slice(0, 20) })
+  const errors = planningErrorsOf(batch, operations)
+  if (errors.length > 0) throwProblem('invalid-request', { errors })
   const seen = new Set<string>()
   for (const operation of operations) {
     if (operation.id !== normalizeId('') && seen.has(operation.id))

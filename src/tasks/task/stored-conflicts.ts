@@ -1,8 +1,8 @@
 import { now } from '../../db/clock.ts'
 import { violatesConstraint } from '../../db/errors.ts'
 import { type FieldError, throwProblem } from '../../http/problem.ts'
-import { isPossible } from '../../recurrence/occurrences.ts'
-import { parseRule } from '../../recurrence/rule.ts'
+import { withInterval } from '../../recurrence/rule.ts'
+import { hasOccurrence } from '../../recurrence/rule-checker.ts'
 import { inStoredForm } from './columns.ts'
 import type { TaskPatch } from './schema.ts'
 
@@ -13,30 +13,40 @@ const isSet = (value: unknown): boolean => (value ?? null) !== null
 const fault = (pointer: string, detail: string): FieldError => ({ in: 'body', pointer, detail })
 
 /** The faults of members that contradict each other; `pointer` is that of the members. */
-export const planningErrors = (members: Planned, pointer = ''): FieldError[] => [
+export const planningErrors = (
+  members: Planned,
+  pointer = '',
+  isPossibleRule = hasOccurrence,
+): FieldError[] => [
   ...(isSet(members.due_at) && isSet(members.due_on)
     ? [fault(`${pointer}/due_on`, 'excludes due_at: one of them must be null')]
     : []),
-  ...(hasOccurrences(members)
+  ...(isPossible(members, isPossibleRule)
     ? []
     : [fault(`${pointer}/recurrence/rrule`, 'matches no day, or takes too long to find one')]),
 ]
 
 /** The same for a whole task: a recurring one needs a due date. */
-export const wholeTaskErrors = (members: Planned, pointer = ''): FieldError[] => [
-  ...planningErrors(members, pointer),
+export const wholeTaskErrors = (
+  members: Planned,
+  pointer = '',
+  isPossibleRule = hasOccurrence,
+): FieldError[] => [
+  ...planningErrors(members, pointer, isPossibleRule),
   ...(isSet(members.recurrence) && !isSet(members.due_at) && !isSet(members.due_on)
     ? [fault(`${pointer}/recurrence`, 'requires due_at or due_on')]
     : []),
 ]
 
 /** Without a due date, the rule is tried from today on, and in every day, week, month or year. */
-const hasOccurrences = ({ recurrence, ...dues }: Planned): boolean => {
+const isPossible = (
+  { recurrence, ...dues }: Planned,
+  isPossibleRule: typeof hasOccurrence,
+): boolean => {
   if (!recurrence) return true
-  const rule = parseRule(recurrence.rrule)
-  if ('mismatch' in rule) return true
+  const { rrule } = recurrence
   const { due_at, due_on } = inStoredForm(dues)
-  if (due_on) return isPossible(rule, Temporal.PlainDate.from(due_on))
+  if (due_on) return isPossibleRule(rrule, Temporal.PlainDate.from(due_on))
   const zoned = Temporal.Instant.from(due_at ?? now()).toZonedDateTimeISO(
     recurrence.time_zone ?? 'UTC',
   )
@@ -44,7 +54,7 @@ const hasOccurrences = ({ recurrence, ...dues }: Planned): boolean => {
   // In the zone of the user, which is not known here, it may be the day before or after.
   const days = recurrence.time_zone ? [0] : [0, -1, 1]
   return days.some((days) =>
-    isPossible(due_at ? rule : { ...rule, interval: 1 }, start.add({ days })),
+    isPossibleRule(due_at ? rrule : withInterval(rrule, 1), start.add({ days })),
   )
 }
 

@@ -1,38 +1,44 @@
 import { type FieldError, ProblemError } from '../../http/problem.ts'
 import { toFieldErrors } from '../../http/validation-errors.ts'
+import { createRuleChecker } from '../../recurrence/rule-checker.ts'
 import { compileSchema } from '../../schema/compile.ts'
 import { toUtc } from '../../schema/timestamp.ts'
 import { inStoredForm } from '../task/columns.ts'
 import { wholeTaskErrors } from '../task/stored-conflicts.ts'
+import { createDropped, type DroppedMember } from './dropped.ts'
 import { createNamedLists } from './lists.ts'
 import type { Record } from './parsed.ts'
+import { readProgram } from './programs/programs.ts'
 import { parseRecords } from './records.ts'
 import type { ImportedRow, ImportedRows } from './repository.ts'
-import { ImportedTask } from './schema.ts'
+import { ImportedTask, type ProgramName } from './schema.ts'
+import { createTurns } from './turns.ts'
 
 const schema = compileSchema(ImportedTask)
 const fieldErrorsMax = 100
-/** Records that are validated before the event loop serves other requests. */
-const recordsPerTurn = 2000
 
 /** The rows of a valid import; 422 with at most 100 errors of invalid records, or 413 for too many records. */
 export const toImportRows = async (
   body: unknown,
-  rowsMax: number,
-  now: string,
+  { from, rowsMax, now }: { from: ProgramName | undefined; rowsMax: number; now: string },
 ): Promise<ReadImport> => {
-  const { records, lists } = await parseRecords(body, rowsMax)
+  const dropped = createDropped()
+  const { records, lists } = from
+    ? { records: await readProgram(from, body, rowsMax, dropped), lists: [] }
+    : await parseRecords(body, rowsMax, dropped)
   const names = createNamedLists()
   const newSeries = createNewIds()
+  const nextTurn = createTurns()
+  const isPossibleRule = createRuleChecker()
   const keyOfId = new Map(lists.map(({ id, name }) => [id.toLowerCase(), names.add(name)]))
 
   const pointers: string[] = []
   const rows: Omit<ImportedRow, 'id' | 'ord'>[] = []
   const positions: unknown[] = []
   const errors: FieldError[] = []
-  for (const [at, record] of records.entries()) {
-    if (at % recordsPerTurn === recordsPerTurn - 1) await Bun.sleep(0)
-    const found = fieldErrorsOf(record)
+  for (const record of records) {
+    await nextTurn()
+    const found = fieldErrorsOf(record, isPossibleRule)
     if (found.length === 0) {
       const task = record.value as ImportedTask
       const ofFile = keyOfId.get(task.list_id?.toLowerCase() ?? '')
@@ -47,11 +53,16 @@ export const toImportRows = async (
     if (errors.length >= fieldErrorsMax) break
   }
   if (errors.length > 0) throw new ProblemError('invalid-request', { errors })
-  return { rows: withIds(rows, positions), named: names.all(), pointers }
+  return {
+    rows: withIds(rows, positions),
+    named: names.all(),
+    pointers,
+    dropped: dropped.all(),
+  }
 }
 
-/** What an import creates, and the place of each row in the file. */
-export type ReadImport = ImportedRows & { pointers: string[] }
+/** What an import creates, the place of each row in the file, and what it does not keep. */
+export type ReadImport = ImportedRows & { pointers: string[]; dropped: DroppedMember[] }
 
 /** 422 for every record in a list that does not exist. */
 export const throwNoSuchList = ({ rows, pointers }: ReadImport, listId: string): never => {
@@ -80,7 +91,10 @@ const createNewIds = () => {
   }
 }
 
-const fieldErrorsOf = ({ pointer, value, unreadable }: Record): FieldError[] => {
+const fieldErrorsOf = (
+  { pointer, value, unreadable }: Record,
+  isPossibleRule: ReturnType<typeof createRuleChecker>,
+): FieldError[] => {
   const fieldError = (detail: string): FieldError => ({ in: 'body', pointer, detail })
   if (unreadable !== undefined) return [fieldError(unreadable)]
   if (!schema.matches(value))
@@ -88,7 +102,7 @@ const fieldErrorsOf = ({ pointer, value, unreadable }: Record): FieldError[] => 
       fieldError(`${member.slice(1)} ${detail}`.trim()),
     )
   const { completed, completed_at } = value
-  const [conflict] = wholeTaskErrors(value)
+  const [conflict] = wholeTaskErrors(value, '', isPossibleRule)
   if (conflict) return [fieldError(`${conflict.pointer.slice(1)} ${conflict.detail}`)]
   return completed !== true && (completed_at ?? null) !== null
     ? [fieldError('completed_at is accepted only with completed: true')]

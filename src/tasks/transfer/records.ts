@@ -3,7 +3,10 @@ import { depthDetail, exceedsDepth } from '../../http/json-depth.ts'
 import { throwProblem } from '../../http/problem.ts'
 import { TextBody } from '../../schema/body.ts'
 import { isText } from '../../schema/validators.ts'
+import type { Dropped } from './dropped.ts'
 import { unescapeCell } from './formats/csv.ts'
+import { type Cell, readCsv } from './formats/read-csv.ts'
+import { readCalendar } from './formats/read-icalendar.ts'
 import { readJsonFile } from './json-file.ts'
 import type { Parsed, Record } from './parsed.ts'
 import { ImportedTask } from './schema.ts'
@@ -18,11 +21,19 @@ const knownColumns = `the columns are ${Object.keys(members).join(', ')}`
  * They are counted before they are created. Creating five million records from 10 MiB blocked the event loop for a
  * second, and the cells of a CSV for eight, with 5 GB of memory.
  */
-export const parseRecords = async (body: unknown, rowsMax: number): Promise<Parsed> => {
+export const parseRecords = async (
+  body: unknown,
+  rowsMax: number,
+  dropped: Dropped,
+): Promise<Parsed> => {
   if (!(body instanceof TextBody)) return readJsonFile(body, rowsMax)
-  const isCsv = body.type === 'text/csv'
-  const records = isCsv ? await fromCsv(body.text, rowsMax) : fromNdjson(body.text, rowsMax)
-  return { records, lists: [] }
+  return { records: await fromText(body, rowsMax, dropped), lists: [] }
+}
+
+const fromText = ({ type, text }: TextBody, rowsMax: number, dropped: Dropped) => {
+  if (type === 'text/csv') return fromCsv(text, rowsMax)
+  if (type === 'text/calendar') return readCalendar(text, rowsMax, dropped)
+  return fromNdjson(text, rowsMax)
 }
 
 const throwInvalidBody = (detail: string, pointer = '') =>
@@ -52,14 +63,12 @@ const fromLine = (json: string, pointer: string): Record => {
   }
 }
 
-type Cell = { text: string; isQuoted: boolean }
-
 /**
  * RFC 4180, and what spreadsheets write: `;` or tabs between cells, and names of columns in any case. An empty cell is
  * null, `""` is empty text.
  */
 const fromCsv = async (text: string, rowsMax: number): Promise<Record[]> => {
-  const [header, ...records] = await csvRows(text, rowsMax)
+  const [header, ...records] = await readCsv(text, { rowsMax, columnsMax })
   if (records.length > rowsMax) throwProblem('body-too-large')
   const names = header?.cells.map((cell) => cell.text.trim().toLowerCase()) ?? []
   if (!names.includes('title'))
@@ -77,74 +86,6 @@ const fromCsv = async (text: string, rowsMax: number): Promise<Record[]> => {
     const members = cells.flatMap((cell, at) => toMember(names[at] ?? '', cell))
     return { pointer, value: Object.fromEntries(members) }
   })
-}
-
-/** A record of csv-parse with the options `info` and `cast`. */
-type CsvRow = { record: Cell[]; info: { bytes: number } }
-
-const csvRows = async (
-  text: string,
-  rowsMax: number,
-): Promise<{ cells: Cell[]; line: number }[]> => {
-  // Loaded with the first CSV.
-  const { CsvError, parse } = await import('csv-parse/sync')
-  const cellsMax = (rowsMax + 2) * columnsMax
-  let cells = 0
-  const options = {
-    bom: true,
-    info: true,
-    relax_column_count: true,
-    skip_empty_lines: true,
-    record_delimiter: ['\r\n', '\n'],
-    delimiter: delimiterOf(text),
-    // The header, and one row more than the limit.
-    to: rowsMax + 2,
-    cast: (text: string, { quoting }: { quoting: boolean }): Cell => {
-      cells += 1
-      if (cells > cellsMax) throwInvalidBody('has too many cells')
-      return { text, isQuoted: quoting }
-    },
-  }
-  try {
-    const rows: unknown[] = parse(text, options)
-    const lineAt = createLineCounter(text)
-    let end = 0
-    return (rows as CsvRow[]).map(({ record, info }) => {
-      const line = lineAt(end)
-      end = info.bytes
-      return { cells: record, line }
-    })
-  } catch (error) {
-    if (error instanceof CsvError)
-      return throwInvalidBody('is not CSV (RFC 4180)', `/line/${error.lines}`)
-    throw error
-  }
-}
-
-const delimiters = [',', ';', '\t']
-
-/** The delimiter that is most frequent in the header, outside quotes. */
-const delimiterOf = (text: string): string => {
-  const end = text.search(/[\r\n]/)
-  const header = text.slice(0, end === -1 ? undefined : end).replaceAll(/"[^"]*"/g, '')
-  const countOf = (delimiter: string) => header.split(delimiter).length
-  return delimiters.reduce((best, one) => (countOf(one) > countOf(best) ? one : best))
-}
-
-const [cr, lf] = [13, 10]
-
-/**
- * Returns the line number of the record after a byte, skipping blank lines; bytes must be ascending. csv-parse counts a
- * CRLF in quotes as two lines.
- */
-const createLineCounter = (text: string) => {
-  const bytes = Buffer.from(text)
-  let [at, line] = [0, 1]
-  return (end: number): number => {
-    while (at < bytes.length && (at < end || bytes[at] === cr || bytes[at] === lf))
-      if (bytes[at++] === lf) line += 1
-    return line
-  }
 }
 
 const toMember = (name: string, { text, isQuoted }: Cell): [string, unknown][] => {

@@ -30,6 +30,7 @@ import {
 } from '../task/columns.ts'
 import type { NewTask, Task } from '../task/schema.ts'
 import { isActiveTask, taskColumns, toTask } from '../task/sql.ts'
+import type { DroppedMember } from './dropped.ts'
 import { type NamedList, namedListCtes } from './lists.ts'
 
 /** A row of the import statement. Absent members get the default of their column. */
@@ -42,6 +43,8 @@ export type ImportedRow = NewTask &
   }
 /** What an import creates. */
 export type ImportedRows = { rows: ImportedRow[]; named: NamedList[] }
+/** For the stored response of an idempotency key: what the import does not keep. */
+type Reported = { dropped: DroppedMember[] }
 export type ImportOutcome =
   | { count: number }
   | { unknownList: string }
@@ -119,7 +122,7 @@ const idempotentImportStatement = (db: Db) => {
   const { ctes, counted, unknown, room } = createImportCtes(db, isFirstUse)
   const isDone = sql`(select has_room from ${room}) and not exists (select from ${unknown})`
   const storedResponse = storeResponse(
-    sql`json_build_object('imported', ${counted.count}, 'ids', ${counted.ids})`,
+    sql`json_build_object('imported', ${counted.count}, 'ids', ${counted.ids}, 'dropped', ${param('dropped', 'json')})`,
     sql`null`,
     sql`(select * from ${counted} where ${isFirstUse} and ${isDone}) as counted`,
   )
@@ -153,11 +156,15 @@ export const createTransferRepository = (db: Db) => {
           : found.flatMap(({ task }) => (task ? toTask(task) : []))
       },
 
-      add({ rows, named }: ImportedRows, key?: IdempotencyKey): Promise<ImportOutcome | undefined> {
+      add(
+        { rows, named, dropped }: ImportedRows & Reported,
+        key?: IdempotencyKey,
+      ): Promise<ImportOutcome | undefined> {
         const listIds = new Set(rows.flatMap(({ list_id }) => list_id ?? []))
         const values = {
           records: JSON.stringify(rows),
           named: JSON.stringify(named),
+          dropped: JSON.stringify(dropped),
           listIds: arrayLiteral([...listIds]),
         }
         const run = async () => {

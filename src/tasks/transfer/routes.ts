@@ -38,17 +38,19 @@ export const transferRoutes = ({ transfer, lists, authenticated, config }: Needs
       '/import',
       async ({ principal, body, query, request, set }) => {
         const key = parseIdempotencyKey(request, body)
-        const read = await toImportRows(body, config.importing.rowsMax, now())
-        const { rows } = read
+        const { rowsMax } = config.importing
+        const read = await toImportRows(body, { from: query.from, rowsMax, now: now() })
+        const { rows, dropped } = read
         if (query.dry_run === 'true') {
           const own = requireSession(await lists(principal).all())
           requireLists(read, new Set(own.map(({ id }) => id)))
-          return { valid: rows.length }
+          return { valid: rows.length, dropped }
         }
         const result = requireSession(await transfer(principal).add(read, key))
         if (result === 'too-many-lists') return throwProblem(result)
         if ('unknownList' in result) return throwNoSuchList(read, result.unknownList)
-        if ('count' in result) return { imported: result.count, ids: rows.map(({ id }) => id) }
+        if ('count' in result)
+          return { imported: result.count, ids: rows.map(({ id }) => id), dropped }
         if ('inFlight' in result) return throwProblem('idempotency-in-flight')
         if (key === undefined) throw new Error('a stored response for a request without a key')
         return replayResponse(result.storedResponse, key, set.headers) as Imported

@@ -51,8 +51,18 @@ const Import = FileBody(
     { ...closed, $id: 'TaskImport', examples: [examples.imports['application/json']] },
   ),
 )
+/** The programs whose exports can be imported. */
+const programNames = ['todoist', 'google', 'microsoft', 'taskwarrior', 'vikunja'] as const
+export type ProgramName = (typeof programNames)[number]
+
 const ImportQuery = t.Object(
   {
+    from: t.Optional(
+      Enum(programNames, {
+        description: 'The program that wrote the file; this service by default',
+        examples: ['todoist'],
+      }),
+    ),
     dry_run: t.Optional(
       BooleanParam({
         description: 'Validate without importing',
@@ -63,17 +73,31 @@ const ImportQuery = t.Object(
   },
   closed,
 )
+const Dropped = t.Array(
+  t.Object(
+    {
+      member: t.String({ examples: ['location'] }),
+      count: t.Integer({ description: 'Tasks that have it', examples: [1] }),
+    },
+    { ...closed, $id: 'DroppedMember' },
+  ),
+  { description: 'What has no counterpart here, and is not imported', examples: [[]] },
+)
 const Imported = t.Object(
   {
     imported: t.Integer({ examples: [2] }),
     ids: t.Array(Id(), { description: 'The ids of the new tasks, in the order of the records' }),
+    dropped: Dropped,
   },
   { ...closed, $id: 'ImportResult' },
 )
 export type Imported = Static<typeof Imported>
 const ImportResult = t.Union([
   Imported,
-  t.Object({ valid: t.Integer({ examples: [2] }) }, { ...closed, $id: 'ImportCheck' }),
+  t.Object(
+    { valid: t.Integer({ examples: [2] }), dropped: Dropped },
+    { ...closed, $id: 'ImportCheck' },
+  ),
 ])
 /** The JSON format; the other formats are text. */
 const Export = t.Union([
@@ -134,9 +158,9 @@ export const importTasks = {
     operationId: 'importTasks',
     summary: 'Import tasks, all or nothing',
     description:
-      'JSON, NDJSON or CSV as exported; a record requires only a title. Lists are found by their names, or created. A 422 names each invalid record, at most ' +
+      'JSON, NDJSON, CSV or iCalendar as exported, or a file of another program (`from`); a record requires only a title. Lists are found by their names, or created. A 422 names each invalid record, at most ' +
       '100, by `/tasks/6` or by the line where it starts, `/line/7`.',
-    'x-accepts': ['application/json', 'application/x-ndjson', 'text/csv'],
+    'x-accepts': ['application/json', 'application/x-ndjson', 'text/csv', 'text/calendar'],
     'x-imports': true,
     'x-examples': examples.imports,
     'x-takes': ['Idempotency-Key'],

@@ -172,6 +172,7 @@ describe('the document', () => {
       'application/json',
       'application/x-ndjson',
       'text/csv',
+      'text/calendar',
     ])
   })
 
@@ -400,12 +401,12 @@ test('the examples of requests are accepted', async () => {
   const changed = await call('PATCH', path, exampleOf('updateTask'))
   const completed = await call('PATCH', `${path}/complete`, exampleOf('completeTask'))
   const imported = await Promise.all(
-    ['application/json', 'application/x-ndjson', 'text/csv'].map(importing),
+    ['application/json', 'application/x-ndjson', 'text/csv', 'text/calendar'].map(importing),
   )
   const batched = await call('POST', '/api/tasks/batch', exampleOf('batchTasks'))
 
   expect([status, replaced.status, changed.status, completed.status]).toEqual([201, 200, 200, 200])
-  expect(imported.map(({ body }) => body.imported)).toEqual([2, 2, 2])
+  expect(imported.map(({ body }) => body.imported)).toEqual([2, 2, 2, 2])
   // The example ids belong to no user.
   expect([batched.status, batched.body.errors[0].pointer]).toEqual([404, '/update/0'])
 })
@@ -414,7 +415,7 @@ test('an export matches its example', async () => {
   const content = operation('exportTasks').responses['200'].content
   const { call } = await api.someone()
 
-  for (const type of ['application/x-ndjson', 'text/csv']) {
+  for (const type of ['application/x-ndjson', 'text/csv', 'text/calendar']) {
     const { status, body } = await call('POST', '/api/tasks/import', content[type].example, {
       'content-type': type,
     })
