@@ -107,12 +107,18 @@ const isSpecial = (id: string, value: unknown): boolean => {
   )
 }
 
-/** What depends on stored rows or on other members: lists and neighbours that do not exist, a time and a day, a time zone. */
+/**
+ * What depends on stored rows or on other members: lists and neighbours that do not exist, a time and a
+ * day, a time zone, a recurrence rule.
+ */
 const dependsOnMore = (id: string, value: unknown): boolean => {
   if (typeof value !== 'object' || value === null) return false
-  const { list_id, due_at, due_on, before, after, time_zone } = value as Record<string, unknown>
+  const { list_id, due_at, due_on, before, after, time_zone, rrule } = value as Record<
+    string,
+    unknown
+  >
   return (
-    typeof (list_id ?? before ?? after ?? time_zone) === 'string' ||
+    typeof (list_id ?? before ?? after ?? time_zone ?? rrule) === 'string' ||
     (typeof due_at === 'string' && typeof due_on === 'string') ||
     (/^(updateTask|batchTasks)$/.test(id) && typeof (due_at ?? due_on) === 'string') ||
     Object.values(value).some((one) => dependsOnMore(id, one))

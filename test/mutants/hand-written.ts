@@ -27,6 +27,11 @@ export const handWritten = [
       '${expiresAt}::timestamptz + (${limit} - ${limit})',
     ],
   ]),
+  // Calendar feeds.
+  ...inFile('src/tasks/calendar/routes.ts', [
+    ['known === first.change ? await read({ rows: exportRows }) : first', 'first'],
+    ['-${now().slice(0, 4)}"', '"'],
+  ]),
   // Recurrence.
   ...inFile('src/tasks/task/recurring.ts', [
     ['    and not exists (select from ${tasks} where ${isSuccessor})`', '`'],
@@ -122,7 +127,9 @@ export const handWritten = [
     ],
   ]),
   ...inFile('src/http/route-guard.ts', [
-    ['context.acceptsTicket && !tokenSent', '!tokenSent'],
+    ['context.acceptsTicket && !context.tokenSent', '!context.tokenSent'],
+    ['if (context.hasCalendarSecret) return verifyCalendarPath(pathOf(url))', ''],
+    ["if (scope === 'calendar:read') return false", ''],
     ["scope.split(' ').includes('webhooks:write')", "scope.split(' ').includes('tasks:read')"],
   ]),
   ...inFile('src/tasks/changes/token.ts', [
