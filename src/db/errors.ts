@@ -4,7 +4,7 @@ import { withSharedDeadline } from './pool/time-budget.ts'
 /** The database cannot run a statement in time: 503. */
 export class DatabaseUnavailable extends Unavailable {
   override readonly name = 'DatabaseUnavailable'
-  /** A SQLSTATE, a code of the driver or the system (`ECONNREFUSED`), or `deadline`, `queue`, `closed`. */
+  /** A SQLSTATE, a code of the driver or the system (`ECONNREFUSED`), or `deadline`, `queue`, `closed`, `contention`. */
   declare readonly code: string
 
   constructor(code: string) {

@@ -37,6 +37,7 @@ export const successorOf = (task: Completed, now: string): Successor | null => {
   let passed = 1
   for (const day of daysAfter(rule, first, earliest(rule, after, today))) {
     const next = toDue(task, day, start.toPlainTime())
+    if (isAfterYear9999(next)) return null
     if (rule.until !== undefined && isAfterUntil(next, rule.until, recurrence.time_zone))
       return null
     if (rule.count !== undefined && passed >= rule.count) return null
@@ -91,6 +92,9 @@ const toDue = (
   })
   return { due_at: new Date(epochMilliseconds).toISOString(), due_on: null }
 }
+
+/** The last day of the year 9999 is in the year 10000 of UTC, behind UTC. */
+const isAfterYear9999 = ({ due_at }: Due): boolean => due_at?.startsWith('+') === true
 
 const isLate = (
   next: Due,

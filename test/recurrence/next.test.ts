@@ -240,6 +240,12 @@ describe('the end of a series', () => {
     expect(series(rrule, due, now)).toEqual(expected)
   })
 
+  test('it ends with the year 9999 of UTC', () => {
+    const zone = 'Pacific/Pago_Pago'
+    const due = '9999-12-30T10:00:00.000Z'
+    expect(series('FREQ=DAILY', due, due, { zone })).toEqual(['9999-12-31T10:00:00.000Z', 'end'])
+  })
+
   test('COUNT with completions counts them', () => {
     const days = series('FREQ=DAILY;INTERVAL=2;COUNT=3', '2026-06-01', '2026-06-10', {
       from: 'completion',

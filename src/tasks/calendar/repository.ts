@@ -27,7 +27,6 @@ const feedStatement = (db: Db) => {
         and(
           eq(sessions.user_id, placeholders.user),
           eq(sessions.id, placeholders.session),
-          eq(sessions.kind, 'personal'),
           eq(sessions.scope, calendarScope),
           eq(sessions.secret_hash, sql.placeholder('hash')),
           gt(sessions.expires_at, placeholders.now),
