@@ -12,6 +12,8 @@ export type ImportSource =
 /** `from` is the program that wrote the file. */
 export type ImportOptions = KeyedOptions & {
   dryRun?: boolean | undefined
+  /** `update` changes the tasks whose ids the file has. */
+  mode?: 'create' | 'update' | undefined
   from?: 'todoist' | 'google' | 'microsoft' | 'taskwarrior' | 'vikunja' | undefined
 }
 
@@ -38,10 +40,11 @@ export const createBulkOperations = (http: Http) => ({
   /** Adds all tasks of a source, or none. With `dryRun` they are only checked. */
   import: async (source: ImportSource, options: ImportOptions = {}): Promise<ImportResult> => {
     const { type, text } = toFile(source)
-    const { dryRun, from } = options
+    const { dryRun, from, mode } = options
     const query = {
       ...(dryRun !== undefined && { dry_run: dryRun }),
       ...(from !== undefined && { from }),
+      ...(mode !== undefined && { mode }),
     }
     const result = await http.POST('/api/tasks/import', {
       params: {

@@ -90,7 +90,7 @@ const expected = (email: string) => ({
   done: [true, 4],
   trash: ['Buy milk', 'string'],
   imported: { valid: 6, dropped: [] },
-  added: { imported: 1, ids: [expect.any(String)], dropped: [] },
+  added: { imported: 1, updated: 0, ids: [expect.any(String)], dropped: [] },
   sessions: 1,
   denied: 'insufficient-scope',
   refreshed: true,

@@ -247,6 +247,7 @@ describe('an export', () => {
     expect(await tasks.import({ csv }, { dryRun: true })).toEqual({ valid: 1, dropped: [] })
     expect(await tasks.import({ ndjson })).toEqual({
       imported: 1,
+      updated: 0,
       ids: [expect.any(String)],
       dropped: [],
     })

@@ -127,7 +127,7 @@ test('a typed client exports and imports', async () => {
   expectTypeOf(exported.data).toEqualTypeOf<{ lists: List[]; tasks: Task[] } | string | null>()
   type Dropped = { member: string; count: number }[]
   expectTypeOf(imported.data).toEqualTypeOf<
-    | { imported: number; ids: string[]; dropped: Dropped }
+    | { imported: number; updated: number; ids: string[]; dropped: Dropped }
     | { valid: number; dropped: Dropped }
     | null
   >()

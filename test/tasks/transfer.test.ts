@@ -329,7 +329,7 @@ describe('CSV', () => {
       ['One', ['a', 'b;c'], true],
       ['Two, too', [], false],
     ])
-    expect(body).toEqual({ imported: 2, ids: found.map(({ id }) => id), dropped: [] })
+    expect(body).toEqual({ imported: 2, updated: 0, ids: found.map(({ id }) => id), dropped: [] })
   })
 
   test.each([
@@ -472,7 +472,7 @@ describe('an import', () => {
     const tasks = [{ ...members, ...ignored }, { title: 'b' }, { title: 'c', completed: true }]
     const { body } = await send(fresh.ada, { tasks }, types.json)
     const stored = (await rowsOf(fresh.ada.id)).tasks
-    expect(body).toEqual({ imported: 3, ids: stored.map(({ id }) => id), dropped: [] })
+    expect(body).toEqual({ imported: 3, updated: 0, ids: stored.map(({ id }) => id), dropped: [] })
 
     const now = '2026-08-01T00:00:00.000Z'
     const plain = {
@@ -732,7 +732,7 @@ test('an export without tasks can be imported', async () => {
     return (await send(ada, text, types[format])).body
   }
 
-  expect(await imported('json')).toEqual({ imported: 0, ids: [], dropped: [] })
-  expect(await imported('ndjson')).toEqual({ imported: 0, ids: [], dropped: [] })
-  expect(await imported('csv')).toEqual({ imported: 0, ids: [], dropped: [] })
+  expect(await imported('json')).toEqual({ imported: 0, updated: 0, ids: [], dropped: [] })
+  expect(await imported('ndjson')).toEqual({ imported: 0, updated: 0, ids: [], dropped: [] })
+  expect(await imported('csv')).toEqual({ imported: 0, updated: 0, ids: [], dropped: [] })
 })

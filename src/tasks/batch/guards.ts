@@ -1,4 +1,4 @@
-import { and, eq, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
+import { and, eq, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/database.ts'
 import { param } from '../../db/params.ts'
 import { lists, tasks } from '../../db/schema.ts'
@@ -6,6 +6,7 @@ import { createUserScope, placeholders, TRUE } from '../../db/user-scope.ts'
 import {
   columnDefinitions,
   inZoneOfUser,
+  isContradiction,
   patchColumnsFrom,
   recordsetColumn,
 } from '../task/columns.ts'
@@ -39,17 +40,6 @@ export const newCompleted = sql`case ${member('kind')}
   when 'update' then coalesce(${member('completed')}, ${tasks.completed})
   when 'complete' then coalesce(${member('completed')}, not ${tasks.completed})
   else ${tasks.completed} end`
-
-type Planned = Record<'due_at' | 'due_on' | 'recurrence', SQLWrapper>
-
-/** After the patch, a task would have a time and a day, or would recur without either. */
-const isContradiction = (current: Planned) => {
-  const after = (name: keyof Planned) =>
-    sql`case when ${sql.raw(`'${name}'::text`)} = any(${member('sets')}) then ${member(name)} is not null
-      else ${current[name]} is not null end`
-  const [at, on, recurs] = [after('due_at'), after('due_on'), after('recurrence')]
-  return sql`((${at} and ${on}) or (${recurs} and not ${at} and not ${on}))`
-}
 
 export const patch = patchColumnsFrom(inZoneOfUser(recordsetColumn('operations')), member('sets'))
 /** What a batch sets in a task. */
@@ -92,7 +82,7 @@ export const createGuards = (db: Db, isFirstUse: SQL | undefined) => {
       .from(operations)
       .leftJoin(current, sql`${member('id')} = ${current.id}`)
       .where(
-        sql`${current.id} is null or ${member('version')} <> ${current.version} or ${isContradiction(current)}`,
+        sql`${current.id} is null or ${member('version')} <> ${current.version} or ${isContradiction(current, recordsetColumn('operations'), member('sets'))}`,
       )
       .orderBy(member('ord'))
       .limit(1),

@@ -88,6 +88,17 @@ export const patchColumnsFrom = (memberValue: MemberValue, sets: SQL) =>
       : sql`case when ${sql.raw(`'${name}'::text`)} = any(${sets}) then ${memberValue(name)} else ${column} end`
   })
 
+type Planned = Record<'due_at' | 'due_on' | 'recurrence', SQLWrapper>
+
+/** Whether a task would have a time and a day after a merge patch, or would recur without either. */
+export const isContradiction = (current: Planned, memberValue: MemberValue, sets: SQL) => {
+  const after = (name: keyof Planned) =>
+    sql`case when ${sql.raw(`'${name}'::text`)} = any(${sets}) then ${memberValue(name)} is not null
+      else ${current[name]} is not null end`
+  const [at, on, recurs] = [after('due_at'), after('due_on'), after('recurrence')]
+  return sql`((${at} and ${on}) or (${recurs} and not ${at} and not ${on}))`
+}
+
 /** The names of the members that a merge patch contains. */
 export const presentMembers = (changes: Partial<NewTask>): string[] =>
   names.filter((name) => name in changes)

@@ -4,13 +4,10 @@ import { retryOnConstraint, runRead, runWrite } from '../../db/errors.ts'
 import {
   createIdempotencyCtes,
   type IdempotencyKey,
-  type KeyInFlight,
   retryOnConflict,
-  type StoredResponse,
 } from '../../db/idempotency.ts'
 import { arrayLiteral, param } from '../../db/params.ts'
 import { withLongDeadline } from '../../db/pool/time-budget.ts'
-import { positionAtEndOf } from '../../db/positions.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
 import { lists, tasks } from '../../db/schema.ts'
 import {
@@ -20,22 +17,30 @@ import {
   scopeParameters,
   TRUE,
 } from '../../db/user-scope.ts'
-import {
-  columnDefinitions,
-  insertColumns,
-  inZoneOfUser,
-  newTaskRow,
-  ownSeries,
-  recordsetColumn,
-} from '../task/columns.ts'
 import type { NewTask, Task } from '../task/schema.ts'
 import { isActiveTask, taskColumns, toTask } from '../task/sql.ts'
 import type { DroppedMember } from './dropped.ts'
-import { type NamedList, namedListCtes } from './lists.ts'
+import { createCheckCtes, createImportCtes } from './import-ctes.ts'
+import {
+  faultOf,
+  type ImportAnswer,
+  type ImportFault,
+  type ImportOutcome,
+  toOutcome,
+} from './import-outcome.ts'
+import type { NamedList } from './lists.ts'
 
-/** A row of the import statement. Absent members get the default of their column. */
-export type ImportedRow = NewTask &
-  Pick<Task, 'id' | 'completed' | 'completed_at' | 'created_at' | 'series_id'> & {
+/** A row of the import statement. In a new task, absent members get the default of their column. */
+export type ImportedRow = Partial<NewTask> &
+  Pick<Task, 'id' | 'completed_at' | 'series_id'> & {
+    /** Its place in the file, from 0. */
+    nth: number
+    /** The id that the file has, if it may change a task: `sets` lists the members that it changes. */
+    known_id: string | null
+    sets: string[]
+    /** Null if the file does not say. */
+    completed: boolean | null
+    created_at: string | null
     /** Its place in the order of the imported tasks, from 1. */
     ord: number
     /** Of the list that is found or created by its name, instead of `list_id`. */
@@ -45,12 +50,6 @@ export type ImportedRow = NewTask &
 export type ImportedRows = { rows: ImportedRow[]; named: NamedList[] }
 /** For the stored response of an idempotency key: what the import does not keep. */
 type Reported = { dropped: DroppedMember[] }
-export type ImportOutcome =
-  | { count: number }
-  | { unknownList: string }
-  | 'too-many-lists'
-  | { storedResponse: StoredResponse }
-  | KeyInFlight
 /** A task, and the name of its list. */
 export type ExportedTask = Task & { list: string | null }
 
@@ -67,45 +66,10 @@ const exportStatement = (db: Db) => {
   return db.with(sessionRow).select().from(sessionRow).leftJoinLateral(task, TRUE)
 }
 
-/** CTEs that insert all rows of the parameter `records`, if `condition` holds. Ids are in the order of the records. */
-const createImportCtes = (db: Db, condition = TRUE) => {
-  const { nextChange } = createUserScope(db, placeholders)
-  const { proceeds, listOfKey, ...ofLists } = namedListCtes(db, condition)
-  const records = sql`jsonb_to_recordset(${param('records', 'jsonb')}) as record (
-    id uuid, ord int, list_key text, ${columnDefinitions}, completed boolean, completed_at timestamptz, created_at timestamptz,
-    series_id uuid)`
-  const row = newTaskRow(nextChange, {
-    id: sql`record.id`,
-    position: positionAtEndOf(sql`${nextChange.change}`, sql`record.ord`),
-    ...insertColumns(inZoneOfUser(recordsetColumn('record'))),
-    list_id: sql`coalesce(list_of_key.id, record.list_id)`,
-    completed: sql`record.completed`,
-    completed_at: sql`record.completed_at`,
-    created_at: sql`record.created_at`,
-    series_id: sql`coalesce(record.series_id, ${ownSeries(sql`record.recurrence`, sql`record.id`)})`,
-  })
-  const rows = sql`select ${row} from ${nextChange}, ${records}
-    left join ${listOfKey} on list_of_key.key = record.list_key where ${proceeds}`
-  const imported = db
-    .$with('imported')
-    .as(db.insert(tasks).select(rows).returning({ id: tasks.id }))
-  const counted = db.$with('counted').as(
-    db
-      .select({
-        count: sql<number>`count(*)::int`.as('count'),
-        ids: sql`coalesce(json_agg(${imported.id} order by ${imported.id}), '[]')`.as('ids'),
-      })
-      .from(imported),
-  )
-  const { absent, free, unknown, room, madeLists } = ofLists
-  const ctes = [absent, free, unknown, room, madeLists, imported, counted] as const
-  return { ctes, counted, unknown, room }
-}
-
 /** One statement inserts all rows or none. */
 const importStatement = (db: Db) => {
   const { sessionRow, nextChange } = createUserScope(db, placeholders)
-  const { ctes, counted, unknown, room } = createImportCtes(db)
+  const { ctes, counted, unknown, room, refused } = createImportCtes(db)
   return db
     .with(sessionRow, nextChange, ...ctes)
     .select()
@@ -113,16 +77,19 @@ const importStatement = (db: Db) => {
     .innerJoin(counted, TRUE)
     .innerJoin(room, TRUE)
     .leftJoin(unknown, TRUE)
+    .leftJoin(refused, TRUE)
 }
 
 /** The same, once per `Idempotency-Key`. */
 const idempotentImportStatement = (db: Db) => {
   const { sessionRow, nextChange } = createUserScope(db, placeholders)
   const { earlierResponse, expired, storeResponse, isFirstUse } = createIdempotencyCtes(db)
-  const { ctes, counted, unknown, room } = createImportCtes(db, isFirstUse)
-  const isDone = sql`(select has_room from ${room}) and not exists (select from ${unknown})`
+  const { ctes, counted, unknown, room, refused } = createImportCtes(db, isFirstUse)
+  const isDone = sql`(select has_room from ${room}) and not exists (select from ${unknown})
+    and not exists (select from ${refused})`
   const storedResponse = storeResponse(
-    sql`json_build_object('imported', ${counted.count}, 'ids', ${counted.ids}, 'dropped', ${param('dropped', 'json')})`,
+    sql`json_build_object('imported', ${counted.count}, 'updated', ${counted.updated}, 'ids', ${counted.ids},
+      'dropped', ${param('dropped', 'json')})`,
     sql`null`,
     sql`(select * from ${counted} where ${isFirstUse} and ${isDone}) as counted`,
   )
@@ -133,13 +100,28 @@ const idempotentImportStatement = (db: Db) => {
     .innerJoin(counted, TRUE)
     .innerJoin(room, TRUE)
     .leftJoin(unknown, TRUE)
+    .leftJoin(refused, TRUE)
     .leftJoin(earlierResponse, TRUE)
+}
+
+/** Whether all rows can be applied. */
+const checkStatement = (db: Db) => {
+  const { sessionRow } = createUserScope(db, placeholders)
+  const { ctes, unknown, room, refused } = createCheckCtes(db)
+  return db
+    .with(sessionRow, ...ctes)
+    .select()
+    .from(sessionRow)
+    .innerJoin(room, TRUE)
+    .leftJoin(unknown, TRUE)
+    .leftJoin(refused, TRUE)
 }
 
 /** Export and import of a principal; undefined if the session has ended. */
 export const createTransferRepository = (db: Db) => {
   const exportTasks = prepareStatement(db, () => exportStatement(db))
   const importTasks = prepareStatement(db, () => importStatement(db))
+  const checkTasks = prepareStatement(db, () => checkStatement(db))
   const importOnce = prepareStatement(db, () => idempotentImportStatement(db))
 
   return (principal: Principal) => {
@@ -156,17 +138,18 @@ export const createTransferRepository = (db: Db) => {
           : found.flatMap(({ task }) => (task ? toTask(task) : []))
       },
 
+      /** Undefined: the session has ended. Null: all rows can be applied. */
+      async check(file: ImportedRows): Promise<ImportFault | null | undefined> {
+        const values = { ...parametersOf(file), ...scope() }
+        const [row] = await withLongDeadline(() => runRead(() => checkTasks.execute(values)))
+        return row && faultOf(row)
+      },
+
       add(
         { rows, named, dropped }: ImportedRows & Reported,
         key?: IdempotencyKey,
       ): Promise<ImportOutcome | undefined> {
-        const listIds = new Set(rows.flatMap(({ list_id }) => list_id ?? []))
-        const values = {
-          records: JSON.stringify(rows),
-          named: JSON.stringify(named),
-          dropped: JSON.stringify(dropped),
-          listIds: arrayLiteral([...listIds]),
-        }
+        const values = { ...parametersOf({ rows, named }), dropped: JSON.stringify(dropped) }
         const run = async () => {
           const all = { ...values, ...scope() }
           const send = () =>
@@ -187,15 +170,12 @@ export type TransferRepository = ReturnType<typeof createTransferRepository>
 /** How often an import is tried while other requests create lists. */
 const importsMax = 10
 
-type ImportAnswer = {
-  counted: { count: number }
-  room: { has_room: boolean }
-  unknown: { unknown: string | null } | null
-  earlierResponse?: StoredResponse | null
-}
-
-const toOutcome = ({ counted, room, unknown, earlierResponse }: ImportAnswer): ImportOutcome => {
-  if (earlierResponse) return { storedResponse: earlierResponse }
-  if (unknown?.unknown) return { unknownList: unknown.unknown }
-  return room.has_room ? { count: counted.count } : 'too-many-lists'
+const parametersOf = ({ rows, named }: ImportedRows) => {
+  const listIds = new Set(rows.flatMap(({ list_id }) => list_id ?? []))
+  return {
+    records: JSON.stringify(rows),
+    named: JSON.stringify(named),
+    listIds: arrayLiteral([...listIds]),
+    knownIds: arrayLiteral(rows.flatMap(({ known_id }) => known_id ?? [])),
+  }
 }

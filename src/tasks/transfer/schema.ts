@@ -29,6 +29,13 @@ export const ImportedTask = t.Object(
   { ...closed, $id: 'ImportedTask' },
 )
 export type ImportedTask = Static<typeof ImportedTask>
+
+/** A record that changes a task, with `?mode=update`. */
+export const ImportedChange = t.Object(
+  { ...ImportedTask.properties, title: t.Optional(Title) },
+  { ...closed, $id: 'ImportedChange' },
+)
+export type ImportedChange = Static<typeof ImportedChange>
 export type ImportedList = Static<typeof ImportedList>
 
 /** A list of an export. The `list_id` of records may refer to its id. */
@@ -55,8 +62,19 @@ const Import = FileBody(
 const programNames = ['todoist', 'google', 'microsoft', 'taskwarrior', 'vikunja'] as const
 export type ProgramName = (typeof programNames)[number]
 
+const modes = ['create', 'update'] as const
+export type ImportMode = (typeof modes)[number]
+
 const ImportQuery = t.Object(
   {
+    mode: t.Optional(
+      Enum(modes, {
+        description:
+          '`update` changes the tasks whose ids the file has (absent members stay), and creates the others',
+        examples: ['update'],
+        'x-default': 'create',
+      }),
+    ),
     from: t.Optional(
       Enum(programNames, {
         description: 'The program that wrote the file; this service by default',
@@ -85,8 +103,9 @@ const Dropped = t.Array(
 )
 const Imported = t.Object(
   {
-    imported: t.Integer({ examples: [2] }),
-    ids: t.Array(Id(), { description: 'The ids of the new tasks, in the order of the records' }),
+    imported: t.Integer({ description: 'New tasks', examples: [2] }),
+    updated: t.Integer({ description: 'Tasks that were changed', examples: [0] }),
+    ids: t.Array(Id(), { description: 'The ids of the tasks, in the order of the records' }),
     dropped: Dropped,
   },
   { ...closed, $id: 'ImportResult' },

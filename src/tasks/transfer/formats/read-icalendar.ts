@@ -2,12 +2,12 @@ import type ICAL from 'ical.js'
 import { throwProblem } from '../../../http/problem.ts'
 import { parseRule } from '../../../recurrence/rule.ts'
 import { createRuleChecker } from '../../../recurrence/rule-checker.ts'
-import { toTimeZone } from '../../../schema/calendar.ts'
 import type { Dropped } from '../dropped.ts'
 import type { Record } from '../parsed.ts'
 import { known } from '../programs/source.ts'
 import { createTurns } from '../turns.ts'
 import { componentsOf, unfold } from './calendar-components.ts'
+import { dueOf, type FoundDue, instantOf } from './calendar-times.ts'
 
 /**
  * The VTODO components of a calendar (RFC 5545), each with the line where it starts; 413 for more than `rowsMax`.
@@ -105,6 +105,8 @@ const toRecord = (todo: ICAL.Component, shared: Shared) => {
   const recurrence = recurrenceOf(todo, due, isPossibleRule)
   if (todo.hasProperty('rrule') && recurrence === undefined) dropped.add('RRULE')
   return known({
+    // The UID of an exported task is its id.
+    id: textOf('uid'),
     title: textOf('summary'),
     description: textOf('description') || undefined,
     priority: priorityOf(Number(textOf('priority') ?? 0)),
@@ -128,64 +130,6 @@ const priorityOf = (priority: number): string => {
 const tagsOf = (todo: ICAL.Component): string[] => {
   const values = todo.getAllProperties('categories').flatMap((property) => property.getValues())
   return [...new Set(values.map((value) => String(value).trim()).filter((tag) => tag !== ''))]
-}
-
-type FoundDue = { due_on?: string; due_at?: string; zone?: string; hasStart: boolean }
-
-/** DUE, or the end of DURATION; or the start of a task that has neither. */
-const dueOf = (todo: ICAL.Component, zones: ReadonlyMap<string, ICAL.Timezone>): FoundDue => {
-  const start = todo.getFirstProperty('dtstart')
-  const property = todo.getFirstProperty('due') ?? start
-  const value = timeOf(property)
-  if (property === null || value === undefined) return { hasStart: false }
-  const duration = todo.getFirstPropertyValue('duration')
-  const isEnd = property === start && duration !== null
-  if (isEnd) value.addDuration(duration as ICAL.Duration)
-  const hasStart = property === start || timeOf(start)?.toString() === value.toString()
-  if (value.isDate) return { due_on: value.toString(), hasStart: hasStart && !isEnd }
-  const zone = ianaZone(property)
-  return {
-    due_at: toInstant(value, property, zones),
-    hasStart: hasStart && !isEnd,
-    ...(zone && { zone }),
-  }
-}
-
-const timeOf = (property: ICAL.Property | null): ICAL.Time | undefined => {
-  const value = property?.getFirstValue()
-  return typeof value === 'object' && value !== null && 'isDate' in value
-    ? value.clone()
-    : undefined
-}
-
-const instantOf = (property: ICAL.Property | null, zones: ReadonlyMap<string, ICAL.Timezone>) => {
-  const time = timeOf(property)
-  return property && time ? toInstant(time, property, zones) : undefined
-}
-
-/** Some programs write the IANA name at the end of a path: `/freeassociation.sourceforge.net/Europe/Berlin`. */
-const ianaZone = (property: ICAL.Property): string | undefined => {
-  const tzid = String(property.getParameter('tzid') ?? '')
-  return toTimeZone(tzid) ?? toTimeZone(tzid.split('/').slice(-2).join('/'))
-}
-
-const toInstant = (
-  time: ICAL.Time,
-  property: ICAL.Property,
-  zones: ReadonlyMap<string, ICAL.Timezone>,
-): string => {
-  const { year, month, day, hour, minute, second } = time
-  const zone = ianaZone(property)
-  const own = zones.get(String(property.getParameter('tzid') ?? ''))
-  if (zone !== undefined) {
-    const local = Temporal.PlainDateTime.from({ year, month, day, hour, minute, second })
-    return new Date(local.toZonedDateTime(zone).epochMilliseconds).toISOString()
-  }
-  if (own) time.zone = own
-  const seconds = own
-    ? time.toUnixTime()
-    : Date.UTC(year, month - 1, day, hour, minute, second) / 1000
-  return new Date(seconds * 1000).toISOString()
 }
 
 /** The first RRULE, if this service can repeat it from the due date. */

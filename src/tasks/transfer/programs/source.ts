@@ -12,6 +12,7 @@ export type ReadProgram = (file: ProgramFile, dropped: Dropped) => Record[]
 export type ProgramFile = { json: unknown } | { rows: CsvTask[] }
 export type CsvTask = { line: number; cells: { readonly [column: string]: string } }
 
+/** Whether a value is an object of a JSON file. */
 export const isJson = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
