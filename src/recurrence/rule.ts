@@ -36,6 +36,7 @@ export const candidatesMax = 8000
 
 /** The rule of a text; or what is wrong with it. */
 export const parseRule = (text: string): Rule | { mismatch: string } => {
+  if (!text.includes('=')) return { mismatch: 'must be an RRULE, such as FREQ=WEEKLY;BYDAY=MO' }
   const parts = new Map<string, string>()
   for (const part of text.toUpperCase().split(';')) {
     const [name = '', value, ...rest] = part.split('=')

@@ -106,7 +106,9 @@ describe('a recurrence', () => {
   test.each([
     ['FREQ=HOURLY', 'FREQ must be DAILY, WEEKLY, MONTHLY or YEARLY'],
     ['INTERVAL=2', 'must have a FREQ'],
-    ['', 'has a part without a value'],
+    ['every day', 'must be an RRULE, such as FREQ=WEEKLY;BYDAY=MO'],
+    ['FREQ=DAILY;', 'has a part without a value'],
+    ['RRULE:FREQ=DAILY', 'has a part that is not supported'],
     ['FREQ=DAILY;INTERVAL=0', 'INTERVAL must be from 1 to 1000'],
     ['FREQ=DAILY;COUNT=1000000000', 'COUNT must be from 1 to 1000'],
     ['FREQ=DAILY;COUNT=2;UNTIL=20270101', 'must not have COUNT and UNTIL'],
