@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'bun:test'
 import ICAL from 'ical.js'
-import { at, realTime, service } from '../support/service.ts'
+import { at, pass, realTime, service } from '../support/service.ts'
 
 afterEach(realTime)
 
@@ -72,6 +72,18 @@ test('a day has no time and no zone, and a completed task does not repeat', asyn
       'STATUS:NEEDS-ACTION',
     ],
   ])
+})
+
+test('the description of a zone stays the same for a year', async () => {
+  const recurrence = { rrule, time_zone: 'Europe/Berlin' }
+  const task = { title: 'x', due_at: '2026-06-01T12:00:00.000Z', recurrence }
+  at('2026-01-01T00:00:00.000Z')
+  const { call } = await (await service()).someone()
+  await call('POST', '/api/tasks', task)
+  const read = async () => (await call('GET', '/api/tasks/export?format=ics')).text
+  const first = await read()
+  pass(86_400_000 - 1000)
+  expect(await read()).toBe(first)
 })
 
 test('each zone is described once', async () => {

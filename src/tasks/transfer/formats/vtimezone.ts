@@ -1,6 +1,6 @@
 import { now } from '../../../db/clock.ts'
 
-/** Years before and after now in which a time zone is described. */
+/** The years before and after this one in which a time zone is described. The text stays the same for a year. */
 const [yearsBefore, yearsAfter] = [5, 10]
 
 /**
@@ -8,9 +8,10 @@ const [yearsBefore, yearsAfter] = [5, 10]
  * own, because zones have rules that RRULE cannot express.
  */
 export const timeZoneLines = (zone: string): string[] => {
-  const today = Temporal.Instant.from(now()).toZonedDateTimeISO(zone)
-  const first = today.subtract({ years: yearsBefore }).startOfDay()
-  const last = today.add({ years: yearsAfter })
+  const year = Number(now().slice(0, 4))
+  const [first, last] = [year - yearsBefore, year + yearsAfter].map((one) =>
+    Temporal.PlainDate.from({ year: one, month: 1, day: 1 }).toZonedDateTime(zone),
+  ) as [Temporal.ZonedDateTime, Temporal.ZonedDateTime]
   const lines = ['BEGIN:VTIMEZONE', `TZID:${zone}`, ...observance(first, first.offset)]
   let [change, before] = [first.getTimeZoneTransition('next'), first.offset]
   while (change !== null && Temporal.ZonedDateTime.compare(change, last) < 0) {
