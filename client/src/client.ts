@@ -1,6 +1,7 @@
 import createHttp from 'openapi-fetch'
 import { createBulkOperations } from './bulk.ts'
 import { createTaskLists } from './listing.ts'
+import { createListOperations } from './lists.ts'
 import type { paths } from './openapi.ts'
 import { isProblem } from './problem.ts'
 import { init, type RequestOptions, unwrap } from './request.ts'
@@ -50,12 +51,12 @@ export const createClient = ({
     baseUrl: url,
     fetch: (request) => authenticated(request),
   })
-  const lists = createTaskLists(http)
+  const listings = createTaskLists(http)
   const tasks: Tasks = {
     ...createTaskOperations(http),
-    ...lists,
+    ...listings,
     ...createBulkOperations(http),
-    watch: createWatch({ http, readPages: lists.changes }),
+    watch: createWatch({ http, readPages: listings.changes }),
   }
 
   return {
@@ -94,6 +95,9 @@ export const createClient = ({
       unwrap(await http.GET('/api/auth/me', init(options))),
 
     tasks,
+
+    /** The lists of the user who is signed in. */
+    lists: createListOperations(http),
 
     /**
      * Every route of the service, with the same tokens and retries. A response is

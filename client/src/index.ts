@@ -1,6 +1,7 @@
 export type { ImportOptions, ImportSource } from './bulk.ts'
 export { type ClientOptions, createClient, type Tasks, type TaskwardenClient } from './client.ts'
 export type { ChangesQuery, Items, PageQuery } from './listing.ts'
+export type { ListRef } from './lists.ts'
 export type { components, paths } from './openapi.ts'
 export {
   isProblem,

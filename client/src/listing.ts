@@ -1,5 +1,13 @@
 import { init, type RequestOptions, unwrap } from './request.ts'
-import type { ChangesPage, Http, Task, TaskQuery, TrashedTask } from './types.ts'
+import type {
+  ChangesPage,
+  Http,
+  TagCount,
+  Task,
+  TaskCounts,
+  TaskQuery,
+  TrashedTask,
+} from './types.ts'
 
 /** `limit` is the size of a page. */
 export type PageQuery = { limit?: number }
@@ -8,7 +16,7 @@ export type ChangesQuery = PageQuery & { since?: string; wait?: number }
 /** Reads a page when the items of the one before are used up. */
 export type Items<Item> = AsyncGenerator<Item, void, undefined>
 
-/** Iterators over what has several pages. */
+/** Iterators over what has several pages, and its numbers. */
 export const createTaskLists = (http: Http) => ({
   /** All tasks that match the query. */
   list: (query: TaskQuery = {}, options: RequestOptions = {}): Items<Task> =>
@@ -23,6 +31,14 @@ export const createTaskLists = (http: Http) => ({
       const params = { query: { ...query, ...cursor } }
       return unwrap(await http.GET('/api/tasks/trash', { params, ...init(options) }))
     }),
+
+  /** How many tasks there are, in all and per list. */
+  counts: async (options: RequestOptions = {}): Promise<TaskCounts> =>
+    unwrap(await http.GET('/api/tasks/counts', init(options))),
+
+  /** The tags with their numbers of tasks. */
+  tags: async (options: RequestOptions = {}): Promise<TagCount[]> =>
+    unwrap(await http.GET('/api/tags', init(options))).tags,
 
   /**
    * What has changed since a token, page by page; without a token, all tasks there are. Apply the

@@ -9,13 +9,21 @@ import {
   type TaskRef,
   unwrap,
 } from './request.ts'
-import type { CompletionResult, Http, NewTask, Task, TaskPatch, TaskReplacement } from './types.ts'
+import type {
+  CompletionResult,
+  Http,
+  NewTask,
+  Task,
+  TaskMove,
+  TaskPatch,
+  TaskReplacement,
+} from './types.ts'
 
 /** How often a change is made anew on a task that another client has changed meanwhile. */
 const conflictsMax = 5
 
-/** Reads and writes of one task. */
-export const createTaskOperations = (http: Http) => {
+/** Reading a task, and changing it. */
+const createUpdates = (http: Http) => {
   const get = async (id: string, options: RequestOptions = {}): Promise<Task> =>
     unwrap(await http.GET('/api/tasks/{id}', { params: { path: { id } }, ...init(options) }))
 
@@ -34,6 +42,13 @@ export const createTaskOperations = (http: Http) => {
       }
     }
   }
+
+  return { get, patch, modify }
+}
+
+/** Reads and writes of one task. */
+export const createTaskOperations = (http: Http) => {
+  const { get, patch, modify } = createUpdates(http)
 
   return {
     get,
@@ -80,6 +95,12 @@ export const createTaskOperations = (http: Http) => {
         ...init(options),
       })
       return { ...unwrap(result), version: versionOf(result.response) }
+    },
+
+    /** Moves the task within its list, or to another one. */
+    move: async (task: TaskRef, body: TaskMove, options: RequestOptions = {}): Promise<Task> => {
+      const params = conditional(task)
+      return unwrap(await http.POST('/api/tasks/{id}/move', { params, body, ...init(options) }))
     },
 
     /** Moves the task to the trash. */

@@ -36,6 +36,13 @@ export type TaskReplacement = Body<'/api/tasks/{id}', 'put'>
 export type CompletionResult = Result<'/api/tasks/{id}/complete', 'patch'> & {
   version: number | undefined
 }
+export type TaskMove = Body<'/api/tasks/{id}/move', 'post'>
+export type TaskCounts = Result<'/api/tasks/counts', 'get'>
+export type TagCount = Result<'/api/tags', 'get'>['tags'][number]
+export type List = Result<'/api/lists/{id}', 'get'>
+export type NewList = Body<'/api/lists', 'post'>
+/** Before or after another list. */
+export type Place = Body<'/api/lists/{id}/move', 'post'>
 export type TrashedTask = Result<'/api/tasks/trash', 'get'>['tasks'][number]
 /** One sort key; `-` sorts descending. */
 export type Sort = components['schemas']['Sort']

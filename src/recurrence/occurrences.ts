@@ -48,9 +48,14 @@ export function* daysAfter(rule: Rule, start: Temporal.PlainDate, after: Tempora
   }
 }
 
-/** Whether the rule has an occurrence after its start; it takes less than 10 ms also if it has none. */
-export const isPossible = (rule: Rule, start: Temporal.PlainDate): boolean =>
-  daysAfter(rule, start, start).next().done !== true
+/**
+ * Whether the rule has an occurrence after its start; it takes less than 10 ms also if it has none. The last task before the
+ * year 10000 has one too: the calendar repeats every 400 years, with its weekdays.
+ */
+export const isPossible = (rule: Rule, start: Temporal.PlainDate): boolean => {
+  const day = start.year > 9000 ? start.subtract({ years: 2000 }) : start
+  return daysAfter(rule, day, day).next().done !== true
+}
 
 /** Whether SKIP has an effect: only a month or a year has days that another one does not have. */
 const movesDays = ({ freq, skip = 'OMIT', byMonthDay }: Rule): boolean =>

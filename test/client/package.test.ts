@@ -156,6 +156,8 @@ describe.each(Object.keys(projects))('with the module resolution of %s', (name) 
       expect(readme.split('\n')).toEqual([
         'Water the plants',
         'changed meanwhile, now version 3',
+        '1 list, 2 tags',
+        expect.stringMatching(/^20\d\d-\d\d-\d\d$/),
         expect.stringMatching(/^\/title must have at least 1 character$/),
         '1',
         '',

@@ -289,6 +289,12 @@ describe('a task that was moved', () => {
   })
 })
 
+test('a rule is possible for the last task before the year 10000', () => {
+  const rule = parseRule('FREQ=WEEKLY;BYDAY=MO')
+  if ('mismatch' in rule) throw new Error(rule.mismatch)
+  expect(isPossible(rule, Temporal.PlainDate.from('9999-12-27'))).toBe(true)
+})
+
 describe('the work', () => {
   test('for a daily task from 1970 is that for one of today', () => {
     // A library that walks through the days reads 20 000 of them.
@@ -310,6 +316,7 @@ describe('the work', () => {
     ['FREQ=MONTHLY;INTERVAL=12;BYMONTHDAY=31', false],
     ['RSCALE=GREGORIAN;FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30;SKIP=BACKWARD', true],
     ['RSCALE=GREGORIAN;FREQ=MONTHLY;BYMONTHDAY=31;BYSETPOS=2;SKIP=BACKWARD', false],
+    ['FREQ=YEARLY;INTERVAL=1000', true],
   ])('%s from April: possible is %p', (rrule, expected) => {
     const rule = parseRule(rrule)
     if ('mismatch' in rule) throw new Error(rule.mismatch)
