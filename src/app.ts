@@ -37,11 +37,7 @@ import type { CreateMetrics } from './metrics/load-metrics.ts'
 import type { Notifications } from './notifications/notifications.ts'
 import { publishAfterWrites } from './notifications/publish-after-writes.ts'
 import type { RateLimitCounters } from './rate-limit/store.ts'
-import { createCalendarRepository } from './tasks/calendar/repository.ts'
-import { calendarRoutes } from './tasks/calendar/routes.ts'
 import type { Waiting } from './tasks/changes/long-poll.ts'
-import { createCountRepository } from './tasks/counts/repository.ts'
-import { tagRoutes } from './tasks/counts/routes.ts'
 import { allTaskRoutes } from './tasks/routes.ts'
 import { activityAfterRequests } from './webhooks/activity-after-requests.ts'
 import type { Resolve } from './webhooks/destination.ts'
@@ -151,8 +147,6 @@ export const createApp = (needs: Needs) => {
           .use(authRoutes({ ...needs, ...shared, sessions }))
           .use(allTaskRoutes({ ...needs, ...shared }))
           .use(listRoutes({ ...needs, ...shared }))
-          .use(tagRoutes({ ...shared, counts: createCountRepository(db) }))
-          .use(calendarRoutes({ ...shared, calendars: createCalendarRepository(db) }))
           .use(webhookRoutes({ ...shared, ...hooks })),
       )
   )

@@ -10,12 +10,14 @@ import { createListRepository } from '../lists/repository.ts'
 import type { Notifications } from '../notifications/notifications.ts'
 import { createBatchRepository } from './batch/repository.ts'
 import { batchRoutes } from './batch/routes.ts'
+import { createCalendarRepository } from './calendar/repository.ts'
+import { calendarRoutes } from './calendar/routes.ts'
 import { createLongPoll, type Waiting } from './changes/long-poll.ts'
 import type { ChangesRepository } from './changes/repository.ts'
 import { changesRoutes } from './changes/routes.ts'
 import type { ChangesTokens } from './changes/token.ts'
 import { createCountRepository } from './counts/repository.ts'
-import { countRoutes } from './counts/routes.ts'
+import { countRoutes, tagRoutes } from './counts/routes.ts'
 import { createListingRepository } from './listing/repository.ts'
 import { listingRoutes } from './listing/routes.ts'
 import { createMoveRepository } from './move/repository.ts'
@@ -39,13 +41,14 @@ type Needs = {
   streams: EventStreams
 }
 
-/** All routes of tasks. */
+/** All routes of tasks, of their tags, and of their calendar. */
 export const allTaskRoutes = (needs: Needs) => {
   const { db, notifications, waiting } = needs
+  const counts = createCountRepository(db)
   const tasks = createTaskRepository(db)
   const longPoll = createLongPoll({ ...waiting, notifications })
 
-  return new Elysia({ prefix: '/tasks' })
+  const ofTasks = new Elysia({ prefix: '/tasks' })
     .use(listingRoutes({ ...needs, listing: createListingRepository(db) }))
     .use(batchRoutes({ ...needs, batch: createBatchRepository(db) }))
     .use(changesRoutes({ ...needs, longPoll }))
@@ -58,7 +61,12 @@ export const allTaskRoutes = (needs: Needs) => {
       }),
     )
     .use(trashRoutes({ ...needs, trash: createTrashRepository(db), tasks }))
-    .use(countRoutes({ ...needs, counts: createCountRepository(db) }))
+    .use(countRoutes({ ...needs, counts }))
     .use(moveRoutes({ ...needs, moves: createMoveRepository(db) }))
     .use(taskRoutes({ ...needs, tasks }))
+
+  return new Elysia()
+    .use(ofTasks)
+    .use(tagRoutes({ ...needs, counts }))
+    .use(calendarRoutes({ ...needs, calendars: createCalendarRepository(db) }))
 }

@@ -13,6 +13,9 @@ const rowsAre = (titles: string[]) => `JSON.stringify(
     return (done.checked ? '✓ ' : '') + title.value
   })) === ${JSON.stringify(JSON.stringify(titles))}`
 
+/** The service has confirmed all edits. */
+const nothingWaits = "Object.keys(localStorage).every((name) => !name.startsWith('edit:'))"
+
 describe.skipIf(missing !== '')(`in Chromium ${missing}`, () => {
   let pages: Bun.Server<undefined>
   let here: Awaited<ReturnType<typeof listening>>
@@ -84,12 +87,33 @@ describe.skipIf(missing !== '')(`in Chromium ${missing}`, () => {
       await title.fill('Call Bo')
       typed()
       await shows(page, '✓ Buy oat milk', 'Call')
-      await page.waitForFunction("localStorage.edits === '[]'")
+      await page.waitForFunction(nothingWaits)
       await title.press('Enter')
       await shows(page, '✓ Buy oat milk', 'Call Bo')
       await shows(other, '✓ Buy oat milk', 'Call Bo')
       await page.unroute('**/api/tasks')
+
+      // A change by the other tab while the service creates the task.
+      let answer = () => {}
+      const asked = new Promise<void>((done) => {
+        answer = done
+      })
+      await page.route('**/api/tasks', async (route) => {
+        await asked
+        await route.continue()
+      })
+      await add(page, 'Call Al')
+      await shows(other, '✓ Buy oat milk', 'Call Bo', 'Call Al')
+      const second = other.locator('#tasks li:last-child input[aria-label=Title]')
+      await second.fill('Call Cy')
+      await second.press('Enter')
+      await shows(page, '✓ Buy oat milk', 'Call Bo', 'Call Cy')
+      answer()
+      await page.waitForFunction(nothingWaits)
+      for (const tab of [page, other]) await shows(tab, '✓ Buy oat milk', 'Call Bo', 'Call Cy')
+      await page.unroute('**/api/tasks')
       const { body: found } = await ada.call('GET', '/api/tasks?q=Call')
+      expect(found.tasks).toHaveLength(2)
       for (const { id } of found.tasks) await ada.call('DELETE', `/api/tasks/${id}`)
 
       // Another device.

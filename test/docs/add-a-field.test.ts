@@ -1,71 +1,18 @@
 import { expect, test } from 'bun:test'
-import { cp, mkdtemp, readdir, rm, symlink } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { applied, blocksOf, copied, fine, ran, root } from './page-edits.ts'
 
 /*
  * Applies docs/add-a-field.md to a copy of this project. The resulting service has the field everywhere, and exactly
  * the listed files of src have changed.
  */
 
-const root = join(import.meta.dir, '../..')
-const page = await Bun.file(join(root, 'docs/add-a-field.md')).text()
-
-/** The fenced blocks: `diff` with a path, or `sh`. */
-const blocks = [...page.matchAll(/^```(\S+)(?: (\S+))?\n([\s\S]*?)^```$/gm)].map(
-  ([, kind, path, text = '']) => ({ kind, path, text }),
-)
+const blocks = await blocksOf('docs/add-a-field.md')
 const edits = blocks.filter(({ kind }) => kind === 'diff')
 const commands = blocks
   .filter(({ kind, text }) => kind === 'sh' && !text.includes('bun dev'))
   .flatMap(({ text }) => text.trim().split('\n'))
-
-/** Not copied; packages are linked. */
-const left = ['.git', 'node_modules', 'dist', 'data', 'coverage']
-
-const copied = async () => {
-  const copy = await mkdtemp(join(tmpdir(), 'taskwarden-field-'))
-  await cp(root, copy, {
-    recursive: true,
-    filter: (path) => path === root || !left.includes(basename(path)),
-  })
-  await symlink(join(root, 'node_modules'), join(copy, 'node_modules'))
-  return { copy, [Symbol.asyncDispose]: () => rm(copy, { recursive: true, force: true }) }
-}
-
-/** Inserts the `+` lines between their neighbours, which occur once in the file. */
-const applied = async (copy: string, path: string, text: string) => {
-  const lines = text.split('\n').filter((line) => line !== '')
-  const without = (mark: string) =>
-    lines
-      .filter((line) => !line.startsWith(mark))
-      .map((line) => line.slice(1))
-      .join('\n')
-  const before = without('+')
-  const file = Bun.file(join(copy, path))
-  const parts = (await file.text()).split(`${before}\n`)
-  expect([path, before, parts.length]).toEqual([path, before, 2])
-  await file.write(parts.join(`${without('-')}\n`))
-}
-
-/** Always on the embedded database: the copy has a migration that other databases lack. */
-const ran = async (copy: string, command: string[]) => {
-  const { TEST_DATABASE_URL: _, TEST_DIRECT_DATABASE_URL: __, ...env } = process.env
-  const child = Bun.spawn(command, {
-    cwd: copy,
-    env: { ...env, NO_COLOR: '1' },
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
-  const [out, err, code] = await Promise.all([
-    child.stdout.text(),
-    child.stderr.text(),
-    child.exited,
-  ])
-  return { code, said: code === 0 ? '' : out + err }
-}
-
-const fine = { code: 0, said: '' }
 
 const changedIn = async (copy: string, folder: string) => {
   const paths = (await readdir(join(copy, folder), { recursive: true, withFileTypes: true }))
@@ -148,7 +95,7 @@ test.skipIf(Boolean(process.env.TEST_DATABASE_URL))(
   async () => {
     await using scratch = await copied()
     const { copy } = scratch
-    for (const { path = '', text } of edits) await applied(copy, path, text)
+    for (const { path, text } of edits) await applied(copy, path, text)
     const [generate = '', check = '', tests = ''] = commands
 
     expect(await ran(copy, generate.split(' '))).toEqual(fine)

@@ -139,6 +139,7 @@ const wholeSuite = [
   'test/browser/**',
   'test/generators/**',
   'test/docs/add-a-field.test.ts',
+  'test/docs/add-a-resource.test.ts',
 ].flatMap((pattern) => ['--path-ignore-patterns', pattern])
 
 /** Runs tests until one fails. */
