@@ -1,5 +1,5 @@
 import { RRuleTemporal } from 'rrule-temporal'
-import { candidatesMax, type Rule, weekdays } from './rule.ts'
+import { candidatesMax, type Rule, weekdayOf, weekdays } from './rule.ts'
 import { skippedDays } from './skipped-days.ts'
 
 /**
@@ -77,7 +77,7 @@ const withImpliedParts = (rule: Rule, start: Temporal.PlainDate): Rule => {
   const { freq, byDay, byMonthDay, byMonth } = rule
   const hasDays = byDay.length > 0 || byMonthDay.length > 0
   if (freq === 'DAILY' || hasDays) return rule
-  if (freq === 'WEEKLY') return { ...rule, byDay: [weekdays[start.dayOfWeek - 1] ?? 'MO'] }
+  if (freq === 'WEEKLY') return { ...rule, byDay: [weekdayOf(start)] }
   const isWholeYear = freq === 'YEARLY' && byMonth.length === 0
   return { ...rule, byMonthDay: [start.day], byMonth: isWholeYear ? [start.month] : byMonth }
 }

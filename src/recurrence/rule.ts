@@ -7,6 +7,10 @@ const frequencies = ['DAILY', 'WEEKLY', 'MONTHLY', 'YEARLY'] as const
 export const weekdays = ['MO', 'TU', 'WE', 'TH', 'FR', 'SA', 'SU'] as const
 const skips = ['OMIT', 'BACKWARD', 'FORWARD'] as const
 
+/** The weekday of a day, as BYDAY names it. */
+export const weekdayOf = ({ dayOfWeek }: Temporal.PlainDate): Rule['wkst'] =>
+  weekdays[dayOfWeek - 1] ?? 'MO'
+
 /** A day; or a time, in UTC or in the zone of the recurrence. */
 export type Until = { day: string } | { instant: string } | { local: string }
 

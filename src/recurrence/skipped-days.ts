@@ -1,4 +1,4 @@
-import { candidatesMax, type Rule, weekdays } from './rule.ts'
+import { candidatesMax, type Rule, weekdayOf } from './rule.ts'
 
 type Period = { rule: Rule; first: Temporal.PlainDate }
 
@@ -32,9 +32,7 @@ const daysOfPeriod = (rule: Rule, period: Temporal.PlainDate): Temporal.PlainDat
   const days = months
     .filter(({ month }) => byMonth.length === 0 || byMonth.includes(month))
     .flatMap((month) => byMonthDay.map((day) => dayOfMonth(month, day, rule.skip === 'FORWARD')))
-    .filter(
-      ({ dayOfWeek }) => byDay.length === 0 || byDay.includes(weekdays[dayOfWeek - 1] ?? 'MO'),
-    )
+    .filter((day) => byDay.length === 0 || byDay.includes(weekdayOf(day)))
     .sort(Temporal.PlainDate.compare)
     .filter((day, at, all) => at === 0 || !all[at - 1]?.equals(day))
   if (bySetPos.length === 0) return days

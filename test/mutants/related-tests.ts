@@ -30,6 +30,7 @@ const related: [file: RegExp, tests: string][] = [
     /transfer\/(programs|dropped|turns|formats\/(read-icalendar|calendar-components))/,
     'tasks/imports tasks/transfer',
   ],
+  [/transfer\/import-/, 'tasks/import-update tasks/transfer lists/transfer'],
   [/transfer\/(lists|json-file)/, 'lists/transfer tasks/transfer isolation'],
   [/tasks\/calendar|calendar-feeds|http\/origin/, 'tasks/calendar isolation auth/personal-tokens'],
   [/src\/recurrence/, 'recurrence/next tasks/recurring'],

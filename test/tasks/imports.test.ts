@@ -382,6 +382,32 @@ test('a calendar with too many tasks is refused before its tasks are parsed', as
   expect((await user.call('POST', '/api/tasks/import?from=taskwarrior', items)).status).toBe(413)
 })
 
+test('a rule that a task cannot have is reported, and does not refuse the file', async () => {
+  const user = await ada()
+  const due_date = '2026-12-24T09:00:00Z'
+  const due = '20261224T090000Z'
+  const year = { dateTime: '2026-12-24T00:00:00.0000000', timeZone: 'UTC' }
+  const pattern = { type: 'daily', interval: 1 }
+  const range = { type: 'numbered', numberOfOccurrences: 5000 }
+  for (const [from, member, file] of [
+    [
+      'vikunja',
+      'repeat_after',
+      [{ tasks: [{ title: 'x', due_date, repeat_after: 86_400 * 2000 }] }],
+    ],
+    ['vikunja', 'repeat_after', [{ tasks: [{ title: 'x', repeat_mode: 1 }] }]],
+    ['taskwarrior', 'recur', [{ description: 'x', due, recur: '2000days' }]],
+    [
+      'microsoft',
+      'recurrence',
+      { value: [{ title: 'x', dueDateTime: year, recurrence: { pattern, range } }] },
+    ],
+  ] as const) {
+    const { status, body } = await user.call('POST', `/api/tasks/import?from=${from}`, file)
+    expect([from, status, body.dropped]).toEqual([from, 200, [{ member, count: 1 }]])
+  }
+})
+
 test.each([
   ['vikunja', [{ tasks: [{ title: 'x', description: '<a'.repeat(2_000_000) }] }]],
   ['todoist', [{ content: ' @a'.repeat(2_000_000) }]],

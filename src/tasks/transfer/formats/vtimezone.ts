@@ -9,9 +9,9 @@ const [yearsBefore, yearsAfter] = [5, 10]
  */
 export const timeZoneLines = (zone: string): string[] => {
   const year = Number(now().slice(0, 4))
-  const [first, last] = [year - yearsBefore, year + yearsAfter].map((one) =>
-    Temporal.PlainDate.from({ year: one, month: 1, day: 1 }).toZonedDateTime(zone),
-  ) as [Temporal.ZonedDateTime, Temporal.ZonedDateTime]
+  const newYear = (of: number) =>
+    Temporal.PlainDate.from({ year: of, month: 1, day: 1 }).toZonedDateTime(zone)
+  const [first, last] = [newYear(year - yearsBefore), newYear(year + yearsAfter)]
   const lines = ['BEGIN:VTIMEZONE', `TZID:${zone}`, ...observance(first, first.offset)]
   let [change, before] = [first.getTimeZoneTransition('next'), first.offset]
   while (change !== null && Temporal.ZonedDateTime.compare(change, last) < 0) {

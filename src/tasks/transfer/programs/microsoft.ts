@@ -6,6 +6,7 @@ import {
   dayOfMidnight,
   isJson,
   type Json,
+  keptRecurrence,
   known,
   objectsOf,
   type ReadProgram,
@@ -69,9 +70,9 @@ const fromGraph = (task: Json, list: string | undefined, dropped: Dropped) => {
   const body = isJson(task.body) ? task.body : {}
   if (body.contentType === 'html') dropped.add('body format')
   const due = dueOf(task.dueDateTime)
-  const recurrence = isJson(task.recurrence) ? graphRule(task.recurrence) : undefined
-  if (isJson(task.recurrence) && (recurrence === undefined || due.due === undefined))
-    dropped.add('recurrence')
+  const recurrence = isJson(task.recurrence)
+    ? keptRecurrence(graphRule(task.recurrence), due.due, dropped, 'recurrence')
+    : undefined
   const isCompleted = task.status === 'completed'
   return known({
     title: task.title,
@@ -79,8 +80,7 @@ const fromGraph = (task: Json, list: string | undefined, dropped: Dropped) => {
     priority: priorities.get(String(task.importance)),
     due_on: due.day,
     due_at: due.time,
-    recurrence: due.due &&
-      recurrence && { ...recurrence, ...(due.zone && { time_zone: due.zone }) },
+    recurrence: recurrence && { ...recurrence, ...(due.zone && { time_zone: due.zone }) },
     tags: Array.isArray(task.categories) ? task.categories : undefined,
     completed: isCompleted,
     completed_at: isCompleted ? dueOf(task.completedDateTime).instant : undefined,

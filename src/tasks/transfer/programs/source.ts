@@ -1,4 +1,5 @@
 import { throwInvalidRequest } from '../../../http/problem.ts'
+import { parseRule } from '../../../recurrence/rule.ts'
 import type { Dropped } from '../dropped.ts'
 import type { Record } from '../parsed.ts'
 
@@ -31,6 +32,22 @@ export const refuseFile = (expected: string): never =>
 /** The members that are known, for a record of an import. */
 export const known = (members: { [member: string]: unknown }) =>
   Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))
+
+/**
+ * The recurrence of a task that is due, if this service can repeat it. Otherwise `member` is reported, so that one rule does
+ * not refuse the file.
+ */
+export const keptRecurrence = <Rule extends { rrule: string }>(
+  recurrence: Rule | undefined,
+  due: string | undefined,
+  dropped: Dropped,
+  member: string,
+): Rule | undefined => {
+  if (recurrence && due !== undefined && !('mismatch' in parseRule(recurrence.rrule)))
+    return recurrence
+  dropped.add(member)
+  return undefined
+}
 
 /** The day of a time that has no time of day (`2026-12-24T00:00:00.000Z`). */
 export const dayOfMidnight = (text: string): string | undefined =>

@@ -2,6 +2,7 @@ import type { Dropped } from '../dropped.ts'
 import {
   isJson,
   type Json,
+  keptRecurrence,
   known,
   objectsOf,
   type ReadProgram,
@@ -58,7 +59,10 @@ const toRecord = (task: Json, dropped: Dropped) => {
   dropped.addOthers(task, handled)
   const due = timeOf(task.due)
   const rrule = typeof task.recur === 'string' ? toRule(task.recur) : undefined
-  if (task.recur !== undefined && (rrule === undefined || due === undefined)) dropped.add('recur')
+  const recurrence =
+    task.recur === undefined
+      ? undefined
+      : keptRecurrence(rrule === undefined ? undefined : { rrule }, due, dropped, 'recur')
   if (task.status === 'waiting') dropped.add('status waiting')
   const isCompleted = task.status === 'completed'
   return known({
@@ -66,7 +70,7 @@ const toRecord = (task: Json, dropped: Dropped) => {
     description: annotationsOf(task.annotations),
     priority: priorities.get(String(task.priority)),
     due_at: due,
-    recurrence: due && rrule && { rrule },
+    recurrence,
     tags: task.tags,
     completed: isCompleted,
     completed_at: isCompleted ? timeOf(task.end) : undefined,

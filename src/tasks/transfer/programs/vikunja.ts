@@ -2,6 +2,7 @@ import type { Dropped } from '../dropped.ts'
 import {
   isJson,
   type Json,
+  keptRecurrence,
   known,
   objectsOf,
   type ReadProgram,
@@ -55,9 +56,10 @@ const toRecord = (task: unknown, list: string | undefined, pointer: string, drop
   if (!isJson(task)) return { pointer, value: task }
   dropped.addOthers(task, handled)
   const due_at = timeOf(task.due_date)
-  const recurrence = recurrenceOf(task)
-  if (Number(task.repeat_after) > 0 && (recurrence === undefined || due_at === undefined))
-    dropped.add('repeat_after')
+  const isRepeated = Number(task.repeat_after) > 0 || task.repeat_mode === 1
+  const recurrence = isRepeated
+    ? keptRecurrence(recurrenceOf(task), due_at, dropped, 'repeat_after')
+    : undefined
   const description = textOf(task.description)
   if (description !== undefined && tag.test(description)) dropped.add('description format')
   const value = known({
@@ -65,7 +67,7 @@ const toRecord = (task: unknown, list: string | undefined, pointer: string, drop
     description: description === undefined ? undefined : plainText(description),
     priority: priorities[Number(task.priority ?? 0)],
     due_at,
-    recurrence: due_at && recurrence,
+    recurrence,
     tags: objectsOf(task.labels).flatMap(({ title }) => textOf(title) ?? []),
     completed: task.done === true,
     completed_at: task.done === true ? timeOf(task.done_at) : undefined,
