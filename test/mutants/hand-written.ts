@@ -105,7 +105,7 @@ export const handWritten = [
     ['(not ${tasks.completed} and coalesce', '(coalesce'],
   ]),
   ...inFile('src/tasks/batch/guards.ts', [
-    [' or ${isContradiction(current)}', ''],
+    [" or ${isContradiction(current, recordsetColumn('operations'), member('sets'))}", ''],
     ['sql`not exists (select from ${missingList})`', 'TRUE'],
   ]),
   ...inFile('src/tasks/transfer/lists.ts', [
