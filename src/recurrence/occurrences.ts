@@ -89,10 +89,7 @@ const withLongPeriods = (rule: Rule): Rule => {
   return isMonthly && bySetPos.length === 0 ? { ...rule, freq: 'MONTHLY' } : rule
 }
 
-/**
- * The first day of a period that INTERVAL counts, not after the period of `after`. It is one counted period earlier than it
- * could be, because SKIP=FORWARD moves a day into the next period.
- */
+/** The first day of the last period that INTERVAL counts and that begins not after the one of `after`. */
 const periodBefore = (
   rule: Rule,
   start: Temporal.PlainDate,
@@ -104,7 +101,7 @@ const periodBefore = (
     freq
   ]
   const passed = first.until(firstDay(rule, after), { largestUnit: unit })[unit]
-  const counted = Math.max(0, Math.floor(passed / interval) - 1)
+  const counted = Math.max(0, Math.floor(passed / interval))
   return first.add({ [unit]: counted * interval })
 }
 

@@ -63,9 +63,6 @@ export const handWritten = [
     ['series_start !== null && series_start.due === (due_at ?? due_on)', 'series_start !== null'],
     ['today.subtract({ days: 2 })', 'today'],
   ]),
-  ...inFile('src/recurrence/occurrences.ts', [
-    ['Math.floor(passed / interval) - 1', 'Math.floor(passed / interval)'],
-  ]),
   // Lists, positions and days.
   ...inFile('src/lists/statements.ts', [
     ['and ${lists.slot} = candidate.slot', 'and ${lists.slot} > candidate.slot'],

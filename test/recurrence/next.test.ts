@@ -216,6 +216,14 @@ describe('a completion', () => {
     ).toEqual(['2026-06-11T09:00:00.000Z'])
   })
 
+  test('late, but before the time of day, is followed by the task of the same day', () => {
+    const [due, now] = ['2026-06-01T09:00:00.000Z', '2026-06-10T08:00:00.000Z']
+    expect(series('FREQ=DAILY', due, now, { count: 1 })).toEqual(['2026-06-10T09:00:00.000Z'])
+    // In Auckland, it is a day later than in UTC.
+    const zone = 'Pacific/Auckland'
+    expect(series('FREQ=DAILY', due, now, { zone, count: 1 })).toEqual(['2026-06-10T09:00:00.000Z'])
+  })
+
   test('keeps the time of day of a series that is counted from it, behind a gap too', () => {
     const zone = 'Europe/Berlin'
     const due = '2026-03-28T01:30:00.000Z'
