@@ -274,6 +274,7 @@ const bodyOf = (
     return { body: lines.join(random.of(['\n', '\r\n', '\r', '\n\n', ' '])), kind: 'text' }
   }
   if (type === 'text/csv') return { body: csvOf(random), kind: 'text' }
+  if (type === 'text/calendar') return { body: calendarOf(random), kind: 'text' }
   return { body: bent, kind: 'json' }
 }
 
@@ -291,6 +292,30 @@ const csvOf = (random: Random): string => {
     Array.from({ length: header.length + random.of([0, 0, 0, 0, 1, -1]) || 1 }, cell).join(','),
   )
   return [header.join(','), ...rows].join(random.of(['\n', '\r\n', '\r']))
+}
+
+const calendarOf = (random: Random): string => {
+  const names = [
+    'UID',
+    'SUMMARY',
+    'DESCRIPTION',
+    'STATUS',
+    'PRIORITY',
+    'DUE',
+    'RRULE',
+    'CATEGORIES',
+  ]
+  const values = [...texts, 'NEEDS-ACTION', '1', '20260101T000000Z', '20260101', 'FREQ=DAILY']
+  const line = () =>
+    `${random.of(names)}${random.of([':', ':', ';TZID=X:', ';VALUE=DATE:', ''])}${random.of(values).toWellFormed()}`
+  const lines = [
+    'BEGIN:VCALENDAR',
+    'BEGIN:VTODO',
+    ...Array.from({ length: random.below(6) }, line),
+    'END:VTODO',
+    'END:VCALENDAR',
+  ]
+  return lines.filter(() => random.chance(97)).join(random.of(['\n', '\r\n']))
 }
 
 test('a mutated query or header never causes a 500, and an unknown one is never accepted', async () => {
