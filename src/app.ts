@@ -160,9 +160,9 @@ type Linked = {
 }
 
 /** What works by mailed links, and the sender of the messages; undefined without mail. */
-const createLinked = ({ config, db, onMailSender }: Needs, shared: Linked) => {
+const createLinked = ({ config, db, rateLimitStore, onMailSender }: Needs, shared: Linked) => {
   const links = { links: createMailLinks(db), tokens: createLinkTokens(config.jwt.secrets) }
-  const needs = { ...shared, ...links, db }
+  const needs = { ...shared, ...links, db, rateLimitStore }
   const sender =
     config.mail && createMail({ ...needs, config: { mail: config.mail, links: config.links } })
   if (sender) onMailSender(sender)

@@ -11,6 +11,7 @@ export type Content = {
   due_on: string | null
   tags: string[]
   list_id: string | null
+  reminders: ({ at: string } | { minutes_before: number })[]
   recurrence: { rrule: string; time_zone: string; from: 'due' | 'completion' } | null
 }
 export type Task = Content & { id: string; version: number }
@@ -93,6 +94,7 @@ const blank: Omit<Content, 'title'> = {
   due_on: null,
   tags: [],
   list_id: null,
+  reminders: [],
   recurrence: null,
 }
 

@@ -1,5 +1,4 @@
 import { createApp } from '../app.ts'
-import { activityFlushMs, createSessionActivity } from '../auth/sessions/activity.ts'
 import { type Config, loopback, readConfig } from '../config/config.ts'
 import { generateSecret, loadOrCreateSecret } from '../config/jwt-secret.ts'
 import { openDatabase } from '../db/client.ts'
@@ -7,15 +6,12 @@ import type { Database } from '../db/database.ts'
 import { DatabaseUnavailable } from '../db/errors.ts'
 import { createServer } from '../http/server.ts'
 import { createLog, formatForTerminal, type Log } from '../log.ts'
-import type { MailSender } from '../mail/sender.ts'
-import { purgeExpired } from '../maintenance/purge.ts'
-import { createScheduler } from '../maintenance/scheduler.ts'
 import { watchEventLoopLag } from '../metrics/event-loop-lag.ts'
 import { loadMetrics } from '../metrics/load-metrics.ts'
 import { openNotifications } from '../notifications/open.ts'
 import { openRateLimitStore } from '../rate-limit/open-store.ts'
-import type { WebhookDispatcher } from '../webhooks/dispatcher.ts'
 import { parseArguments } from './arguments.ts'
+import { createBackground } from './background.ts'
 import type { Command, CommandContext } from './command-context.ts'
 import { databaseUrlSetting } from './database.ts'
 import { explainDatabaseError } from './diagnostics.ts'
@@ -34,7 +30,6 @@ export const serve: Command = async (args, context) => {
   const rateLimitStore = openRateLimitStore(config.rateLimitStore)
   const createMetrics = await loadMetrics(config.metrics.token)
 
-  const sessionActivity = createSessionActivity({ db: database.db, log })
   const notifications = openNotifications({
     config: config.notifications,
     db: database.db,
@@ -42,9 +37,9 @@ export const serve: Command = async (args, context) => {
   })
   const checkStores = createReadinessCheck({ database, rateLimitStore, log })
 
+  const background = createBackground({ config, db: database.db, notifications, log })
+
   let migrated = false
-  let mailSender: MailSender | undefined
-  let webhookDispatcher: WebhookDispatcher | undefined
   const server = createServer(config, (request) => app.fetch(request), log)
   const app = createApp({
     config,
@@ -55,13 +50,7 @@ export const serve: Command = async (args, context) => {
     createMetrics,
     notifications,
     waiting: server,
-    recordUse: sessionActivity.record,
-    onMailSender: (sender) => {
-      mailSender = sender
-    },
-    onWebhookDispatcher: (dispatcher) => {
-      webhookDispatcher = dispatcher
-    },
+    ...background.listeners,
     processState: { inFlight: server.inFlight, pool: database.pool, watchEventLoopLag },
     isUp: () => migrated,
     isReady: async () => migrated && !server.isDraining() && (await checkStores()),
@@ -76,10 +65,7 @@ export const serve: Command = async (args, context) => {
   const stopped = stopOnSignal(context, async () => {
     await stop()
     // The times of many sessions, or a database that is slow, do not delay the stop by more.
-    await Promise.race([
-      Promise.all([sessionActivity.flush(), mailSender?.stop(), webhookDispatcher?.stop()]),
-      Bun.sleep(lastWorkMsMax),
-    ])
+    await Promise.race([background.stop(), Bun.sleep(lastWorkMsMax)])
     await Promise.race([notifications.stop(), Bun.sleep(lastWorkMsMax)])
     await Promise.all([database.close(), rateLimitStore.close()])
     log.info('stopped')
@@ -92,10 +78,7 @@ export const serve: Command = async (args, context) => {
     migrated = true
     log.info('ready')
     await checkStores()
-    mailSender?.start()
-    webhookDispatcher?.start()
-    setInterval(sessionActivity.flush, activityFlushMs).unref()
-    createScheduler(log).start(() => purgeExpired(database.db, config.trashDays))
+    background.start()
   }
   await Promise.race([becomeReady(), stopped])
   await stopped

@@ -13,6 +13,7 @@ import { createLinkTokens } from '../mail/link-tokens.ts'
 import { createMailLinks } from '../mail/links.ts'
 import { createMail } from '../mail/mail.ts'
 import { createNoticeStatements } from '../mail/notices.ts'
+import { createMemoryStore } from '../rate-limit/memory.ts'
 import { normalizeEmail } from '../schema/email.ts'
 import { Email } from '../schema/types.ts'
 import { explainMismatch } from '../schema/validators.ts'
@@ -144,7 +145,9 @@ const sendMail = async (db: Db, { mail, links: linkConfig, jwt }: Config) => {
   const log = createLog(() => {}, 'silent')
   const tokens = createLinkTokens(jwt.secrets)
   const config = { mail, links: linkConfig }
-  await createMail({ config, db, links: createMailLinks(db), tokens, log }).flush()
+  const links = createMailLinks(db)
+  const rateLimitStore = createMemoryStore()
+  await createMail({ config, db, links, tokens, rateLimitStore, log }).flush()
 }
 
 const newEmail = Email({})

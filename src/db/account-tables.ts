@@ -34,6 +34,7 @@ export const users = pgTable(
     pending_email: text(),
     /** Of the IANA database; it defines *today* and *overdue*. */
     time_zone: text().notNull().default('UTC'),
+    reminders_by_mail: boolean().notNull().default(false),
   },
   (user) => [
     unique('users_email').on(user.email),

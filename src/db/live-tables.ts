@@ -26,6 +26,29 @@ export const usedStreamTickets = pgTable(
   ],
 )
 
+/**
+ * Delivered reminders: the event stream and webhooks read them in the order of changes, and a mail its content. They are kept
+ * as long as a client may read them. `task_id` is no reference, so that erasing a task needs no index here.
+ */
+export const reminderEvents = pgTable(
+  'reminder_events',
+  {
+    user_id: ownerId(),
+    /** Derived from the task and the time, so that no reminder is delivered twice. It sorts by the time. */
+    id: uuid().notNull(),
+    task_id: uuid().notNull(),
+    remind_at: timestamp().notNull(),
+    delivered_at: timestamp().notNull(),
+    /** The mail that lists it; null without one. */
+    message_id: uuid(),
+    change: bigint({ mode: 'number' }).notNull(),
+  },
+  (event) => [
+    primaryKey({ columns: [event.user_id, event.id] }),
+    index('reminder_events_by_change').on(event.user_id, event.change, event.id),
+  ],
+)
+
 export type WebhookEvent = 'task.upsert' | 'task.delete' | 'task.reminder'
 export type DisabledReason = 'gone' | 'failed'
 

@@ -15,6 +15,7 @@ export type MailTemplate =
   | 'account-erased'
   | 'refresh-token-reused'
   | 'webhook-disabled'
+  | 'reminders'
   /** Not sent: a request that is over a limit does the same work. */
   | 'none'
 

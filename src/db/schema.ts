@@ -18,6 +18,7 @@ import {
 } from 'drizzle-orm/pg-core'
 import { titleLengthMax } from '../limits.ts'
 import type { SeriesStart, StoredRecurrence } from '../recurrence/next.ts'
+import type { Reminder } from '../schema/types.ts'
 import { ownerId } from './account-tables.ts'
 import { textArray, timestamp } from './columns.ts'
 import { lists } from './list-tables.ts'
@@ -47,8 +48,10 @@ export const listOf = (task: { list_id: SQLWrapper }) =>
   sql`coalesce(${task.list_id}, '${sql.raw(inboxId)}'::uuid)`
 
 const isActive = (task: { deleted_at: SQLWrapper }) => sql`${task.deleted_at} is null`
+const hasReminder = (task: { deleted_at: SQLWrapper; remind_at: SQLWrapper }) =>
+  sql`${task.remind_at} is not null and ${isActive(task)}`
 
-/** Every key and index starts with `user_id`, so that the table can be distributed by user. */
+/** Every key starts with `user_id`, so that the table can be distributed by user. */
 export const tasks = pgTable(
   'tasks',
   {
@@ -65,6 +68,7 @@ export const tasks = pgTable(
     /** Null is the inbox. */
     list_id: uuid(),
     recurrence: jsonb().$type<StoredRecurrence>(),
+    reminders: jsonb().$type<Reminder[]>().notNull().default(sql`'[]'::jsonb`),
     /** The id of the first task of the series. */
     series_id: uuid(),
     version: integer().notNull().default(1),
@@ -76,6 +80,8 @@ export const tasks = pgTable(
     /** The completed task that this one follows in its series. */
     predecessor_id: uuid(),
     series_start: jsonb().$type<SeriesStart>(),
+    /** Its reminders before this time are delivered, or past; null if none is left. */
+    remind_at: timestamp(),
     /** The number of the last write to the row (`user_changes`). */
     change: bigint({ mode: 'number' }).notNull(),
   },
@@ -115,6 +121,9 @@ export const tasks = pgTable(
     uniqueIndex('tasks_by_predecessor')
       .on(task.user_id, task.predecessor_id)
       .where(sql`${task.predecessor_id} is not null`),
+    // The delivery of reminders reads the earliest ones of all users.
+    index('tasks_by_remind_at').on(task.remind_at).where(hasReminder(task)),
+    index('tasks_by_user_and_remind_at').on(task.user_id, task.remind_at).where(hasReminder(task)),
     check(
       'tasks_title_length',
       sql`char_length(${task.title}) between 1 and ${sql.raw(`${titleLengthMax}`)}`,

@@ -1,5 +1,6 @@
 import type { Principal } from '../db/user-scope.ts'
-import type { ChangesRepository, Entry } from '../tasks/changes/repository.ts'
+import type { Entry } from '../tasks/changes/entries.ts'
+import type { ChangesRepository } from '../tasks/changes/repository.ts'
 import type { ChangesTokens, FeedPosition } from '../tasks/changes/token.ts'
 import { formatChange } from './format.ts'
 
@@ -32,7 +33,7 @@ export const readPage = async (
   start: FeedPosition,
   { changes, changesTokens }: Needs,
 ) => {
-  const page = await changes(principal).list(pageSize, start)
+  const page = await changes(principal).list(pageSize, start, true)
   if (page === undefined) return undefined
   const { userId } = principal
   const end = changesTokens.advance(page.progress, start, !page.has_more)

@@ -1,4 +1,4 @@
-import type { Change } from '../tasks/changes/schema.ts'
+import type { Entry } from '../tasks/changes/entries.ts'
 
 /* Server-sent events (HTML Standard, section 9.2). JSON has no line breaks, so each event has one `data` line. */
 
@@ -14,9 +14,9 @@ export const formatReady = (token: string): string =>
   `retry: ${retryMs}\nid: ${token}\nevent: ready\ndata: {}\n\n`
 
 /** `token`: the position of a copy that has the change. */
-export const formatChange = (change: Change, token: string): string => {
-  const { op, ...data } = change
-  return `id: ${token}\nevent: ${op}\ndata: ${JSON.stringify('task' in data ? data.task : data)}\n\n`
+export const formatChange = ({ op, ...data }: Entry['change'], token: string): string => {
+  const isTask = 'task' in data && !('remind_at' in data)
+  return `id: ${token}\nevent: ${op}\ndata: ${JSON.stringify(isTask ? data.task : data)}\n\n`
 }
 
 /** The last event. */

@@ -55,6 +55,14 @@ const DeleteEvent = event(
     t.Object({ list_id: Id() }, closed),
   ]),
 )
+const ReminderEvent = event(
+  'ReminderEvent',
+  'reminder',
+  t.Object(
+    { remind_at: Timestamp({ description: 'When the reminder was due' }), task: Task },
+    closed,
+  ),
+)
 const EndEvent = t.Object(
   {
     event: t.Literal('end'),
@@ -70,7 +78,7 @@ const EndEvent = t.Object(
   { ...closed, $id: 'EndEvent', description: 'The last event; `data` is JSON' },
 )
 /** As one event is parsed by `EventSource`. */
-const StreamEvent = t.Union([ReadyEvent, UpsertEvent, DeleteEvent, EndEvent], {
+const StreamEvent = t.Union([ReadyEvent, UpsertEvent, DeleteEvent, ReminderEvent, EndEvent], {
   $id: 'StreamEvent',
 })
 
@@ -92,7 +100,7 @@ export const streamEvents = {
     description:
       'Server-sent events (`StreamEvent`): the changes feed as it grows. The first event is `ready`. A client that connects again with ' +
       'the last `id` misses no change and receives none twice. A comment is sent every 15 s. The last event is `end`, ' +
-      'with the reason. At most 10 streams per user. With `include=lists`, `upsert` also has `{list}`, and `delete` `{list_id}`.',
+      'with the reason. At most 10 streams per user. With `include=lists`, `upsert` also has `{list}`, and `delete` `{list_id}`. `reminder` is sent for each reminder of a task, and is not in the changes feed.',
     'x-produces': ['text/event-stream'],
     'x-stream-ticket': true,
     'x-takes': ['Last-Event-ID'],

@@ -3,6 +3,7 @@ import type { MailTemplate } from '../db/mail-tables.ts'
 import type { LinkTokens } from './link-tokens.ts'
 import { invitationSeconds, type MailLinks } from './links.ts'
 import type { Message } from './outbox.ts'
+import type { ReminderComposer } from './reminders.ts'
 import { type Content, renderMail } from './templates/layout.ts'
 import {
   invitation,
@@ -22,7 +23,13 @@ import {
 } from './templates/notices.ts'
 import type { Mail } from './transport.ts'
 
-type Needs = { from: string; linkConfig: LinkConfig; links: MailLinks; tokens: LinkTokens }
+type Needs = {
+  from: string
+  linkConfig: LinkConfig
+  links: MailLinks
+  tokens: LinkTokens
+  composeReminders: ReminderComposer
+}
 type Link = { url: string; code: string }
 type Composed = { to: string; content: Content } | undefined
 
@@ -31,7 +38,7 @@ const resetSeconds = 3600
 const verifySeconds = invitationSeconds
 
 /** Returns the function that composes a message; undefined if it has no recipient any more. */
-export const createComposer = ({ from, linkConfig, links, tokens }: Needs) => {
+export const createComposer = ({ from, linkConfig, links, tokens, composeReminders }: Needs) => {
   const { publicUrl } = linkConfig
   const urls = { reset: linkConfig.resetUrl, verify: linkConfig.verifyUrl }
 
@@ -65,6 +72,7 @@ export const createComposer = ({ from, linkConfig, links, tokens }: Needs) => {
     'account-erased': notice(accountErased),
     'refresh-token-reused': notice(refreshTokenReused),
     'webhook-disabled': notice(webhookDisabled),
+    reminders: composeReminders,
     none: async () => undefined,
   }
 

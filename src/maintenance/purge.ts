@@ -6,6 +6,7 @@ import {
   idempotencyKeys,
   listTombstones,
   mailLinks,
+  reminderEvents,
   sessions,
   taskTombstones,
   usedStreamTickets,
@@ -22,7 +23,7 @@ const graceSeconds = 3600
 const linkGraceSeconds = 2 * 86_400
 
 /**
- * Deletes expired rows: tasks after `trashDays` in the trash, tombstones after the same time, idempotency keys after 24
+ * Deletes expired rows: tasks after `trashDays` in the trash, tombstones and delivered reminders after the same time, idempotency keys after 24
  * hours, mailed links, used stream tickets, and ended sessions. Any number of instances may run it at once.
  */
 export const purgeExpired = async (db: Db, trashDays: number) => {
@@ -32,6 +33,7 @@ export const purgeExpired = async (db: Db, trashDays: number) => {
   const unneeded = addSeconds(daysAgo, -graceSeconds)
   await runWrite(() => db.delete(taskTombstones).where(lte(taskTombstones.erased_at, unneeded)))
   await runWrite(() => db.delete(listTombstones).where(lte(listTombstones.deleted_at, unneeded)))
+  await runWrite(() => db.delete(reminderEvents).where(lte(reminderEvents.delivered_at, unneeded)))
   await runWrite(() => db.delete(idempotencyKeys).where(lte(idempotencyKeys.expires_at, at)))
   const longExpired = addSeconds(at, -linkGraceSeconds)
   await runWrite(() => db.delete(mailLinks).where(lte(mailLinks.expires_at, longExpired)))

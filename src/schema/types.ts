@@ -48,6 +48,20 @@ export const TimeZone = (options: SchemaOptions) =>
 export const RecurrenceRule = (options: SchemaOptions) =>
   customType<string>('RecurrenceRule', { type: 'string', maxLength: 500, ...options })
 
+/** When a task reminds: at a time, or some minutes before it is due. */
+export type Reminder = { at: string } | { minutes_before: number }
+
+/** A `Reminder`. The alternatives are for the document. */
+export const ReminderTime = (alternatives: TSchema[], options: SchemaOptions) =>
+  customType<Reminder>('Reminder', {
+    anyOf: alternatives,
+    'x-minutes-max': reminderMinutesMax,
+    ...options,
+  })
+
+/** How long before it is due a task may remind: a year. */
+export const reminderMinutesMax = 366 * 24 * 60
+
 export const Enum = <const Values extends readonly string[]>(
   values: Values,
   options: SchemaOptions = {},

@@ -57,6 +57,19 @@ const validators = {
     const rule = parseRule(value)
     return 'mismatch' in rule ? rule.mismatch : undefined
   },
+  Reminder: (value, { 'x-minutes-max': minutesMax }) => {
+    const members = Object.entries(Object(value))
+    const [[name, time] = []] = members
+    if (members.length !== 1 || (name !== 'at' && name !== 'minutes_before'))
+      return 'must be {at} or {minutes_before}'
+    if (name === 'at') {
+      const text = typeof time === 'string' ? time : ''
+      return toUtc(text) === undefined ? `at ${explainInvalidTimestamp(text)}` : undefined
+    }
+    return Number.isInteger(time) && Number(time) >= 0 && Number(time) <= minutesMax
+      ? undefined
+      : `minutes_before must be a whole number from 0 to ${minutesMax}`
+  },
   Enum: (value, schema) =>
     typeof value === 'string' && (schema.enum as unknown[]).includes(value)
       ? undefined

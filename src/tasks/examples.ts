@@ -11,6 +11,8 @@ const token = 'AbGe0f7uJqTn1dS3yQx8Rk5wLm2cVz9h'
 
 export const recurrence = { rrule: 'FREQ=WEEKLY;BYDAY=MO', time_zone: 'UTC', from: 'due' as const }
 
+export const reminder = { minutes_before: 30 }
+
 export const newTask = {
   title: 'Buy milk',
   description: null,
@@ -20,6 +22,7 @@ export const newTask = {
   tags: ['home'],
   list_id: null,
   recurrence: null,
+  reminders: [reminder],
 }
 
 export const task = {

@@ -1,6 +1,7 @@
 import { addSeconds, now } from '../db/clock.ts'
 import type { Log } from '../log.ts'
-import type { ChangesReader, Entry } from '../tasks/changes/repository.ts'
+import type { Entry } from '../tasks/changes/entries.ts'
+import type { ChangesReader } from '../tasks/changes/repository.ts'
 import { type Message, toMessage } from './message.ts'
 import type { Claim, WebhookQueue } from './queue.ts'
 import { secondsUntilRetry } from './retries.ts'

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Entry } from '../tasks/changes/repository.ts'
+import type { Entry } from '../tasks/changes/entries.ts'
 
 export type Message = { id: string; type: string; body: string; timestamp: string }
 
@@ -15,16 +15,21 @@ export const toMessage = (webhookId: string, { change, number, id: taskId }: Ent
   const id = createHash('sha256')
     .update(JSON.stringify([webhookId, number, taskId]))
     .digest('base64url')
-  if ('list' in change || 'list_id' in change) throw new Error('a webhook reads tasks only')
-  const { op: _op, ...removal } = change
-  const data = change.op === 'upsert' ? change.task : removal
-  const timestamp = change.op === 'upsert' ? change.task.updated_at : change.deleted_at
+  const { data, timestamp } = contentOf(change)
   const full = JSON.stringify({ type, timestamp, data })
   const isTooLong = Buffer.byteLength(full) > bytesMax
   const body = isTooLong
     ? JSON.stringify({ type, timestamp, data: { ...data, description: null }, truncated: true })
     : full
   return { id: `msg_${id}`, type, body, timestamp }
+}
+
+const contentOf = (change: Entry['change']) => {
+  if ('list' in change || 'list_id' in change) throw new Error('a webhook reads tasks only')
+  if (change.op === 'reminder') return { data: change.task, timestamp: change.remind_at }
+  if (change.op === 'upsert') return { data: change.task, timestamp: change.task.updated_at }
+  const { op: _op, ...data } = change
+  return { data, timestamp: change.deleted_at }
 }
 
 /** The message of a test. */

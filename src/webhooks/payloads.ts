@@ -42,6 +42,21 @@ const DeleteMessage = t.Object(
     ],
   },
 )
+const ReminderMessage = t.Object(
+  {
+    type: t.Literal('task.reminder'),
+    timestamp: Timestamp({ description: 'When the reminder was due' }),
+    data: Task,
+    truncated: UpsertMessage.properties.truncated,
+  },
+  {
+    ...closed,
+    $id: 'TaskReminderMessage',
+    examples: [
+      { type: 'task.reminder', timestamp: '2026-12-24T17:30:00.000Z', data: examples.task },
+    ],
+  },
+)
 const TestMessage = t.Object(
   {
     type: t.Literal('webhook.test'),
@@ -76,6 +91,12 @@ export const webhookMessages: WebhookMessage[] = [
     summary: 'A task was moved to the trash or erased',
     description: signed,
     body: DeleteMessage,
+  },
+  {
+    type: 'task.reminder',
+    summary: 'A reminder of a task is due',
+    description: `Each reminder is one message. ${signed}`,
+    body: ReminderMessage,
   },
   {
     type: 'webhook.test',

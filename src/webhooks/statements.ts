@@ -2,7 +2,7 @@ import { and, asc, eq, exists, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../db/database.ts'
 import { runRead, runWrite } from '../db/errors.ts'
 import { arrayLiteral } from '../db/params.ts'
-import { tasks, taskTombstones, userChanges, webhooks } from '../db/schema.ts'
+import { reminderEvents, tasks, taskTombstones, userChanges, webhooks } from '../db/schema.ts'
 import { createUserScope, type Principal, scopeParameters, TRUE } from '../db/user-scope.ts'
 import { lastId } from '../tasks/changes/statements.ts'
 import { type NewWebhook, webhookEvents, webhooksMax } from './schema.ts'
@@ -140,7 +140,11 @@ const webhookColumns = (user: string) => {
       union all
       (select ${taskTombstones.erased_at} as at from ${taskTombstones} where ${taskTombstones.user_id} = ${user}
         and (${taskTombstones.change}, ${taskTombstones.id}) > ${position}
-        order by ${taskTombstones.change}, ${taskTombstones.id} limit 1)) as waiting)`
+        order by ${taskTombstones.change}, ${taskTombstones.id} limit 1)
+      union all
+      (select ${reminderEvents.delivered_at} as at from ${reminderEvents} where ${reminderEvents.user_id} = ${user}
+        and (${reminderEvents.change}, ${reminderEvents.id}) > ${position}
+        order by ${reminderEvents.change}, ${reminderEvents.id} limit 1)) as waiting)`
       .mapWith(tasks.updated_at)
       .as('pending_since'),
   }

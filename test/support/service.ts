@@ -20,6 +20,8 @@ import { loadMetrics } from '../../src/metrics/load-metrics.ts'
 import { createNotifications, type Notifications } from '../../src/notifications/notifications.ts'
 import { createStaleSubscriberQuery } from '../../src/notifications/stale-subscribers.ts'
 import type { RateLimitCounters } from '../../src/rate-limit/store.ts'
+import { createReminderJob } from '../../src/tasks/reminders/job.ts'
+import { createReminderRepository } from '../../src/tasks/reminders/repository.ts'
 import type { Resolve } from '../../src/webhooks/destination.ts'
 import type { WebhookDispatcher } from '../../src/webhooks/dispatcher.ts'
 import { createOwnStore } from './rate-limit-stores.ts'
@@ -219,6 +221,15 @@ export const service = async (env: Record<string, string> = {}, overrides: Overr
 
   const sendWebhooks = () => onBehalfOfJob('webhooks', async () => webhookDispatcher?.flush())
 
+  const reminderJob = createReminderJob({
+    reminders: createReminderRepository(db, { hasMail: config.mail !== undefined }),
+    notifications: overrides.notifications ?? notifications,
+    onMail: () => {},
+    log: logger,
+  })
+  /** Delivers the reminders that are due, of all users of the database. */
+  const deliverReminders = () => onBehalfOfJob('reminders', reminderJob.flush)
+
   const findStale = createStaleSubscriberQuery(db)
   const pollFor = (subscribers: Parameters<typeof findStale>[0]) =>
     onBehalfOfJob('notifications', () => findStale(subscribers))
@@ -235,6 +246,7 @@ export const service = async (env: Record<string, string> = {}, overrides: Overr
     sendMail,
     pollFor,
     sendWebhooks,
+    deliverReminders,
     /** Aborts when the process would stop. */
     stopping,
   }

@@ -8,7 +8,8 @@ import { endAllSessions } from '../sessions/repository.ts'
 import type { User } from './schema.ts'
 import { createAccountStatements, credentialColumns, userColumns } from './statements.ts'
 
-type Profile = Partial<Pick<User, 'name' | 'time_zone'>>
+/** What a user can change without a password. */
+export type Profile = Partial<Pick<User, 'name' | 'time_zone' | 'reminders_by_mail'>>
 
 /**
  * The account of a principal. Each method is one statement that checks the session; `undefined` (or `false`) means

@@ -10,7 +10,7 @@ import { normalizeEmail } from '../../schema/email.ts'
 import type { LinkLimit } from '../link-limit.ts'
 import type { LoginThrottle } from '../login-throttle.ts'
 import { type PasswordHasher, requireStrongPassword } from '../passwords/hasher.ts'
-import type { AccountRepository } from './repository.ts'
+import type { AccountRepository, Profile } from './repository.ts'
 import { changePassword, deleteCurrentUser, getCurrentUser, updateCurrentUser } from './schema.ts'
 
 type Needs = {
@@ -107,8 +107,8 @@ const refuseUnknownTimeZone = async <T>(run: () => Promise<T>): Promise<T> => {
 }
 
 /** The members that were sent, with the time zone in the spelling of the IANA database. */
-const toProfile = ({ name, time_zone }: { name?: string | null; time_zone?: string }) => ({
-  ...(name !== undefined && { name }),
+const toProfile = ({ time_zone, ...others }: Profile) => ({
+  ...others,
   ...(time_zone !== undefined && { time_zone: toTimeZone(time_zone) ?? time_zone }),
 })
 

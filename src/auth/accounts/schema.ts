@@ -26,6 +26,11 @@ const ZoneOfDays = TimeZone({
   examples: ['Europe/Berlin'],
 })
 
+const RemindersByMail = t.Boolean({
+  description: 'Whether reminders of tasks are mailed too, if the service sends mail',
+  examples: [false],
+})
+
 export const User = t.Object(
   {
     id: Id(),
@@ -49,12 +54,17 @@ export const User = t.Object(
       examples: [null],
     }),
     time_zone: ZoneOfDays,
+    reminders_by_mail: RemindersByMail,
   },
   { ...closed, $id: 'User' },
 )
 export type User = Static<typeof User>
 
-const Profile = t.Object({ name: Name, time_zone: ZoneOfDays })
+const Profile = t.Object({
+  name: Name,
+  time_zone: ZoneOfDays,
+  reminders_by_mail: RemindersByMail,
+})
 const ProfileEmail = t.Object({
   email: Email({ examples: ['ada@example.com'] }),
   current_password: AnyPassword,
@@ -86,7 +96,7 @@ export const updateCurrentUser = {
   },
   detail: {
     operationId: 'updateCurrentUser',
-    summary: 'Change name, time zone or e-mail',
+    summary: 'Change the profile or the e-mail',
     description:
       'A change of the e-mail requires `current_password`. If the service sends mail, the account keeps its `email`, and ' +
       '`pending_email` replaces it when the link that is mailed to it is used.',

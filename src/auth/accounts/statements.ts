@@ -1,8 +1,20 @@
-import { and, eq, exists, inArray, ne, type SQL, sql } from 'drizzle-orm'
+import {
+  and,
+  eq,
+  exists,
+  gt,
+  inArray,
+  isNotNull,
+  isNull,
+  ne,
+  type SQL,
+  type Subquery,
+  sql,
+} from 'drizzle-orm'
 import { now } from '../../db/clock.ts'
 import type { Db } from '../../db/database.ts'
 import type { MailTemplate } from '../../db/mail-tables.ts'
-import { sessions, users } from '../../db/schema.ts'
+import { sessions, tasks, users } from '../../db/schema.ts'
 import { type createUserScope, type Principal, TRUE } from '../../db/user-scope.ts'
 import type { NoticeStatements } from '../../mail/notices.ts'
 import { insertMessage } from '../../mail/outbox.ts'
@@ -17,6 +29,7 @@ export const userColumns = {
   email_verified: sql<boolean>`${users.email_verified_at} is not null`.as('email_verified'),
   pending_email: users.pending_email,
   time_zone: users.time_zone,
+  reminders_by_mail: users.reminders_by_mail,
 }
 
 /** For password verification. A check of the table ensures that an e-mail comes with a password hash. */
@@ -52,6 +65,20 @@ type Scope = Pick<ReturnType<typeof createUserScope>, 'sessionRow' | 'lockedUser
   notices: NoticeStatements
 }
 
+/** With another time zone, reminders of days have other times, which the delivery calculates (`tasks/reminders`). */
+const replanned = (db: Db, userId: string, set: object, updated: Subquery) => {
+  if (!('time_zone' in set)) return []
+  const isWaiting = and(
+    eq(tasks.user_id, userId),
+    isNotNull(tasks.due_on),
+    isNull(tasks.deleted_at),
+    gt(tasks.remind_at, now()),
+    exists(db.select().from(updated)),
+  )
+  const waiting = db.update(tasks).set({ remind_at: now() }).where(isWaiting)
+  return [db.$with('replanned').as(waiting.returning({ id: tasks.id }))]
+}
+
 /** The writes of an account. `condition`: the session is live and, where it is required, the password was verified. */
 export const createAccountStatements = (
   db: Db,
@@ -59,19 +86,25 @@ export const createAccountStatements = (
   { sessionRow, lockedUser, notices }: Scope,
 ) => {
   const account = { id: users.id, email: users.email }
-  const changed = (set: object, condition: SQL | undefined) =>
-    db
-      .$with('changed')
-      .as(db.update(users).set(inKnownZone(set)).where(condition).returning(userColumns))
+  /** Changes the account, and what depends on its time zone. */
+  const change = (set: object, condition: SQL | undefined) => {
+    const updating = db.update(users).set(inKnownZone(set)).where(condition)
+    const updated = db.$with('changed').as(updating.returning(userColumns))
+    const first = [sessionRow, lockedUser, updated, ...replanned(db, userId, set, updated)] as const
+    return { updated, first }
+  }
 
   return {
     changeProfile: (profile: object, condition: SQL | undefined) => {
-      const updated = changed(profile, condition)
-      return db.with(sessionRow, lockedUser, updated).select().from(updated)
+      const { updated, first } = change(profile, condition)
+      return db
+        .with(...first)
+        .select()
+        .from(updated)
     },
 
     changeEmail: (changes: { email: string }, condition: SQL | undefined) => {
-      const updated = changed(
+      const { updated, first } = change(
         {
           ...changes,
           email: uniqueEmail(db, changes.email, userId),
@@ -86,7 +119,7 @@ export const createAccountStatements = (
         .as(db.select(account).from(users).innerJoin(updated, TRUE).where(eq(users.id, userId)))
       const noticed = notices.ofNewEmail(previous, userId)
       return db
-        .with(sessionRow, lockedUser, updated, previous, ...noticed)
+        .with(...first, previous, ...noticed)
         .select()
         .from(updated)
     },
@@ -97,22 +130,25 @@ export const createAccountStatements = (
       condition: SQL | undefined,
       template: MailTemplate,
     ) => {
-      const updated = changed({ ...others, pending_email }, condition)
+      const { updated, first } = change({ ...others, pending_email }, condition)
       const next = db
         .$with('next')
         .as(db.select({ id: updated.id, email: updated.pending_email }).from(updated))
       const message = insertMessage(db, next, { userId, template })
-      return db.with(sessionRow, lockedUser, updated, next, message).select().from(updated)
+      return db
+        .with(...first, next, message)
+        .select()
+        .from(updated)
     },
 
     changePassword: (password_hash: string, condition: SQL | undefined) => {
-      const updated = changed({ password_hash }, condition)
+      const { updated, first } = change({ password_hash }, condition)
       const others = and(eq(sessions.user_id, userId), ne(sessions.id, sessionId))
       const deleted = db.delete(sessions).where(and(others, exists(db.select().from(updated))))
       const ended = db.$with('ended').as(deleted.returning({ id: sessions.id }))
       const noticed = notices.ofNewPassword(updated, userId)
       return db
-        .with(sessionRow, lockedUser, updated, ended, ...noticed)
+        .with(...first, ended, ...noticed)
         .select()
         .from(updated)
     },

@@ -93,6 +93,7 @@ const createStatement = (db: Db, { issuer, subject, expiresAt }: NewFederatedUse
             is_verification_due: sql`false`.as('is_verification_due'),
             pending_email: sql`null::text`.as('pending_email'),
             time_zone: sql`'UTC'`.as('time_zone'),
+            reminders_by_mail: sql`false`.as('reminders_by_mail'),
           })
           .from(identity),
       )

@@ -68,6 +68,7 @@ const internal = new Set([
   'x-default',
   'x-headers',
   'x-key',
+  'x-minutes-max',
   'x-most',
 ])
 

@@ -5,6 +5,7 @@ import { nowParam, param } from '../../db/params.ts'
 import { positionAtEndOf } from '../../db/positions.ts'
 import { tasks } from '../../db/schema.ts'
 import { placeholders, TRUE } from '../../db/user-scope.ts'
+import { remindAtAfter } from '../reminders/remind-at.ts'
 import {
   insertColumns,
   inZoneOfUser,
@@ -23,6 +24,7 @@ import {
   member,
   newCompleted,
   patch,
+  written,
 } from './guards.ts'
 
 /** The writing CTEs, and all tasks that they wrote. */
@@ -39,6 +41,7 @@ export const createEffects = (db: Db, { operations, proceed }: Guards) => {
     db
       .update(tasks)
       .set({
+        ...remindAtAfter(written),
         ...patch,
         series_id: seriesAfter(member('recurrence')),
         ...completionColumns(newCompleted),

@@ -43,7 +43,7 @@ export const newCompleted = sql`case ${member('kind')}
 
 export const patch = patchColumnsFrom(inZoneOfUser(recordsetColumn('operations')), member('sets'))
 /** What a batch sets in a task. */
-const written = { ...patch, completed: newCompleted }
+export const written = { ...patch, completed: newCompleted }
 
 /** An empty patch changes nothing, as in PATCH. */
 export const isUnchanged = sql`(${member('kind')} = 'update' and ${member('sets')} = '{}' and ${member('completed')} is null)`

@@ -3,13 +3,9 @@ import type { Db } from '../../db/database.ts'
 import { runRead } from '../../db/errors.ts'
 import { arrayLiteral } from '../../db/params.ts'
 import { prepareStatement, type Query } from '../../db/prepared-statement.ts'
-import type { tasks } from '../../db/schema.ts'
 import { type Principal, scopeParameters } from '../../db/user-scope.ts'
-import type { List } from '../../lists/schema.ts'
-import type { Task } from '../task/schema.ts'
-import { type StoredTask, toTask } from '../task/sql.ts'
-import type { Change } from './schema.ts'
-import { changesStatement, lastId, sharedChangesStatement } from './statements.ts'
+import { type Entry, type Row, toEntry } from './entries.ts'
+import { changesStatement, type Kinds, lastId, sharedChangesStatement } from './statements.ts'
 
 /**
  * The progress of a copy: it has received all changes up to `number`, and of those with this number, all up to `id`.
@@ -22,8 +18,6 @@ export type Progress = {
   /** Whether the copy contains lists too. */
   lists: boolean
 }
-/** A change, and the position of a copy that has received it. */
-export type Entry = { change: Change; number: number; id: string }
 export type Changes = { entries: Entry[]; progress: Progress; has_more: boolean }
 
 /** Whether a copy has everything up to `number`. */
@@ -37,12 +31,13 @@ export const isBefore = (a: Place, b: Place): boolean =>
 
 /** The changes feed of a principal; undefined if the session has ended. */
 export const createChangesRepository = (db: Db) => {
-  const statement = eitherStatement(changesStatement, db)
+  const statement = formsOf(changesStatement, db)
 
   return (principal: Principal) => {
-    const read = ({ number, id: last, fresh, lists }: Progress, rows: number) => {
+    const read = (since: Progress, rows: number, reminders: boolean) => {
+      const { number, id: last, fresh, lists } = since
       const values = { ...scopeParameters(principal), number, last, fresh, rows }
-      return runRead(() => statement(lists).execute(values))
+      return runRead(() => statement({ lists, reminders }).execute(values))
     }
 
     return {
@@ -50,10 +45,11 @@ export const createChangesRepository = (db: Db) => {
       async list(
         limit: number,
         since: Progress | Pick<Progress, 'lists'>,
+        reminders = false,
       ): Promise<Changes | undefined> {
         const isFirst = !('number' in since)
         const after = isFirst ? { ...everything, ...since } : since
-        const found = await read(after, limit + 1)
+        const found = await read(after, limit + 1, reminders)
         const [first] = found
         return first && toChanges(found, limit, isFirst ? { ...after, fresh: first.head } : after)
       },
@@ -63,6 +59,7 @@ export const createChangesRepository = (db: Db) => {
         const [row] = await read(
           { ...everything, number: Number.MAX_SAFE_INTEGER, lists: false },
           0,
+          false,
         )
         return row && { number: row.head, id: lastId, fresh: row.head, lists }
       },
@@ -73,11 +70,17 @@ export const createChangesRepository = (db: Db) => {
 /** Where a copy that has nothing begins. */
 const everything = { number: 0, id: lastId, fresh: Number.MAX_SAFE_INTEGER }
 
-/** Both forms of a statement, without lists and with them. */
-const eitherStatement = <Q extends Query>(build: (db: Db, withLists: boolean) => Q, db: Db) => {
-  const plain = prepareStatement(db, () => build(db, false), { isQuickRead: true })
-  const withLists = prepareStatement(db, () => build(db, true), { isQuickRead: true })
-  return (lists: boolean) => (lists ? withLists : plain)
+/** All forms of a statement: without and with lists and reminders. */
+const formsOf = <Q extends Query>(build: (db: Db, kinds: Kinds) => Q, db: Db) => {
+  const form = (lists: boolean, reminders: boolean) =>
+    prepareStatement(db, () => build(db, { lists, reminders }), { isQuickRead: true })
+  const forms = [
+    form(false, false),
+    form(true, false),
+    form(false, true),
+    form(true, true),
+  ] as const
+  return ({ lists, reminders }: Kinds) => forms[lists ? (reminders ? 3 : 1) : reminders ? 2 : 0]
 }
 
 export type ChangesRepository = ReturnType<typeof createChangesRepository>
@@ -87,7 +90,7 @@ export type ChangesRepository = ReturnType<typeof createChangesRepository>
  * also returns which of the sessions are live. Undefined if the account was erased.
  */
 export const createChangesReader = (db: Db) => {
-  const statement = eitherStatement(sharedChangesStatement, db)
+  const statement = formsOf(sharedChangesStatement, db)
 
   return async (
     userId: string,
@@ -96,7 +99,7 @@ export const createChangesReader = (db: Db) => {
     const { number, id: last, fresh, lists } = since
     const sessions = arrayLiteral(sessionIds)
     const values = { user: userId, sessions, now: now(), number, last, fresh, rows: limit + 1 }
-    const found = await runRead(() => statement(lists).execute(values))
+    const found = await runRead(() => statement({ lists, reminders: true }).execute(values))
     const [first] = found
     if (first === undefined || first.head === null) return undefined
     const live = new Set(first.live?.split(','))
@@ -117,58 +120,4 @@ const toChanges = (rows: Row[], limit: number, { fresh, lists }: Progress): Chan
     ? { number: last.number, id: last.id, fresh, lists }
     : { number: head, id: lastId, fresh, lists }
   return { entries, has_more, progress }
-}
-
-/** A task, a tombstone, a list, a deleted list, or only the head. Members of the other kinds are null or absent. */
-type Row = { head: number; live?: string | null } & {
-  [Name in keyof Task | 'change' | 'deleted_at']: (typeof tasks.$inferSelect)[Name] | null
-} & {
-  erased_id: string | null
-  erased_deleted_at: string | null
-  erased_change: number | null
-} & ListRow
-
-type ListRow = {
-  [Name in 'listed_id' | 'listed' | 'unlisted_id']?: string | null
-} & { [Name in 'listed_change' | 'unlisted_change']?: number | null }
-
-const toEntry = (row: Row): Entry | undefined => {
-  const {
-    erased_id,
-    erased_deleted_at,
-    erased_change,
-    change,
-    deleted_at,
-    head: _head,
-    live: _live,
-    listed_id: _listedId,
-    listed_change: _listedChange,
-    listed: _listed,
-    unlisted_id: _unlistedId,
-    unlisted_change: _unlistedChange,
-    ...task
-  } = row
-  const ofList = toListEntry(row)
-  if (ofList) return ofList
-  const id = task.id ?? erased_id
-  const number = change ?? erased_change
-  if (id === null || number === null) return undefined
-  const deletedAt = erased_deleted_at ?? deleted_at
-  if (deletedAt !== null) return { id, number, change: { op: 'delete', id, deleted_at: deletedAt } }
-  return { id, number, change: { op: 'upsert', task: toTask(task as StoredTask) } }
-}
-
-const toListEntry = (row: ListRow): Entry | undefined => {
-  const { listed_id, listed_change, listed, unlisted_id, unlisted_change } = row
-  if (listed_id && listed_change && listed) {
-    const change = { op: 'upsert' as const, list: JSON.parse(listed) as List }
-    return { id: listed_id, number: listed_change, change }
-  }
-  if (unlisted_id && unlisted_change)
-    return {
-      id: unlisted_id,
-      number: unlisted_change,
-      change: { op: 'delete', list_id: unlisted_id },
-    }
-  return undefined
 }

@@ -31,7 +31,7 @@ export const changesRoutes = ({ changes, changesTokens, longPoll, authenticated 
         const page = requireSession(await changes(principal).list(limit, since ?? { lists }))
         const position = changesTokens.advance(page.progress, since, !page.has_more)
         const next = changesTokens.encode(userId, position)
-        const list = page.entries.map(({ change }) => change)
+        const list = page.entries.flatMap(({ change }) => (change.op === 'reminder' ? [] : change))
         const body = { changes: list, next, has_more: page.has_more }
         const etag = etagOf(body)
         const isUnmodified = matchesIfNoneMatch(request.headers, etag)

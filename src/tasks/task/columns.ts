@@ -4,7 +4,8 @@ import { tasks, users } from '../../db/schema.ts'
 import { placeholders } from '../../db/user-scope.ts'
 import { toTimeZone } from '../../schema/calendar.ts'
 import { toUtc } from '../../schema/timestamp.ts'
-import { normalizeId } from '../../schema/types.ts'
+import { normalizeId, type Reminder } from '../../schema/types.ts'
+import { remindFromNow } from '../reminders/remind-at.ts'
 import { type NewRecurrence, NewTask } from './schema.ts'
 
 /*
@@ -109,12 +110,17 @@ export const inStoredForm = <Fields extends Partial<NewTask>>(members: Fields): 
     const value = members[name]
     if (name === 'recurrence' && members.recurrence)
       return [[name, recurrenceInStoredForm(members.recurrence)]]
+    if (name === 'reminders' && members.reminders)
+      return [[name, members.reminders.map(reminderInStoredForm)]]
     if (typeof value !== 'string') return []
     if (typeOf(name) === 'uuid') return [[name, normalizeId(value)]]
     return typeOf(name).startsWith('timestamp') ? [[name, toUtc(value)]] : []
   })
   return { ...members, ...Object.fromEntries(stored) }
 }
+
+const reminderInStoredForm = (reminder: Reminder): Reminder =>
+  'at' in reminder ? { at: toUtc(reminder.at) ?? reminder.at } : reminder
 
 const recurrenceInStoredForm = ({ rrule, time_zone, from = 'due' }: NewRecurrence) => ({
   rrule,
@@ -128,8 +134,8 @@ export const insertParameters = (task: Partial<NewTask>) => {
   return Object.fromEntries(
     names.map((name) => {
       const value = members[name] ?? null
-      if (Array.isArray(value)) return [name, arrayLiteral(value)]
-      return [name, typeof value === 'object' && value !== null ? JSON.stringify(value) : value]
+      if (value !== null && typeOf(name) === 'jsonb') return [name, JSON.stringify(value)]
+      return [name, Array.isArray(value) ? arrayLiteral(value as string[]) : value]
     }),
   )
 }
@@ -141,7 +147,7 @@ export const patchParameters = (changes: Partial<NewTask>) => ({
 })
 
 type Row = Record<keyof typeof columns, unknown>
-type ServerColumn = 'user_id' | 'change' | keyof typeof initialValues
+type ServerColumn = 'user_id' | 'change' | 'remind_at' | keyof typeof initialValues
 const initialValues = {
   completed: sql`false`,
   completed_at: sql`null::timestamptz`,
@@ -158,7 +164,9 @@ export const newTaskRow = (
   { user_id, change }: Pick<Row, 'user_id' | 'change'>,
   row: Omit<Row, ServerColumn> & Partial<Row>,
 ): SQL => {
-  const values: Row = { ...initialValues, user_id, change, ...row }
+  const { reminders, completed } = { ...initialValues, ...row }
+  const remind_at = remindFromNow({ reminders: sql`${reminders}`, completed: sql`${completed}` })
+  const values: Row = { ...initialValues, user_id, change, remind_at, ...row }
   return sql.join(
     Object.keys(columns).map((name) => sql`${values[name as keyof Row]}`),
     sql`, `,

@@ -8,6 +8,8 @@ import {
   Integer,
   RecurrenceRule,
   Reference,
+  ReminderTime,
+  reminderMinutesMax,
   Text,
   Timestamp,
   TimeZone,
@@ -77,6 +79,29 @@ const NewRecurrence = t.Union(
     examples: [null],
   },
 )
+const Reminder = ReminderTime(
+  [
+    t.Object({ at: Timestamp({ examples: ['2026-12-24T09:00:00.000Z'] }) }, closed),
+    t.Object(
+      {
+        minutes_before: Integer({
+          minimum: 0,
+          maximum: reminderMinutesMax,
+          description: 'Before `due_at`, or before 09:00 of `due_on` in the time zone of the user',
+          examples: [30],
+        }),
+      },
+      closed,
+    ),
+  ],
+  { $id: 'Reminder', examples: [examples.reminder] },
+)
+/** At most as many as a person can be expected to want. */
+const Reminders = t.Array(Reminder, {
+  maxItems: 5,
+  description: 'Those in the past are not delivered. A completed task has none.',
+  examples: [[examples.reminder]],
+})
 const SeriesId = Id({
   nullable: true,
   description: 'The same for all tasks of a recurrence',
@@ -108,6 +133,7 @@ export const Task = t.Object(
     tags: Tags,
     list_id: ListId,
     recurrence: Recurrence,
+    reminders: Reminders,
     series_id: SeriesId,
     version: Version,
     created_at: Timestamp({}),
@@ -125,8 +151,9 @@ export const optional = {
   tags: t.Optional(Tags),
   list_id: t.Optional(ListId),
   recurrence: t.Optional(NewRecurrence),
+  reminders: t.Optional(Reminders),
 }
-export const defaults = { priority: 'normal', tags: [] }
+export const defaults = { priority: 'normal', tags: [], reminders: [] }
 export const NewTask = t.Object(
   { title: Title, ...withDefaults(optional, defaults) },
   { ...closed, $id: 'NewTask', examples: [examples.newTask] },

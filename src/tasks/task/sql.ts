@@ -12,6 +12,7 @@ const {
   change: _change,
   predecessor_id: _predecessor,
   series_start: _start,
+  remind_at: _remindAt,
   ...others
 } = getTableColumns(tasks)
 /** The columns of a Task. `toTask` makes it one. */

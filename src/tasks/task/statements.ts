@@ -6,6 +6,7 @@ import { positionAtEnd } from '../../db/positions.ts'
 import { prepareStatement } from '../../db/prepared-statement.ts'
 import { tasks } from '../../db/schema.ts'
 import { createUserScope, placeholders, TRUE } from '../../db/user-scope.ts'
+import { remindFromNow } from '../reminders/remind-at.ts'
 import {
   insertColumns,
   type MemberValue,
@@ -53,9 +54,7 @@ export const createTaskStatements = (db: Db, memberValue: MemberValue = paramete
       idempotentRecurringStatement(db, completion),
     ),
     remove: prepareStatement(db, () => updateStatement(db, { deleted_at: nowParam })),
-    restore: prepareStatement(db, () =>
-      updateStatement(db, { deleted_at: sql`null` }, and(isTrashedTask, byId)),
-    ),
+    restore: prepareStatement(db, () => updateStatement(db, restored, and(isTrashedTask, byId))),
   }
 }
 
@@ -63,6 +62,12 @@ export type TaskStatements = ReturnType<typeof createTaskStatements>
 
 /** The parameter, or the negated value of the row itself if the parameter is null. */
 const toggledCompleted = sql`coalesce(${param('completed', 'boolean')}, not ${tasks.completed})`
+
+/** Reminders that passed while the task was in the trash are not delivered. */
+const restored = {
+  deleted_at: sql`null`,
+  remind_at: remindFromNow({ reminders: tasks.reminders, completed: tasks.completed }),
+}
 
 /** What PUT and PATCH set. */
 const columnsFrom = (memberValue: MemberValue) => ({

@@ -4,6 +4,7 @@ import { createIdempotencyCtes } from '../../db/idempotency.ts'
 import { nowParam } from '../../db/params.ts'
 import { tasks } from '../../db/schema.ts'
 import { createUserScope, placeholders, TRUE } from '../../db/user-scope.ts'
+import { remindAtAfter } from '../reminders/remind-at.ts'
 import { isRecurring, type Recurring, recurringJson, successorCtes } from './recurring.ts'
 import { byId, isActiveTask, taskColumns, taskJson } from './sql.ts'
 
@@ -49,6 +50,7 @@ const updateTask = (
     db
       .update(tasks)
       .set({
+        ...remindAtAfter(set),
         ...set,
         version: sql`${tasks.version} + 1`,
         updated_at: nowParam,

@@ -4,6 +4,7 @@ import { nowParam, param } from '../../db/params.ts'
 import { positionAtEndOf } from '../../db/positions.ts'
 import { tasks } from '../../db/schema.ts'
 import { createUserScope, placeholders, TRUE } from '../../db/user-scope.ts'
+import { remindAtAfter } from '../reminders/remind-at.ts'
 import {
   columnDefinitions,
   insertColumns,
@@ -68,11 +69,13 @@ const changeKnownTasks = (
 ) => {
   const completed = sql`coalesce("record"."completed", ${tasks.completed})`
   const { nextChange } = createUserScope(db, placeholders)
+  const patch = patchColumnsFrom(inZone, sets)
   return db.$with('changed').as(
     db
       .update(tasks)
       .set({
-        ...patchColumnsFrom(inZone, sets),
+        ...remindAtAfter({ ...patch, completed }),
+        ...patch,
         list_id: sql`case when 'list_id' = any(${sets}) then ${list} else ${tasks.list_id} end`,
         series_id: seriesAfter(memberOf('recurrence')),
         completed,

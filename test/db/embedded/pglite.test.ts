@@ -31,6 +31,7 @@ test('data survives close and reopen, and the files are private', async () => {
     is_verification_due: false,
     pending_email: null,
     time_zone: 'UTC',
+    reminders_by_mail: false,
   })
   await second.close()
 })

@@ -52,8 +52,15 @@ const duringJob: Record<string, string> = {
   'read webhooks, read user_changes, read users, update webhooks':
     'claims the webhooks of one user, after a change',
   'read webhooks by enabled': 'which users have webhooks, and how many fail',
-  'read sessions, read user_changes, read tasks, read task_tombstones':
+  'read sessions, read user_changes, read tasks, read task_tombstones, read reminder_events, read tasks':
     'the changes of one user, for a webhook',
+  'read tasks by deleted_at and remind_at': 'finds the tasks whose reminders may be due',
+  'update user_changes, read users, read tasks, read users, insert into mail_messages, insert into reminder_events, update tasks':
+    'delivers the reminders of one user',
+  'read reminder_events, read tasks, read users': 'the reminders that one mail of one user lists',
+  'read sessions, read user_changes, read tasks, read task_tombstones, read tasks, read lists, read list_tombstones, read reminder_events, read tasks':
+    'the changes of one user, for a stream that a reminder wakes',
+  'delete from reminder_events by delivered_at': 'deletes expired rows of all users',
   'update webhooks': 'the progress of one webhook of one user',
   'update webhooks, read users': 'a failed delivery of one webhook of one user',
   'update webhooks, read users, insert into mail_messages': 'the last one, with a notice',
