@@ -101,3 +101,64 @@ test('each zone is described once', async () => {
   ])
   expect(text).toContain('DTSTART:20260601T120000Z\r\nDUE:20260601T120000Z\r\n')
 })
+
+test('reminders are alarms, which are read back as they were', async () => {
+  const reminders = [
+    { minutes_before: 0 },
+    { minutes_before: 570 },
+    { at: '2026-06-01T06:00:00.000Z' },
+  ]
+  const { text, todos } = await exported([
+    { title: 'a, b', due_at: '2026-06-01T12:00:00Z', reminders },
+    { title: 'day', due_on: '2026-06-01', reminders },
+    { title: 'rule', due_on: '2026-06-01', reminders, recurrence: { rrule: 'FREQ=DAILY' } },
+    { title: 'never', reminders },
+  ])
+  const triggers = todos.map((todo) =>
+    todo.getAllSubcomponents('valarm').map((alarm) => {
+      expect(alarm.getFirstPropertyValue('description')).toBe(todo.getFirstPropertyValue('summary'))
+      return `${alarm.getFirstProperty('trigger')?.toICALString()}`
+    }),
+  )
+  const atTime = 'TRIGGER;VALUE=DATE-TIME:20260601T060000Z'
+  const ofDay = ['TRIGGER;RELATED=END:PT540M', 'TRIGGER;RELATED=END:-PT30M', atTime]
+  expect(triggers).toEqual([
+    ['TRIGGER;RELATED=END:PT0M', 'TRIGGER;RELATED=END:-PT570M', atTime],
+    ofDay,
+    ofDay,
+    [atTime],
+  ])
+
+  const { call } = await (await service()).someone()
+  const { body } = await call('POST', '/api/tasks/import', text, {
+    'content-type': 'text/calendar',
+  })
+  expect([body.imported, body.dropped]).toEqual([4, []])
+  const { tasks } = (await call('GET', '/api/tasks?sort=created_at')).body
+  expect(tasks.map((task: { reminders: unknown }) => task.reminders)).toEqual([
+    reminders,
+    reminders,
+    reminders,
+    reminders.slice(2),
+  ])
+})
+
+test.each([
+  ['TRIGGER;RELATED=END:-PT90S', []],
+  ['TRIGGER:PT1M', []],
+  ['TRIGGER:-P367D', []],
+  ['TRIGGER:-P1W', [{ minutes_before: 10_080 }]],
+  ['TRIGGER;RELATED=START:-PT5M', [{ minutes_before: 5 }]],
+  ['TRIGGER;VALUE=DATE-TIME:20260601T060000Z', [{ at: '2026-06-01T06:00:00.000Z' }]],
+  ['ACTION:AUDIO', []],
+])('an alarm with %s is %j', async (property, expected) => {
+  const { call } = await (await service()).someone()
+  const alarm = `BEGIN:VALARM\n${property}\nEND:VALARM`
+  const text = `BEGIN:VCALENDAR\nBEGIN:VTODO\nSUMMARY:x\nDUE:20260601T120000Z\n${alarm}\nEND:VTODO\nEND:VCALENDAR\n`
+  const { body } = await call('POST', '/api/tasks/import', text, {
+    'content-type': 'text/calendar',
+  })
+  const dropped = expected.length === 0 ? [{ member: 'VALARM', count: 1 }] : []
+  expect(body).toMatchObject({ imported: 1, dropped })
+  expect((await call('GET', `/api/tasks/${body.ids[0]}`)).body.reminders).toEqual(expected)
+})

@@ -96,9 +96,10 @@ const Reminder = ReminderTime(
   ],
   { $id: 'Reminder', examples: [examples.reminder] },
 )
-/** At most as many as a person can be expected to want. */
+/** How many reminders a task can have. */
+export const remindersMax = 5
 const Reminders = t.Array(Reminder, {
-  maxItems: 5,
+  maxItems: remindersMax,
   description: 'Those in the past are not delivered. A completed task has none.',
   examples: [[examples.reminder]],
 })

@@ -1,4 +1,5 @@
 import type { Task } from '../../task/schema.ts'
+import { alarmLines } from './calendar-alarms.ts'
 import { timeZoneLines } from './vtimezone.ts'
 
 /** RFC 5545: VTODO components with times in UTC; those of a recurrence are in its zone. */
@@ -69,6 +70,7 @@ const taskLines = (task: Task): string[] => {
     `STATUS:${task.completed ? 'COMPLETED' : 'NEEDS-ACTION'}`,
     ...(task.completed_at === null ? [] : [`COMPLETED:${utc(task.completed_at)}`]),
     ...(tags === '' ? [] : [`CATEGORIES:${tags}`]),
+    ...alarmLines(task, utc, escapeText(task.title)),
     'END:VTODO',
   ]
 }

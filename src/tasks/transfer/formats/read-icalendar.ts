@@ -5,7 +5,9 @@ import { createRuleChecker } from '../../../recurrence/rule-checker.ts'
 import type { Dropped } from '../dropped.ts'
 import type { Record } from '../parsed.ts'
 import { known } from '../programs/source.ts'
+import { keptReminders } from '../reminders.ts'
 import { createTurns } from '../turns.ts'
+import { reminderOf } from './calendar-alarms.ts'
 import { componentsOf, unfold } from './calendar-components.ts'
 import { dueOf, type FoundDue, instantOf } from './calendar-times.ts'
 
@@ -61,7 +63,7 @@ const read = <T>(run: () => T): T | undefined => {
   }
 }
 
-/** Properties that a task has, or that only the calendar needs. */
+/** Properties and components that a task has, or that only the calendar needs. */
 const handled = new Set([
   'summary',
   'description',
@@ -80,6 +82,7 @@ const handled = new Set([
   'sequence',
   'class',
   'transp',
+  'valarm',
 ])
 
 type Shared = {
@@ -102,6 +105,13 @@ const toRecord = (todo: ICAL.Component, shared: Shared) => {
   if (status && !['COMPLETED', 'NEEDS-ACTION'].includes(status)) dropped.add(`STATUS:${status}`)
   const due = dueOf(todo, zones)
   if (todo.hasProperty('dtstart') && !due.hasStart) dropped.add('DTSTART')
+  const reminders = keptReminders(
+    todo
+      .getAllSubcomponents('valarm')
+      .map((alarm) => reminderOf(alarm, due, todo.hasProperty('dtstart'), zones)),
+    dropped,
+    'VALARM',
+  )
   const recurrence = recurrenceOf(todo, due, isPossibleRule)
   if (todo.hasProperty('rrule') && recurrence === undefined) dropped.add('RRULE')
   return known({
@@ -113,6 +123,7 @@ const toRecord = (todo: ICAL.Component, shared: Shared) => {
     due_on: due.due_on,
     due_at: due.due_at,
     recurrence,
+    reminders,
     tags: tagsOf(todo),
     completed: isCompleted,
     completed_at: isCompleted ? instantOf(todo.getFirstProperty('completed'), zones) : undefined,

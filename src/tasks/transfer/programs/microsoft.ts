@@ -1,8 +1,8 @@
 import { toTimeZone } from '../../../schema/calendar.ts'
 import type { Dropped } from '../dropped.ts'
 import { graphRule } from './microsoft-recurrence.ts'
+import { fromOutlook, microsoftPriorities } from './outlook.ts'
 import {
-  type CsvTask,
   dayOfMidnight,
   isJson,
   type Json,
@@ -55,13 +55,10 @@ const handled = new Set([
   'lastModifiedDateTime',
   'bodyLastModifiedDateTime',
   'hasAttachments',
+  'isReminderOn',
+  'reminderDateTime',
 ])
 const unchanged = new Set(['notStarted', 'completed'])
-const priorities = new Map<string, string>([
-  ['low', 'low'],
-  ['normal', 'normal'],
-  ['high', 'high'],
-])
 
 const fromGraph = (task: Json, list: string | undefined, dropped: Dropped) => {
   dropped.addOthers(task, handled)
@@ -73,14 +70,16 @@ const fromGraph = (task: Json, list: string | undefined, dropped: Dropped) => {
   const recurrence = isJson(task.recurrence)
     ? keptRecurrence(graphRule(task.recurrence), due.due, dropped, 'recurrence')
     : undefined
+  const reminder = task.isReminderOn === true ? dueOf(task.reminderDateTime).instant : undefined
   const isCompleted = task.status === 'completed'
   return known({
     title: task.title,
     description: textOf(body.content),
-    priority: priorities.get(String(task.importance)),
+    priority: microsoftPriorities.get(String(task.importance)),
     due_on: due.day,
     due_at: due.time,
     recurrence: recurrence && { ...recurrence, ...(due.zone && { time_zone: due.zone }) },
+    reminders: reminder && [{ at: reminder }],
     tags: Array.isArray(task.categories) ? task.categories : undefined,
     completed: isCompleted,
     completed_at: isCompleted ? dueOf(task.completedDateTime).instant : undefined,
@@ -113,46 +112,4 @@ const instantOf = (local: string, zone: string): string => {
   } catch {
     return local
   }
-}
-
-const columns = new Set([
-  'subject',
-  'due date',
-  'notes',
-  'priority',
-  'categories',
-  'date completed',
-  'status',
-  '% complete',
-])
-
-const fromOutlook = ({ cells }: CsvTask, dropped: Dropped) => {
-  dropped.addOthers(
-    Object.fromEntries(
-      Object.entries(cells).filter(([, cell]) => !/^(0|false|normal)$/i.test(cell)),
-    ),
-    columns,
-  )
-  const done = usDay(cells['date completed'])
-  const isCompleted = done !== undefined || /^complete/i.test(cells.status ?? '')
-  return known({
-    title: cells.subject,
-    description: textOf(cells.notes),
-    priority: priorities.get((cells.priority ?? '').toLowerCase()),
-    due_on: usDay(cells['due date']),
-    tags: cells.categories
-      ? cells.categories
-          .split(/[;,]/)
-          .map((tag) => tag.trim())
-          .filter(Boolean)
-      : undefined,
-    completed: isCompleted,
-    completed_at: done && `${done}T00:00:00.000Z`,
-  })
-}
-
-/** Outlook writes `12/24/2026` in English, and ISO days elsewhere; other text is reported by the validation. */
-const usDay = (text: string | undefined): string | undefined => {
-  const [, month = '', day = '', year] = /^(\d{1,2})\/(\d{1,2})\/(\d{4})$/.exec(text ?? '') ?? []
-  return year ? `${year}-${month.padStart(2, '0')}-${day.padStart(2, '0')}` : textOf(text)
 }

@@ -1,6 +1,7 @@
 import { toTimeZone } from '../../../schema/calendar.ts'
 import type { Dropped } from '../dropped.ts'
 import type { Record } from '../parsed.ts'
+import { keptReminders, minutesBefore } from '../reminders.ts'
 import {
   type CsvTask,
   isJson,
@@ -35,9 +36,19 @@ export const readTodoist: ReadProgram = (file, dropped) => {
     ]),
   )
   const root = Array.isArray(json) ? '' : '/items'
+  const reminders = Map.groupBy(
+    isJson(json) ? objectsOf(json.reminders) : [],
+    ({ item_id }) => item_id,
+  )
   return items.map((item: unknown, at) => ({
     pointer: `${root}/${at}`,
-    value: isJson(item) ? fromItem(item, names.get(item.project_id), dropped) : item,
+    value: isJson(item)
+      ? fromItem(
+          item,
+          { list: names.get(item.project_id), reminders: reminders.get(item.id) ?? [] },
+          dropped,
+        )
+      : item,
   }))
 }
 
@@ -136,7 +147,9 @@ const handled = new Set([
   'is_collapsed',
 ])
 
-const fromItem = (item: Json, list: string | undefined, dropped: Dropped) => {
+type Context = { list: string | undefined; reminders: readonly Json[] }
+
+const fromItem = (item: Json, { list, reminders }: Context, dropped: Dropped) => {
   dropped.addOthers(item, handled)
   const due = isJson(item.due) ? item.due : {}
   const isCompleted = item.checked === true || item.is_completed === true
@@ -151,6 +164,15 @@ const fromItem = (item: Json, list: string | undefined, dropped: Dropped) => {
     completed_at: isCompleted ? textOf(item.completed_at) : undefined,
     created_at: textOf(item.added_at) ?? textOf(item.created_at),
     ...members,
+    reminders: keptReminders(reminders.map(reminderOf), dropped, 'reminders'),
     list,
   })
+}
+
+/** A place has no counterpart. */
+const reminderOf = ({ type, minute_offset, due }: Json) => {
+  if (type === 'relative') return minutesBefore(Number(minute_offset))
+  const { date, datetime, timezone } = isJson(due) ? due : {}
+  const { due_at } = dueOf(textOf(datetime) ?? textOf(date), String(timezone ?? ''))
+  return due_at === undefined ? undefined : { at: due_at }
 }

@@ -1,4 +1,5 @@
 import type { Dropped } from '../dropped.ts'
+import { keptReminders, minutesBefore } from '../reminders.ts'
 import {
   isJson,
   type Json,
@@ -33,6 +34,8 @@ const handled = new Set([
   'created_by',
   'subscription',
   'uid',
+  'reminders',
+  'reminder_dates',
 ])
 /** From 0 (unset) to 5 (“do now”). */
 const priorities = ['normal', 'low', 'normal', 'high', 'urgent', 'urgent']
@@ -68,6 +71,7 @@ const toRecord = (task: unknown, list: string | undefined, pointer: string, drop
     priority: priorities[Number(task.priority ?? 0)],
     due_at,
     recurrence,
+    reminders: remindersOf(task, dropped),
     tags: objectsOf(task.labels).flatMap(({ title }) => textOf(title) ?? []),
     completed: task.done === true,
     completed_at: task.done === true ? timeOf(task.done_at) : undefined,
@@ -81,6 +85,19 @@ const timeOf = (value: unknown): string | undefined => {
   const text = textOf(value)
   return text === unset ? undefined : text
 }
+
+/** `relative_period`: seconds after the due date, usually negative. Versions before 0.21 have `reminder_dates`. */
+const remindersOf = ({ reminders, reminder_dates }: Json, dropped: Dropped) => {
+  const dates = Array.isArray(reminder_dates) ? reminder_dates : []
+  const all = objectsOf(reminders).map(({ reminder, relative_period, relative_to }) => {
+    const before =
+      relative_to === 'due_date' ? minutesBefore(-Number(relative_period) / 60) : undefined
+    return before ?? atTime(timeOf(reminder))
+  })
+  return keptReminders([...all, ...dates.map((date) => atTime(timeOf(date)))], dropped, 'reminders')
+}
+
+const atTime = (at: string | undefined) => (at === undefined ? undefined : { at })
 
 /** `repeat_mode` is 0 for an interval, 1 for each month, 2 for an interval from the completion. */
 const recurrenceOf = ({ repeat_after, repeat_mode }: Json) => {
