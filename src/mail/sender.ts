@@ -1,3 +1,4 @@
+import { createRepeatedJob } from '../repeated-job.ts'
 import { createDelivery, type DeliveryNeeds } from './delivery.ts'
 
 /**
@@ -5,8 +6,6 @@ import { createDelivery, type DeliveryNeeds } from './delivery.ts'
  * there are none, so that an idle service lets a serverless database sleep.
  */
 const [pollMsMin, pollMsMax] = [2000, 600_000]
-/** How long a stop waits for messages that are being sent. */
-const stopMsMax = 5000
 
 /**
  * Sends the messages of the outbox: at least once, and once if nothing fails. A message whose attempts fail for a day is
@@ -15,18 +14,14 @@ const stopMsMax = 5000
 export const createMailSender = (needs: DeliveryNeeds) => {
   const { outbox, log } = needs
   const deliver = createDelivery(needs)
-  let running: Promise<void> | undefined
-  let timer: ReturnType<typeof setTimeout> | undefined
   let pauseMs = pollMsMin
-  let isStarted = false
-  let isStopped = false
   let isFailing = false
 
   /** Sends what is due, until nothing is. */
   const sendDue = async (): Promise<void> => {
     pauseMs = Math.min(pauseMs * 2, pollMsMax)
     try {
-      while (!isStopped) {
+      while (!job.isStopped()) {
         const messages = await outbox.claim()
         isFailing = false
         if (messages.length === 0) return
@@ -41,40 +36,20 @@ export const createMailSender = (needs: DeliveryNeeds) => {
     }
   }
 
-  const run = (): Promise<void> => {
-    running ??= sendDue().finally(() => {
-      running = undefined
-      schedule()
-    })
-    return running
-  }
-
-  const schedule = (): void => {
-    clearTimeout(timer)
-    if (!isStarted || isStopped) return
-    timer = setTimeout(run, pauseMs)
-    timer.unref()
-  }
+  const job = createRepeatedJob({ work: sendDue, pauseMs: () => pauseMs })
 
   return {
     /** A request may have stored a message. It is sent within two seconds, and not at once: see `password-reset`. */
     pollSoon: (): void => {
-      if (pauseMs === pollMsMin && timer !== undefined) return
+      if (pauseMs === pollMsMin) return
       pauseMs = pollMsMin
-      if (running === undefined) schedule()
+      job.reschedule()
     },
     /** Sends what is due now, and waits for it. */
-    flush: run,
-    start: (): void => {
-      isStarted = true
-      void run()
-    },
+    flush: job.run,
+    start: job.start,
     /** Claims no more messages, and waits a short time for those that are being sent. */
-    stop: async (): Promise<void> => {
-      isStopped = true
-      clearTimeout(timer)
-      await Promise.race([running, Bun.sleep(stopMsMax)])
-    },
+    stop: job.stop,
   }
 }
 

@@ -51,6 +51,7 @@ describe('sign-up', () => {
       'email_verified',
       'pending_email',
       'time_zone',
+      'reminders_by_mail',
     ])
     expect(body.user.id).toMatch(
       /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,

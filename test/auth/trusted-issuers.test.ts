@@ -151,6 +151,7 @@ describe('Better Auth', () => {
       email_verified: false,
       pending_email: null,
       time_zone: 'UTC',
+      reminders_by_mail: false,
     })
   })
 

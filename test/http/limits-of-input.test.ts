@@ -128,6 +128,21 @@ test('every member of requests and responses has the bounds of the contract', as
     'DroppedMember: closed',
     'IssuedCalendarFeed/name: 1..100 characters',
     'IssuedCalendarFeed: closed',
+    ...[
+      'BatchUpdate',
+      'ImportedTask',
+      'NewTask',
+      'Task',
+      'TaskPatch',
+      'TaskReplacement',
+      'TrashedTask',
+    ].map((name) => `${name}/reminders: 0..5 items`),
+    'Reminder/minutes_before: 0..527040',
+    'Reminder: closed',
+    'Reminder: closed',
+    'ReminderEvent/data: closed',
+    'ReminderEvent: closed',
+    'TaskReminderMessage: closed',
     'NewRecurrence/rrule: 0..500 characters',
     'NewRecurrence: closed',
     'Recurrence/rrule: 0..500 characters',
@@ -254,6 +269,7 @@ const sized = (schema: Schema, size: number): unknown => {
   if (schema.type === 'array')
     return Array.from({ length: size }, (_, at) => {
       if (schema.items.$ref?.endsWith('/Priority')) return 'low'
+      if (schema.items.$ref?.endsWith('/Reminder')) return { minutes_before: at }
       return schema.items.$ref ? {} : `${at}`
     })
   if (schema.minimum !== undefined) return size

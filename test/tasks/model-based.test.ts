@@ -42,6 +42,7 @@ const members = (random: Random) => ({
   priority: random.of(priorities),
   ...random.of(duePairs),
   tags: tags.filter(() => random.chance(30)),
+  reminders: random.of([[], [{ minutes_before: 5 }]]),
 })
 /** Some of the members; time and day of the due date together, because they exclude each other. */
 const some = <Members extends object>(random: Random, all: Members): Partial<Members> => {
@@ -145,6 +146,7 @@ const personOf = async (person: Someone, others: () => string[], random: Random)
     tags: [],
     list_id: null,
     recurrence: null,
+    reminders: [],
     series_id: null,
     completed: false,
   }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
 import { mailMessages, reminderEvents, tasks, webhooks } from '../../src/db/schema.ts'
+import { createMemoryStore } from '../../src/rate-limit/memory.ts'
 import { type OpenOptions, openStream } from '../support/event-stream.ts'
 import { startReceiver, verified } from '../support/receiver.ts'
 import {
@@ -527,18 +528,26 @@ describe('a mail', () => {
   })
 
   test('is sent at most 100 times a day', async () => {
-    const { ada, add, send, smtp } = await mailed()
-    for (let nth = 0; nth < 102; nth++) {
-      await add({ reminders: [{ at: new Date(Date.now() + minute).toISOString() }] })
+    const rateLimitStore = createMemoryStore()
+    const smtp = await startSmtp()
+    const here = await service({ ...long, ...smtp.env }, { rateLimitStore })
+    await here.deliverReminders()
+    await here.sendMail()
+    const ada = await here.someone()
+    await ada.call('PATCH', '/api/auth/me', { reminders_by_mail: true })
+    const remindNow = async () => {
+      const soon = new Date(Date.now() + minute).toISOString()
+      await adderFor(ada)({ reminders: [{ at: soon }] })
       pass(minute)
-      await send()
+      await here.deliverReminders()
+      await here.sendMail()
+      return smtp.mailsTo(ada.email).length
     }
-    expect(smtp.mailsTo(ada.email)).toHaveLength(100)
-    expect(await deliveredTo(ada)).toHaveLength(102)
+    for (let nth = 0; nth < 98; nth++) rateLimitStore.add(`reminder-mails:${ada.id}`, day, 100)
+    expect([await remindNow(), await remindNow(), await remindNow()]).toEqual([1, 2, 2])
+    expect(await deliveredTo(ada)).toHaveLength(3)
     pass(day)
-    await add({ reminders: [{ at: new Date(Date.now() + minute).toISOString() }] })
-    pass(minute)
-    expect(await send()).toHaveLength(101)
+    expect(await remindNow()).toBe(3)
     await smtp.stop()
   })
 })

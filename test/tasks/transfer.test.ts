@@ -88,6 +88,7 @@ const hostileTasks = hostile.map(
       n % 2
         ? null
         : { rrule: 'FREQ=MONTHLY;BYDAY=MO,-1FR', time_zone: 'Europe/Berlin', from: 'completion' },
+    reminders: n % 3 ? [] : [{ at: '2026-12-24T08:00:00.000Z' }, { minutes_before: n }],
     completed: n % 3 === 0,
     completed_at: n % 3 === 0 ? '2026-03-02T00:00:00.001Z' : null,
     created_at: '2026-03-01T23:59:59.999Z',
@@ -349,7 +350,7 @@ describe('CSV', () => {
     for (const text of ['title;owner\nx;y\n', 'owner\nx\n']) {
       const { body } = await send(ada, text, types.csv)
       expect(body.errors[0].detail).toEndWith(
-        'the columns are title, description, priority, due_at, due_on, tags, list_id, recurrence, completed, completed_at, created_at, list, id, user_id, series_id, position, version, updated_at',
+        'the columns are title, description, priority, due_at, due_on, tags, list_id, recurrence, reminders, completed, completed_at, created_at, list, id, user_id, series_id, position, version, updated_at',
       )
     }
   })
@@ -487,6 +488,7 @@ describe('an import', () => {
       tags: [],
       list_id: null,
       recurrence: null,
+      reminders: [],
       series_id: null,
       version: 1,
       created_at: now,

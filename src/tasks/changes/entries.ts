@@ -5,7 +5,7 @@ import { type StoredTask, toTask } from '../task/sql.ts'
 import type { Change } from './schema.ts'
 
 /** A delivered reminder. The changes feed has none, because a copy does not need it. */
-export type Reminded = { op: 'reminder'; remind_at: string; task: Task }
+type Reminded = { op: 'reminder'; remind_at: string; task: Task }
 /** A change, and the position of a copy that has received it. */
 export type Entry = { change: Change | Reminded; number: number; id: string }
 /** A task, a tombstone, a list, a deleted list, a reminder, or only the head. Members of the other kinds are null or absent. */

@@ -1,6 +1,7 @@
 import { epochMs } from '../../db/clock.ts'
 import type { Log } from '../../log.ts'
 import type { Notifications } from '../../notifications/notifications.ts'
+import { createRepeatedJob } from '../../repeated-job.ts'
 import { Unavailable } from '../../unavailable.ts'
 import type { Due, ReminderRepository } from './repository.ts'
 
@@ -22,21 +23,15 @@ const retryMs = 5000
 const idlePollMsMax = 600_000
 /** Idle: this long without a request of a user. */
 const idleAfterMs = 300_000
-/** How long a stop waits for a statement that is running. */
-const stopMsMax = 5000
 
 /**
  * Delivers the reminders of all users: within 20 s of a write that sets one, and otherwise at its time. What was due while no
  * instance ran is delivered at the start.
  */
 export const createReminderJob = ({ reminders, notifications, onMail, log }: Needs) => {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  let running: Promise<void> | undefined
   let activeAtMs = performance.now()
   let nextAtMs = Number.POSITIVE_INFINITY
   let runsAtMs = 0
-  let isStarted = false
-  let isStopped = false
   let isFailing = false
 
   /** Returns how many tasks wait for their next reminder now. */
@@ -60,7 +55,7 @@ export const createReminderJob = ({ reminders, notifications, onMail, log }: Nee
   const deliverDue = async (): Promise<void> => {
     nextAtMs = Number.POSITIVE_INFINITY
     try {
-      for (let tasks = tasksMax; tasks >= tasksMax && !isStopped; ) {
+      for (let tasks = tasksMax; tasks >= tasksMax && !job.isStopped(); ) {
         const { due, nextAt } = await reminders.upcoming(tasksMax)
         if (nextAt !== undefined) nextAtMs = Date.parse(nextAt)
         tasks = 0
@@ -74,44 +69,25 @@ export const createReminderJob = ({ reminders, notifications, onMail, log }: Nee
     }
   }
 
-  const run = (): Promise<void> => {
-    running ??= deliverDue().finally(() => {
-      running = undefined
-      schedule()
-    })
-    return running
-  }
-
-  const schedule = (): void => {
-    clearTimeout(timer)
-    if (!isStarted || isStopped) return
+  const pauseMs = (): number => {
     const isIdle = performance.now() - activeAtMs > idleAfterMs
     const pollInMs = isIdle ? idlePollMsMax : pollMs
-    const pauseMs = isFailing ? retryMs : Math.max(0, Math.min(nextAtMs - epochMs(), pollInMs))
-    runsAtMs = performance.now() + pauseMs
-    timer = setTimeout(() => void run(), pauseMs)
-    timer.unref()
+    const pause = isFailing ? retryMs : Math.max(0, Math.min(nextAtMs - epochMs(), pollInMs))
+    runsAtMs = performance.now() + pause
+    return pause
   }
+  const job = createRepeatedJob({ work: deliverDue, pauseMs })
 
   return {
     /** The database is in use, and a reminder may have been set. */
     noteActivity: (): void => {
       activeAtMs = performance.now()
-      if (running === undefined && runsAtMs - activeAtMs > pollMs) schedule()
+      if (runsAtMs - activeAtMs > pollMs) job.reschedule()
     },
     /** Delivers what is due now, and waits for it. */
-    flush: run,
-    start: (): void => {
-      isStarted = true
-      void run()
-    },
+    flush: job.run,
+    start: job.start,
     /** Delivers no more, and waits a short time for a statement that is running. */
-    stop: async (): Promise<void> => {
-      isStopped = true
-      clearTimeout(timer)
-      await Promise.race([running, Bun.sleep(stopMsMax)])
-    },
+    stop: job.stop,
   }
 }
-
-export type ReminderJob = ReturnType<typeof createReminderJob>

@@ -264,6 +264,7 @@ describe('the document', () => {
       tags: [],
       list_id: null,
       recurrence: null,
+      reminders: [],
     }
     expect(defaultsOf('NewTask')).toEqual(defaults)
     expect(defaultsOf('TaskReplacement')).toEqual({ ...defaults, completed: false })

@@ -17,6 +17,10 @@ const withoutToken: Record<string, string> = {
     'a change of the e-mail: the update is bound to the user, and the address must be free',
   'read sessions, read user_changes, read users by email and id, update users, read users, insert into mail_links, insert into mail_messages':
     'the same with a notice',
+  'read sessions, read user_changes, read users by email and id, update users, update tasks, read users, insert into mail_links':
+    'the same with a time zone',
+  'read sessions, read user_changes, read users by email and id, update users, update tasks, read users, insert into mail_links, insert into mail_messages':
+    'the same with a time zone and a notice',
   'read user_changes, update users, delete from sessions, insert into sessions':
     'a sign-in: bound to the account that was found by its e-mail',
 }
