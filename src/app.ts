@@ -38,6 +38,8 @@ import type { Notifications } from './notifications/notifications.ts'
 import { publishAfterWrites } from './notifications/publish-after-writes.ts'
 import type { RateLimitCounters } from './rate-limit/store.ts'
 import type { Waiting } from './tasks/changes/long-poll.ts'
+import { createReminderJob, type ReminderJob } from './tasks/reminders/job.ts'
+import { createReminderRepository } from './tasks/reminders/repository.ts'
 import { allTaskRoutes } from './tasks/routes.ts'
 import { activityAfterRequests } from './webhooks/activity-after-requests.ts'
 import type { Resolve } from './webhooks/destination.ts'
@@ -45,6 +47,13 @@ import type { WebhookDispatcher } from './webhooks/dispatcher.ts'
 import { webhookMessages } from './webhooks/payloads.ts'
 import { webhookRoutes } from './webhooks/routes.ts'
 import { createWebhooks } from './webhooks/webhooks.ts'
+
+/** What runs without a request. Without mail there is no sender. */
+export type Jobs = {
+  mailSender: MailSender | undefined
+  webhookDispatcher: WebhookDispatcher
+  reminderJob: ReminderJob
+}
 
 /** Everything that the service needs from its process. Two services can run in one process, as every test does. */
 export type Needs = {
@@ -64,10 +73,8 @@ export type Needs = {
   waiting: Waiting
   /** Receives each use of a session, for `last_seen_at`. */
   recordUse: SessionActivity['record']
-  /** Receives the sender of messages, which the process starts and stops. */
-  onMailSender: (sender: MailSender) => void
-  /** Receives the dispatcher of webhooks, which the process starts and stops. */
-  onWebhookDispatcher: (dispatcher: WebhookDispatcher) => void
+  /** Receives what runs without a request, which the process starts and stops. */
+  onJobs: (jobs: Jobs) => void
   /** Resolves the host names of webhooks; by DNS, unless given. */
   resolve?: Resolve
   createMetrics: CreateMetrics
@@ -97,7 +104,8 @@ export const createApp = (needs: Needs) => {
   const { sender, ...linked } = createLinked(needs, { notices, passwords, contexts, log })
   const live = createLive({ ...needs, log })
   const hooks = createWebhooks({ ...needs, ...live, notices, log })
-  needs.onWebhookDispatcher(hooks.dispatcher)
+  const reminderJob = createReminders({ ...needs, sender, log })
+  needs.onJobs({ mailSender: sender, webhookDispatcher: hooks.dispatcher, reminderJob })
   const guardNeeds = createGuardNeeds({ ...needs, ...live, jwt, log })
   const shared = {
     log,
@@ -160,17 +168,28 @@ type Linked = {
 }
 
 /** What works by mailed links, and the sender of the messages; undefined without mail. */
-const createLinked = ({ config, db, rateLimitStore, onMailSender }: Needs, shared: Linked) => {
+const createLinked = ({ config, db, rateLimitStore }: Needs, shared: Linked) => {
   const links = { links: createMailLinks(db), tokens: createLinkTokens(config.jwt.secrets) }
   const needs = { ...shared, ...links, db, rateLimitStore }
   const sender =
     config.mail && createMail({ ...needs, config: { mail: config.mail, links: config.links } })
-  if (sender) onMailSender(sender)
   return {
     sender,
     passwordReset: createPasswordReset(needs),
     emailVerification: createEmailVerification(needs),
   }
+}
+
+/** What delivers reminders. */
+const createReminders = ({
+  config,
+  db,
+  notifications,
+  sender,
+  log,
+}: Pick<Needs, 'config' | 'db' | 'notifications' | 'log'> & { sender: MailSender | undefined }) => {
+  const reminders = createReminderRepository(db, { hasMail: config.mail !== undefined })
+  return createReminderJob({ reminders, notifications, onMail: () => sender?.pollSoon(), log })
 }
 
 /** For Eden: `treaty<App>(url)` is a client with the types of these routes. */

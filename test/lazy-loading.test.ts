@@ -55,8 +55,7 @@ test('a start builds no statement; a request builds the ones it needs', async ()
     rateLimitStore: createMemoryStore(),
     log: createLog(() => {}, 'silent'),
     recordUse: () => {},
-    onMailSender: () => {},
-    onWebhookDispatcher: () => {},
+    onJobs: () => {},
     notifications: createNotifications({ log: createLog(() => {}, 'silent') }),
     waiting: { stopSignal: new AbortController().signal, extendIdleTimeout: () => {} },
     processState: {

@@ -1,60 +1,39 @@
+import type { Jobs } from '../app.ts'
 import { activityFlushMs, createSessionActivity } from '../auth/sessions/activity.ts'
 import type { Config } from '../config/config.ts'
 import type { Db } from '../db/database.ts'
 import type { Log } from '../log.ts'
-import type { MailSender } from '../mail/sender.ts'
 import { purgeExpired } from '../maintenance/purge.ts'
 import { createScheduler } from '../maintenance/scheduler.ts'
-import type { Notifications } from '../notifications/notifications.ts'
-import { createReminderJob } from '../tasks/reminders/job.ts'
-import { createReminderRepository } from '../tasks/reminders/repository.ts'
-import type { WebhookDispatcher } from '../webhooks/dispatcher.ts'
 
-type Needs = { config: Config; db: Db; notifications: Notifications; log: Log }
+type Needs = { config: Config; db: Db; log: Log }
 
-/** What runs without a request: mail, webhooks, reminders, the last use of sessions, and the purge. */
-export const createBackground = ({ config, db, notifications, log }: Needs) => {
+/** What runs without a request: the jobs of the application, the last use of sessions, and the purge. */
+export const createBackground = ({ config, db, log }: Needs) => {
   const sessionActivity = createSessionActivity({ db, log })
-  let mailSender: MailSender | undefined
-  let webhookDispatcher: WebhookDispatcher | undefined
-  const reminderJob = createReminderJob({
-    reminders: createReminderRepository(db, { hasMail: config.mail !== undefined }),
-    notifications,
-    onMail: () => mailSender?.pollSoon(),
-    log,
-  })
+  let jobs: Jobs | undefined
+  const all = () => [jobs?.mailSender, jobs?.webhookDispatcher, jobs?.reminderJob]
 
   return {
-    /** What the application tells of itself. */
+    /** What the application calls. */
     listeners: {
-      onMailSender: (sender: MailSender): void => {
-        mailSender = sender
-      },
-      onWebhookDispatcher: (dispatcher: WebhookDispatcher): void => {
-        webhookDispatcher = dispatcher
+      onJobs: (created: Jobs): void => {
+        jobs = created
       },
       recordUse: (...use: Parameters<typeof sessionActivity.record>): void => {
         sessionActivity.record(...use)
-        reminderJob.noteActivity()
+        jobs?.reminderJob.noteActivity()
       },
     },
 
     /** Starts everything. The database has its migrations. */
     start: (): void => {
-      mailSender?.start()
-      webhookDispatcher?.start()
-      reminderJob.start()
+      for (const job of all()) job?.start()
       setInterval(sessionActivity.flush, activityFlushMs).unref()
       createScheduler(log).start(() => purgeExpired(db, config.trashDays))
     },
 
     /** Stores the last uses of sessions, starts nothing more, and waits a short time for what is running. */
-    stop: () =>
-      Promise.all([
-        sessionActivity.flush(),
-        reminderJob.stop(),
-        mailSender?.stop(),
-        webhookDispatcher?.stop(),
-      ]),
+    stop: () => Promise.all([sessionActivity.flush(), ...all().map((job) => job?.stop())]),
   }
 }

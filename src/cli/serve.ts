@@ -37,7 +37,7 @@ export const serve: Command = async (args, context) => {
   })
   const checkStores = createReadinessCheck({ database, rateLimitStore, log })
 
-  const background = createBackground({ config, db: database.db, notifications, log })
+  const background = createBackground({ config, db: database.db, log })
 
   let migrated = false
   const server = createServer(config, (request) => app.fetch(request), log)

@@ -1,5 +1,5 @@
 import { Counter, type Registry } from 'prom-client'
-import type { Log } from '../log.ts'
+import type { Log, LogFields } from '../log.ts'
 
 /**
  * A log that also counts sign-ins and the start and end of sessions: each has an event already. Events count
@@ -32,12 +32,18 @@ export const withLogMetrics = (log: Log, registry: Registry): Log => {
     registers: [registry],
   })
 
+  const reminders = new Counter({
+    name: 'taskwarden_reminders_total',
+    help: 'Reminders of tasks that were delivered.',
+    registers: [registry],
+  })
+
   const mail = (outcome: string) => createZeroedCounter(mails, { outcome })
   const signIn = (outcome: string) => createZeroedCounter(signIns, { outcome })
   const start = (cause: string) => createZeroedCounter(started, { cause })
   const end = (cause: string) => createZeroedCounter(endings, { cause })
 
-  const counted = new Map([
+  const counted = new Map<string, ((fields: LogFields | undefined) => void)[]>([
     ['signed up', [start('sign-up')]],
     ['signed in', [start('sign-in'), signIn('succeeded')]],
     ['sign-in failed', [signIn('failed')]],
@@ -51,6 +57,7 @@ export const withLogMetrics = (log: Log, registry: Registry): Log => {
     ['mail sent', [mail('sent')]],
     ['mail failed', [mail('failed')]],
     ['mail abandoned', [mail('abandoned')]],
+    ['reminders delivered', [(fields) => reminders.inc(Number(fields?.count))]],
     ['password reset', [end('password-reset')]],
     ['refresh token reused', [end('refresh-token-reuse')]],
     ['account deleted', [end('deletion')]],
@@ -59,7 +66,7 @@ export const withLogMetrics = (log: Log, registry: Registry): Log => {
   const counting =
     (level: keyof Log): Log[keyof Log] =>
     (event, fields) => {
-      for (const count of counted.get(event) ?? []) count()
+      for (const count of counted.get(event) ?? []) count(fields)
       log[level](event, fields)
     }
   return {

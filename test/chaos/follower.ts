@@ -16,6 +16,8 @@ type Needs = {
 export const createFollower = ({ token, ports, fail }: Needs) => {
   const tasks = new Map<string, Task>()
   const versions = new Map<string, number>()
+  /** The tasks whose reminders were received, each at one time. */
+  const reminders = new Map<string, string>()
   const counts = { events: 0, connections: 0 }
   let since: string | undefined
   let connection = new AbortController()
@@ -41,10 +43,15 @@ export const createFollower = ({ token, ports, fail }: Needs) => {
     versions.set(task.id, task.version)
     tasks.set(task.id, task)
   }
+  const remind = ({ remind_at, task }: { remind_at: string; task: Task }) => {
+    if (reminders.get(task.id) === remind_at) fail('a reminder was sent twice')
+    reminders.set(task.id, remind_at)
+  }
   const apply = ({ id, event, data }: StreamEvent) => {
     counts.events++
     if (event === 'upsert') upsert(data, false)
     if (event === 'delete') tasks.delete(data.id)
+    if (event === 'reminder') remind(data)
     if (id !== undefined) since = id
   }
 
@@ -91,6 +98,7 @@ export const createFollower = ({ token, ports, fail }: Needs) => {
   return {
     counts,
     tasks,
+    reminders,
     /** Breaks the connection. */
     cut: () => connection.abort(),
     stop: async () => {

@@ -4,6 +4,7 @@ import { exhaustionFaults } from './faults/exhaustion.ts'
 import { limiterFaults } from './faults/limiter.ts'
 import { networkFaults } from './faults/network.ts'
 import { processFaults } from './faults/processes.ts'
+import { reminderFaults } from './faults/reminders.ts'
 import { startFaults } from './faults/starts.ts'
 import { streamFaults } from './faults/streams.ts'
 import { binary } from './instance.ts'
@@ -25,6 +26,7 @@ const faults: Fault[] = [
   ...limiterFaults,
   ...exhaustionFaults,
   ...streamFaults,
+  ...reminderFaults,
 ]
 
 const full = process.env.CHAOS !== 'short'

@@ -63,6 +63,35 @@ export const handWritten = [
     ['series_start !== null && series_start.due === (due_at ?? due_on)', 'series_start !== null'],
     ['today.subtract({ days: 2 })', 'today'],
   ]),
+  // Reminders.
+  ...inFile('src/tasks/reminders/remind-at.ts', [
+    ["<> '[]'::jsonb and not ${task.completed} then", "<> '[]'::jsonb then"],
+    ['then ${tasks.remind_at} else ${otherwise} end', 'then ${otherwise} else ${otherwise} end'],
+  ]),
+  ...inFile('src/tasks/task/statements.ts', [
+    [
+      '  remind_at: remindFromNow({ reminders: tasks.reminders, completed: tasks.completed }),\n',
+      '',
+    ],
+  ]),
+  ...inFile('src/tasks/reminders/statements.ts', [
+    ['  where not due.completed`', '`'],
+    ['where remind_at between since and ${nowParam}', 'where remind_at <= ${nowParam}'],
+    [
+      "(due.due_on + time '09:00') at time zone due.time_zone",
+      "(due.due_on + time '09:00') at time zone 'UTC'",
+    ],
+    [' and later.remind_at > ${nowParam})', ')'],
+    ["      .for('update', { of: tasks }),\n", ''],
+  ]),
+  ...inFile('src/tasks/changes/sources.ts', [
+    ['sql`${isActive} and not ${tasks.completed}`', 'isActive'],
+    ['sql`${isActive} and not ${tasks.completed}`,', 'sql`not ${tasks.completed}`,'],
+    ['sql`${reminderEvents.change} > ${fresh}`', 'sql`true`'],
+  ]),
+  ...inFile('src/auth/accounts/statements.ts', [
+    ["if (!('time_zone' in set)) return []", 'return []'],
+  ]),
   // Lists, positions and days.
   ...inFile('src/lists/statements.ts', [
     ['and ${lists.slot} = candidate.slot', 'and ${lists.slot} > candidate.slot'],

@@ -24,7 +24,11 @@ const related: [file: RegExp, tests: string][] = [
     'events/stream events/shared-feed lists/changes isolation http/limits-of-input',
   ],
   [/src\/notifications/, 'notifications/notifications notifications/channels events/stream'],
-  [/tasks\/changes/, 'tasks/changes lists/changes events/stream isolation'],
+  [
+    /tasks\/reminders|mail\/reminders|templates\/reminders|transfer\/reminders|calendar-alarms/,
+    'tasks/reminders tasks/reminder-job tasks/calendar-export tasks/imports isolation',
+  ],
+  [/tasks\/changes/, 'tasks/changes tasks/reminders lists/changes events/stream isolation'],
   [/listing\/days|tasks\/counts/, 'tasks/days tasks/listing isolation'],
   [
     /transfer\/(programs|dropped|turns|formats\/(read-icalendar|calendar-components))/,

@@ -4,7 +4,7 @@ import { eq } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/pglite'
 import { drizzle as onPostgres } from 'drizzle-orm/postgres-js'
 import type { Sql } from 'postgres'
-import { createApp } from '../../src/app.ts'
+import { createApp, type Jobs } from '../../src/app.ts'
 import { createOperatedAccount } from '../../src/auth/accounts/operator-repository.ts'
 import { createSessionActivity } from '../../src/auth/sessions/activity.ts'
 import { type Config, readConfig } from '../../src/config/config.ts'
@@ -14,16 +14,12 @@ import { DatabaseUnavailable } from '../../src/db/errors.ts'
 import { sessions, tasks, userChanges, users } from '../../src/db/schema.ts'
 import { createLog, type LogFields } from '../../src/log.ts'
 import { createNoticeStatements } from '../../src/mail/notices.ts'
-import type { MailSender } from '../../src/mail/sender.ts'
 import { purgeExpired } from '../../src/maintenance/purge.ts'
 import { loadMetrics } from '../../src/metrics/load-metrics.ts'
 import { createNotifications, type Notifications } from '../../src/notifications/notifications.ts'
 import { createStaleSubscriberQuery } from '../../src/notifications/stale-subscribers.ts'
 import type { RateLimitCounters } from '../../src/rate-limit/store.ts'
-import { createReminderJob } from '../../src/tasks/reminders/job.ts'
-import { createReminderRepository } from '../../src/tasks/reminders/repository.ts'
 import type { Resolve } from '../../src/webhooks/destination.ts'
-import type { WebhookDispatcher } from '../../src/webhooks/dispatcher.ts'
 import { createOwnStore } from './rate-limit-stores.ts'
 import {
   onBehalfOf,
@@ -147,23 +143,19 @@ export const service = async (env: Record<string, string> = {}, overrides: Overr
   const peer = { address: '203.0.113.1' as string | undefined }
   const logger = createLog((line) => log.push(JSON.parse(line)), 'debug')
   const sessionActivity = createSessionActivity({ db, log: logger })
-  let mailSender: MailSender | undefined
-  let webhookDispatcher: WebhookDispatcher | undefined
+  let jobs: Jobs | undefined
   const notifications = createNotifications({ log: logger })
   const stopping = new AbortController()
   const app = createApp({
     config,
     db,
-    onWebhookDispatcher: (dispatcher) => {
-      webhookDispatcher = dispatcher
+    onJobs: (created) => {
+      jobs = created
     },
     ...(overrides.resolve && { resolve: overrides.resolve }),
     recordUse: sessionActivity.record,
     notifications: overrides.notifications ?? notifications,
     waiting: { stopSignal: stopping.signal, extendIdleTimeout: () => {} },
-    onMailSender: (sender) => {
-      mailSender = sender
-    },
     rateLimitStore: overrides.rateLimitStore ?? (await createOwnStore()),
     log: logger,
     isUp: overrides.isUp ?? (() => true),
@@ -217,18 +209,12 @@ export const service = async (env: Record<string, string> = {}, overrides: Overr
   const flushActivity = () => onBehalfOfJob('session activity', sessionActivity.flush)
 
   /** Sends the messages that are due, as the service does in the background. */
-  const sendMail = () => onBehalfOfJob('mail', async () => mailSender?.flush())
+  const sendMail = () => onBehalfOfJob('mail', async () => jobs?.mailSender?.flush())
 
-  const sendWebhooks = () => onBehalfOfJob('webhooks', async () => webhookDispatcher?.flush())
+  const sendWebhooks = () => onBehalfOfJob('webhooks', async () => jobs?.webhookDispatcher.flush())
 
-  const reminderJob = createReminderJob({
-    reminders: createReminderRepository(db, { hasMail: config.mail !== undefined }),
-    notifications: overrides.notifications ?? notifications,
-    onMail: () => {},
-    log: logger,
-  })
   /** Delivers the reminders that are due, of all users of the database. */
-  const deliverReminders = () => onBehalfOfJob('reminders', reminderJob.flush)
+  const deliverReminders = () => onBehalfOfJob('reminders', async () => jobs?.reminderJob.flush())
 
   const findStale = createStaleSubscriberQuery(db)
   const pollFor = (subscribers: Parameters<typeof findStale>[0]) =>

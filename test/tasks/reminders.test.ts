@@ -384,6 +384,20 @@ describe('a reminder', () => {
     expect(await timesOf(ada)).toEqual(['2026-08-03T08:30:00.000Z'])
   })
 
+  test('of a task that an earlier version of the service has completed is not delivered', async () => {
+    const { here, ada, add } = await owner()
+    const task = await add({ reminders: [{ at: '2026-08-01T09:00:00Z' }] })
+    await here.deliverReminders()
+    const { db } = await database()
+    const done = { completed: true, completed_at: '2026-08-01T08:30:00Z' }
+    await db.update(tasks).set(done).where(eq(tasks.id, task.id))
+    at('2026-08-01T09:00:00Z')
+    await here.deliverReminders()
+    expect(await deliveredTo(ada)).toEqual([])
+    const [row] = await db.select().from(tasks).where(eq(tasks.id, task.id))
+    expect(row?.remind_at).toBeNull()
+  })
+
   test('of one user changes nothing of another', async () => {
     const { here, ada, add } = await owner()
     const bob = await here.someone()

@@ -91,3 +91,5 @@ export const createReminderJob = ({ reminders, notifications, onMail, log }: Nee
     stop: job.stop,
   }
 }
+
+export type ReminderJob = ReturnType<typeof createReminderJob>

@@ -1,4 +1,4 @@
-import { and, asc, eq, isNotNull, isNull, lte, sql } from 'drizzle-orm'
+import { and, asc, eq, isNotNull, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/database.ts'
 import { nowParam, param } from '../../db/params.ts'
 import { mailMessages, reminderEvents, tasks, userChanges, users } from '../../db/schema.ts'
@@ -86,7 +86,7 @@ export const deliverStatement = (db: Db) => {
       })
       .from(tasks)
       .innerJoin(nextChange, TRUE)
-      .where(and(isOwn, isNamed, hasReminder, lte(tasks.remind_at, placeholders.now)))
+      .where(and(isOwn, isNamed, hasReminder))
       .for('update', { of: tasks }),
   )
   const all = db.$with('all_times', {}).as(times)
