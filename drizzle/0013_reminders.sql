@@ -9,7 +9,7 @@ CREATE TABLE "reminder_events" (
 	CONSTRAINT "reminder_events_user_id_id_pk" PRIMARY KEY("user_id","id")
 );
 --> statement-breakpoint
-ALTER TABLE "tasks" ADD COLUMN IF NOT EXISTS "reminders" jsonb DEFAULT '[]'::jsonb NOT NULL;--> statement-breakpoint
+ALTER TABLE "tasks" ADD COLUMN IF NOT EXISTS "reminders" jsonb;--> statement-breakpoint
 ALTER TABLE "tasks" ADD COLUMN IF NOT EXISTS "remind_at" timestamp (3) with time zone;--> statement-breakpoint
 ALTER TABLE "users" ADD COLUMN IF NOT EXISTS "reminders_by_mail" boolean DEFAULT false NOT NULL;--> statement-breakpoint
 ALTER TABLE "reminder_events" ADD CONSTRAINT "reminder_events_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint

@@ -20,7 +20,7 @@ import { titleLengthMax } from '../limits.ts'
 import type { SeriesStart, StoredRecurrence } from '../recurrence/next.ts'
 import type { Reminder } from '../schema/types.ts'
 import { ownerId } from './account-tables.ts'
-import { jsonArray, textArray, timestamp } from './columns.ts'
+import { textArray, timestamp } from './columns.ts'
 import { lists } from './list-tables.ts'
 import { originalPositionSql } from './positions.ts'
 
@@ -68,7 +68,8 @@ export const tasks = pgTable(
     /** Null is the inbox. */
     list_id: uuid(),
     recurrence: jsonb().$type<StoredRecurrence>(),
-    reminders: jsonArray().$type<Reminder[]>().notNull().default(sql`'[]'::jsonb`),
+    /** Null if there are none: `toTask`. */
+    reminders: jsonb().$type<Reminder[]>(),
     /** The id of the first task of the series. */
     series_id: uuid(),
     version: integer().notNull().default(1),

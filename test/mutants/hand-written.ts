@@ -65,7 +65,7 @@ export const handWritten = [
   ]),
   // Reminders.
   ...inFile('src/tasks/reminders/remind-at.ts', [
-    ["<> '[]'::jsonb and not ${task.completed} then", "<> '[]'::jsonb then"],
+    ['is not null and not ${task.completed} then', 'is not null then'],
     ['then ${tasks.remind_at} else ${otherwise} end', 'then ${otherwise} else ${otherwise} end'],
   ]),
   ...inFile('src/tasks/task/statements.ts', [

@@ -10,7 +10,7 @@ import { tasks } from '../../db/schema.ts'
 
 /** Of a new or restored task. */
 export const remindFromNow = (task: { reminders: SQLWrapper; completed: SQLWrapper }): SQL =>
-  sql`case when ${task.reminders} <> '[]'::jsonb and not ${task.completed} then ${nowParam} end`
+  sql`case when ${task.reminders} is not null and not ${task.completed} then ${nowParam} end`
 
 type Deciding = 'reminders' | 'due_at' | 'due_on' | 'completed'
 const deciding: Deciding[] = ['reminders', 'due_at', 'due_on', 'completed']

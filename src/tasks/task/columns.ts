@@ -111,7 +111,7 @@ export const inStoredForm = <Fields extends Partial<NewTask>>(members: Fields): 
     if (name === 'recurrence' && members.recurrence)
       return [[name, recurrenceInStoredForm(members.recurrence)]]
     if (name === 'reminders' && members.reminders)
-      return [[name, members.reminders.map(reminderInStoredForm)]]
+      return [[name, remindersInStoredForm(members.reminders)]]
     if (typeof value !== 'string') return []
     if (typeOf(name) === 'uuid') return [[name, normalizeId(value)]]
     return typeOf(name).startsWith('timestamp') ? [[name, toUtc(value)]] : []
@@ -119,8 +119,10 @@ export const inStoredForm = <Fields extends Partial<NewTask>>(members: Fields): 
   return { ...members, ...Object.fromEntries(stored) }
 }
 
-const reminderInStoredForm = (reminder: Reminder): Reminder =>
-  'at' in reminder ? { at: toUtc(reminder.at) ?? reminder.at } : reminder
+const remindersInStoredForm = (reminders: readonly Reminder[]): Reminder[] | null => {
+  const stored = reminders.map((one) => ('at' in one ? { at: toUtc(one.at) ?? one.at } : one))
+  return stored.length > 0 ? stored : null
+}
 
 const recurrenceInStoredForm = ({ rrule, time_zone, from = 'due' }: NewRecurrence) => ({
   rrule,
