@@ -107,3 +107,15 @@ test('nothing is started after a stop', async () => {
   await Bun.sleep(80)
   expect(called.reads).toBe(before)
 })
+
+test('an outage during the delivery is one line too', async () => {
+  const { job, called, events } = jobWith(
+    [{ due: due('ada', 'bob'), nextAt: undefined }],
+    async () => {
+      throw new DatabaseUnavailable('deadline')
+    },
+  )
+  await job.flush()
+  await job.flush()
+  expect([called.published, events()]).toEqual([[], ['reminders failed']])
+})

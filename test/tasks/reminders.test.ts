@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { eq } from 'drizzle-orm'
-import { mailMessages, reminderEvents, tasks, webhooks } from '../../src/db/schema.ts'
+import { and, eq, isNotNull, isNull } from 'drizzle-orm'
+import { mailMessages, reminderEvents, tasks, users, webhooks } from '../../src/db/schema.ts'
 import { createMemoryStore } from '../../src/rate-limit/memory.ts'
+import { createReminderRepository } from '../../src/tasks/reminders/repository.ts'
 import { type OpenOptions, openStream } from '../support/event-stream.ts'
 import { startReceiver, verified } from '../support/receiver.ts'
 import {
@@ -51,6 +52,13 @@ const deliveredTo = async ({ id }: Someone) => {
 }
 const timesOf = async (someone: Someone) =>
   (await deliveredTo(someone)).map(({ remind_at }) => remind_at)
+
+/** The tasks of a user that wait for a reminder, or for the calculation of the next one. */
+const waitingIds = async ({ id }: Someone) => {
+  const { db } = await database()
+  const isWaiting = and(eq(tasks.user_id, id), isNotNull(tasks.remind_at), isNull(tasks.deleted_at))
+  return (await db.select({ id: tasks.id }).from(tasks).where(isWaiting)).map((row) => row.id)
+}
 
 /** Delivers at each of some times, as the service does while it runs. */
 const run = async (here: Service, from: string, to: string, stepMs = 10 * minute) => {
@@ -248,8 +256,10 @@ describe('a reminder', () => {
     at('2026-08-01T10:00:00Z')
     await here.deliverReminders()
     expect((await deliveredTo(ada)).map(({ task_id }) => task_id)).toEqual([id])
+    expect(await waitingIds(ada)).toEqual([])
     // Not even after the task is as before: its time has passed.
     await call('POST', `/api/tasks/${planned.id}/restore`)
+    await here.deliverReminders()
     await undone(ada, planned.id)
     await here.deliverReminders()
     expect(await deliveredTo(ada)).toHaveLength(1)
@@ -459,6 +469,61 @@ describe('a reminder', () => {
   })
 })
 
+describe('one statement', () => {
+  const prepared = async () => {
+    const all = await owner()
+    const { db } = await database()
+    const [a, b, done, gone] = [
+      await all.add({ reminders: [{ at: '2026-08-01T09:00:00Z' }] }),
+      await all.add({ reminders: [{ at: '2026-08-01T09:00:00Z' }] }),
+      await all.add({ reminders: [{ at: '2026-08-01T09:00:00Z' }] }),
+      await all.add({ reminders: [{ at: '2026-08-01T09:00:00Z' }] }),
+    ]
+    await db.update(users).set({ reminders_by_mail: true }).where(eq(users.id, all.ada.id))
+    const withMail = createReminderRepository(db, { hasMail: true })
+    const withoutMail = createReminderRepository(db, { hasMail: false })
+    const queued = () => db.select().from(mailMessages).where(eq(mailMessages.user_id, all.ada.id))
+    return { ...all, db, a, b, done, gone, withMail, withoutMail, queued }
+  }
+
+  test('delivers what it is told, unless it was completed or deleted meanwhile', async () => {
+    const { ada, call, a, b, done, gone, withMail, queued } = await prepared()
+    expect(await withMail.deliver(ada.id, [a.id])).toEqual({
+      tasks: 1,
+      delivered: 0,
+      isMailed: false,
+    })
+    expect(await queued()).toEqual([])
+    await call('PATCH', `/api/tasks/${done.id}/complete`)
+    await call('DELETE', `/api/tasks/${gone.id}`)
+    at('2026-08-01T09:00:00Z')
+    const told = [a.id, done.id, gone.id]
+    expect(await withMail.deliver(ada.id, told)).toEqual({ tasks: 1, delivered: 1, isMailed: true })
+    expect(await withMail.deliver(ada.id, told)).toEqual({
+      tasks: 0,
+      delivered: 0,
+      isMailed: false,
+    })
+    expect((await deliveredTo(ada)).map(({ task_id }) => task_id)).toEqual([a.id])
+    expect(await queued()).toHaveLength(1)
+    expect(await waitingIds(ada)).toEqual([b.id])
+  })
+
+  test.each([
+    ['without mail', {}, false],
+    ['for a user who does not want it', { reminders_by_mail: false }, true],
+    ['for a disabled account', { disabled_at: '2026-08-01T08:00:00Z' }, true],
+    ['for a user without an address', { email: null, password_hash: null }, true],
+  ])('stores no mail %s', async (_, set, hasMail) => {
+    const { ada, db, a, withMail, withoutMail, queued } = await prepared()
+    if (hasMail) await db.update(users).set(set).where(eq(users.id, ada.id))
+    at('2026-08-01T09:00:00Z')
+    const { deliver } = hasMail ? withMail : withoutMail
+    expect(await deliver(ada.id, [a.id])).toEqual({ tasks: 1, delivered: 1, isMailed: false })
+    expect(await queued()).toEqual([])
+  })
+})
+
 describe('a mail', () => {
   const mailed = async (settings: object = { reminders_by_mail: true }) => {
     const smtp = await startSmtp()
@@ -492,7 +557,7 @@ describe('a mail', () => {
     expect(mail?.text).toContain(
       'Buy Bcc: eve@example.test milk, due 1 August 2026 at 12:00 (Europe/Berlin)',
     )
-    expect(smtp.received.flatMap(({ to }) => to)).toHaveLength(1)
+    expect(smtp.received.flatMap(({ to }) => to)).not.toContain('eve@example.test')
     expect(await send()).toHaveLength(1)
     await smtp.stop()
   })
