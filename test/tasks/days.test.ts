@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { at, realTime, type Someone, service } from '../support/service.ts'
+import { walk } from '../support/walk-pages.ts'
 
 afterEach(realTime)
 
@@ -217,3 +218,40 @@ describe('counts', () => {
     expect((await call('GET', '/api/tags')).body).toEqual({ tags: [] })
   })
 })
+
+test.each([100, 2001, 2100])(
+  '%i tasks of today have pages in any order, and with other filters',
+  async (count) => {
+    at('2026-03-20T12:00:00.000Z')
+    const person = await in_('Asia/Kathmandu')
+    const drafts = Array.from({ length: count }, (_, n) => ({
+      title: `${(n * 7919) % 10_007}`.padStart(5, '0'),
+      priority: ['low', 'normal', 'high', 'urgent'][n % 4],
+      tags: n % 10 === 0 ? ['home'] : [],
+      ...(n % 2 ? { due_on: '2026-03-20' } : { due_at: '2026-03-20T17:00:00.000Z' }),
+    }))
+    const others = [{ title: 'x', due_on: '2026-03-21' }, { title: 'y' }]
+    const sent = await person.call('POST', `${tasks}/import`, { tasks: [...drafts, ...others] })
+    expect(sent.status).toBe(200)
+    const byTitle = drafts.map(({ title }) => title).sort()
+    for (const due of ['today', 'week']) {
+      const expected = due === 'today' ? byTitle : [...byTitle, 'x']
+      const pages = await walk(person, `${tasks}?due=${due}&sort=title&limit=200`)
+      expect(pages.flat().map(({ title }) => title)).toEqual(expected)
+    }
+    const [urgent] = await walk(
+      person,
+      `${tasks}?due=today&tag=home&sort=-priority,-title&limit=200`,
+    )
+    const isHome = drafts.filter(({ tags }) => tags.length > 0)
+    const ranked = isHome.toSorted(
+      (a, b) =>
+        levels.indexOf(b.priority ?? '') - levels.indexOf(a.priority ?? '') ||
+        (a.title < b.title ? 1 : -1),
+    )
+    expect(urgent?.map(({ title }) => title)).toEqual(
+      ranked.slice(0, 200).map(({ title }) => title),
+    )
+  },
+)
+const levels = ['low', 'normal', 'high', 'urgent']

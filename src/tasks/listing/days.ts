@@ -1,6 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { addSeconds } from '../../db/clock.ts'
-import { dueTime, tasks, users } from '../../db/schema.ts'
+import { dueOrNever, dueTime, tasks, users } from '../../db/schema.ts'
 import type { UserScopeValues } from '../../db/user-scope.ts'
 
 /**
@@ -21,30 +21,28 @@ export const daysOf = ({ user, now }: UserScopeValues): Days => {
   }
 }
 
-/** Days of the world differ by at most this from those of UTC. With it, the range of an index is known before the zone is. */
+/** Days of the world differ by at most this from those of UTC. */
 const zoneSeconds = 15 * 3600
-const daySeconds = 86_400
 
-/** Due from the start of the day `from` to that of the day `to`, counted from today. */
+/** Due from the start of the day `from` to that of the day `to`, counted from today: two ranges of indexes. */
 export const isDueBetween = (days: Days, from: number, to: number): SQL => {
   const { today, startOf } = days
   const [first, end] = [sql.raw(`${from}`), sql.raw(`${to}`)]
-  return sql`(${near(days, '>', from - 1)} and ${near(days, '<', to + 1)} and (
-    (${tasks.due_at} >= ${startOf(from)} and ${tasks.due_at} < ${startOf(to)})
-    or (${tasks.due_on} >= ${today} + ${first} and ${tasks.due_on} < ${today} + ${end})))`
+  const due = dueOrNever(tasks)
+  return sql`((${tasks.due_on} >= ${today} + ${first} and ${tasks.due_on} < ${today} + ${end})
+    or (${due} >= ${startOf(from)} and ${due} < ${startOf(to)} and ${tasks.due_at} is not null))`
 }
 
 /** Not completed, and due before now, or on a day before today. */
 export const isOverdue = (days: Days): SQL =>
-  sql`(not ${tasks.completed} and coalesce(${near(days, '<', 0)} and (
+  sql`(not ${tasks.completed} and coalesce(${isBeforeTomorrow(days)} and (
     ${tasks.due_at} < ${days.now}::timestamptz or ${tasks.due_on} < ${days.today}), false))`
 
-/** A condition that is true for all due dates in question and that an index can use. */
-const near = ({ now }: Days, is: '<' | '>', days: number): SQL => {
-  const margin = days * daySeconds + (is === '<' ? zoneSeconds : -zoneSeconds)
+/** True for every task that is overdue. Its value is known before the zone is, so that the planner can use it. */
+const isBeforeTomorrow = ({ now }: Days): SQL => {
   const edge =
     typeof now === 'string'
-      ? sql`${addSeconds(now, margin)}::timestamptz`
-      : sql`${now}::timestamptz + ${sql.raw(`'${margin} seconds'`)}::interval`
-  return sql`${dueTime(tasks)} ${sql.raw(is)} ${edge}`
+      ? sql`${addSeconds(now, zoneSeconds)}::timestamptz`
+      : sql`${now}::timestamptz + ${sql.raw(`'${zoneSeconds} seconds'`)}::interval`
+  return sql`${dueTime(tasks)} < ${edge}`
 }

@@ -9,7 +9,13 @@ import type { TaskQuery } from './schema.ts'
 
 export type Filters = Omit<TaskQuery, 'sort' | 'limit' | 'cursor'>
 
-/** The condition of all filters. Those about today read the time zone of the user in the same statement. */
+/** The filter that usually few tasks pass, whichever the order; undefined if a request has none. */
+export const narrowCondition = ({ due }: Filters, scope: UserScopeValues): SQL | undefined =>
+  due === 'today' || due === 'week'
+    ? isDueBetween(daysOf(scope), 0, due === 'today' ? 1 : 7)
+    : undefined
+
+/** The condition of all filters but `narrowCondition`. Those about today read the time zone of the user in the same statement. */
 export const filterCondition = (filters: Filters, scope: UserScopeValues): SQL | undefined => {
   const { completed, priority, tag, tags_any, q, list_id } = filters
   return and(
@@ -49,8 +55,6 @@ const dayCondition = (filters: Filters, days: Days): SQL | undefined => {
     due_on_after === undefined ? undefined : gt(tasks.due_on, due_on_after),
     isLate && (String(overdue) === 'true' ? isLate : not(isLate)),
     due === 'none' ? and(isNull(tasks.due_at), isNull(tasks.due_on)) : undefined,
-    due === 'today' ? isDueBetween(days, 0, 1) : undefined,
-    due === 'week' ? isDueBetween(days, 0, 7) : undefined,
   )
 }
 

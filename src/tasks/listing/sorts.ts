@@ -1,5 +1,5 @@
 import { asc, desc, type SQL, sql } from 'drizzle-orm'
-import { dueTime, taskPosition, tasks } from '../../db/schema.ts'
+import { dueOrNever, dueTime, taskPosition, tasks } from '../../db/schema.ts'
 import { titleLengthMax } from '../../limits.ts'
 import type { Task } from '../task/schema.ts'
 import type { Sort } from './schema.ts'
@@ -14,7 +14,7 @@ const sortKeys = {
   created_at: { by: sql`${tasks.created_at}`, type: 'timestamptz' },
   updated_at: { by: sql`${tasks.updated_at}`, type: 'timestamptz' },
   // No due date sorts last in both directions.
-  due_at: { by: sql`coalesce(${dueTime(tasks)}, 'infinity'::timestamptz)`, type: 'timestamptz' },
+  due_at: { by: dueOrNever(tasks), type: 'timestamptz' },
   '-due_at': {
     by: sql`coalesce(${dueTime(tasks)}, '-infinity'::timestamptz)`,
     type: 'timestamptz',

@@ -1,0 +1,3 @@
+CREATE INDEX IF NOT EXISTS "tasks_by_list_and_created_at" ON "tasks" USING btree ("user_id",coalesce("list_id", '00000000-0000-0000-0000-000000000000'::uuid),"created_at","id") WHERE "tasks"."deleted_at" is null;--> statement-breakpoint
+CREATE INDEX IF NOT EXISTS "tasks_by_due_on" ON "tasks" USING btree ("user_id","due_on","id") WHERE "tasks"."deleted_at" is null and "tasks"."due_on" is not null;--> statement-breakpoint
+CREATE INDEX IF NOT EXISTS "tasks_by_completed_at" ON "tasks" USING btree ("user_id","completed_at","id") WHERE "tasks"."deleted_at" is null and "tasks"."completed_at" is not null;
