@@ -16,7 +16,7 @@ type Needs = {
 /** Tasks per read: the statement of one user locks at most as many. */
 const tasksMax = 500
 /** How often to look for new reminders while the service is in use. */
-const pollMs = 20_000
+const pollMs = 5000
 /** How soon to try again while the database is down. */
 const retryMs = 5000
 /** How often at least, so that an idle service lets a serverless database sleep until the next reminder. */
@@ -25,7 +25,7 @@ const idlePollMsMax = 600_000
 const idleAfterMs = 300_000
 
 /**
- * Delivers the reminders of all users: within 20 s of a write that sets one, and otherwise at its time. What was due while no
+ * Delivers the reminders of all users: within 5 s of a write that sets one, and otherwise at its time. What was due while no
  * instance ran is delivered at the start.
  */
 export const createReminderJob = ({ reminders, notifications, onMail, log }: Needs) => {

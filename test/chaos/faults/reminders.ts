@@ -7,7 +7,7 @@ import { register } from '../user.ts'
 import { underLoad } from './database.ts'
 
 const [users, perUser] = [10, 10]
-/** The job looks for new reminders every 20 s. */
+/** More than the time between two reads of the job. */
 const latestMs = 40_000
 
 /** A user without other requests. */
