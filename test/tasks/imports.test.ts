@@ -348,6 +348,43 @@ describe('the tasks of another program', () => {
   })
 })
 
+const alarmed = (alarm: string) =>
+  `BEGIN:VTODO\nSUMMARY:a\nDUE:20260601T120000Z\nBEGIN:VALARM\n${alarm}\nEND:VALARM\nEND:VTODO`
+
+// As in the sample files of other libraries.
+test.each([
+  [
+    'empty lines before',
+    '\n\nBEGIN:VCALENDAR\nBEGIN:VTODO\nSUMMARY:a\nEND:VTODO\nEND:VCALENDAR\n',
+    [],
+  ],
+  [
+    'tasks beside and between calendars',
+    'BEGIN:VCALENDAR\nEND:VCALENDAR\nBEGIN:VTODO\nSUMMARY:a\nEND:VTODO\nBEGIN:VCALENDAR\nEND:VCALENDAR',
+    [],
+  ],
+  [
+    'an alarm that cannot be read',
+    `BEGIN:VCALENDAR\n${alarmed('TRIGGER:soon')}\nEND:VCALENDAR`,
+    [{ member: 'VALARM', count: 1 }],
+  ],
+  [
+    'the time of an alarm without its type',
+    `BEGIN:VCALENDAR\n${alarmed('TRIGGER:20260601T060000')}\nEND:VCALENDAR`,
+    [],
+  ],
+])('a calendar with %s is read', async (_, text, dropped) => {
+  const user = await ada()
+  const { status, body } = await user.call('POST', '/api/tasks/import', text, {
+    'content-type': 'text/calendar',
+  })
+  expect([status, body.imported, body.dropped]).toEqual([200, 1, dropped])
+  const { body: task } = await user.call('GET', `/api/tasks/${body.ids[0]}`)
+  expect(task.title).toBe('a')
+  const hasAlarm = text.includes('T060000')
+  expect(task.reminders).toEqual(hasAlarm ? [{ at: '2026-06-01T06:00:00.000Z' }] : [])
+})
+
 test('what was exported as iCalendar is imported again', async () => {
   const user = await ada()
   const tasks: Partial<ImportedTask>[] = [

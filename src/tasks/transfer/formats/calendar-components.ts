@@ -8,7 +8,8 @@ type Lines = { line: number; lines: string[] }
  */
 export const componentsOf = (text: string) => {
   const all = text.replace(/^\uFEFF/, '').split(/\r\n|\n|\r/)
-  if (!/^BEGIN:VCALENDAR\s*$/i.test(all[0] ?? ''))
+  const first = all.find((line) => line.trim() !== '') ?? ''
+  if (!/^BEGIN:VCALENDAR\s*$/i.test(first))
     throwInvalidRequest('', 'is not iCalendar: it must start with BEGIN:VCALENDAR')
   const found: { todos: Lines[]; zones: Lines[]; others: string[] } = {
     todos: [],
@@ -21,12 +22,13 @@ export const componentsOf = (text: string) => {
     const [, edge = '', name = ''] = /^(BEGIN|END):([\w-]+)\s*$/i.exec(line) ?? []
     if (edge.toUpperCase() === 'BEGIN') {
       open.push(name.toUpperCase())
-      if (open.length === 2) start = at
+      if (open.length === depthOf(open)) start = at
     }
     if (edge.toUpperCase() !== 'END') continue
+    const isWhole = open.length === depthOf(open)
     if (open.pop() !== name.toUpperCase())
       throwInvalidRequest(`/line/${at + 1}`, 'ends another component')
-    if (open.length !== 1) continue
+    if (!isWhole || name.toUpperCase() === 'VCALENDAR') continue
     const component = { line: start + 1, lines: all.slice(start, at + 1) }
     if (name.toUpperCase() === 'VTODO') found.todos.push(component)
     else if (name.toUpperCase() === 'VTIMEZONE') found.zones.push(component)
@@ -36,12 +38,15 @@ export const componentsOf = (text: string) => {
   return found
 }
 
+/** The depth of a task or time zone: within a calendar, or beside it, as in some collections of samples. */
+const depthOf = ([outermost]: readonly string[]): number => (outermost === 'VCALENDAR' ? 2 : 1)
+
 /** A longer line is refused: ical.js takes quadratic time for parameters (two minutes for 10 MiB). */
 const lineMax = 100_000
 
 /**
- * The lines of a component without folding (RFC 5545 §3.1); undefined if one is too long. A day without `VALUE=DATE`, as
- * some programs write it, gets that.
+ * The lines of a component without folding (RFC 5545 §3.1); undefined if one is too long. A day without `VALUE=DATE`, and a
+ * time of an alarm without `VALUE=DATE-TIME`, as some programs write them, get that.
  */
 export const unfold = (lines: readonly string[]): string[] | undefined => {
   const unfolded: string[][] = []
@@ -52,5 +57,9 @@ export const unfold = (lines: readonly string[]): string[] | undefined => {
   }
   const whole = unfolded.map((parts) => parts.join(''))
   if (whole.some(({ length }) => length > lineMax)) return undefined
-  return whole.map((line) => line.replace(/^(DUE|DTSTART):(\d{8})$/i, '$1;VALUE=DATE:$2'))
+  return whole.map((line) =>
+    line
+      .replace(/^(DUE|DTSTART):(\d{8})$/i, '$1;VALUE=DATE:$2')
+      .replace(/^TRIGGER:(\d{8}T\d{6}Z?)$/i, 'TRIGGER;VALUE=DATE-TIME:$1'),
+  )
 }

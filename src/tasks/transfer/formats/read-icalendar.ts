@@ -40,7 +40,7 @@ export const readCalendar = async (
   for (const { line, lines } of todos) {
     await nextTurn()
     const pointer = `/line/${line}`
-    const todo = parse(Ical, lines)
+    const todo = parse(Ical, lines) ?? withoutAlarms(Ical, lines, dropped)
     const value = todo && read(() => toRecord(todo, shared))
     records.push(
       value ? { pointer, value } : { pointer, value: undefined, unreadable: 'is not iCalendar' },
@@ -52,6 +52,21 @@ export const readCalendar = async (
 const parse = (Ical: typeof ICAL, lines: string[]): ICAL.Component | undefined => {
   const unfolded = unfold(lines)
   return unfolded && read(() => new Ical.Component(Ical.parse(unfolded.join('\r\n'))))
+}
+
+/** A task whose alarms cannot be read is one without them. */
+const withoutAlarms = (Ical: typeof ICAL, lines: string[], dropped: Dropped) => {
+  const edges = lines.map((line) => /^(BEGIN|END):VALARM\s*$/i.exec(line)?.[1]?.toUpperCase())
+  let isInside = false
+  const others = lines.filter((_, at) => {
+    if (edges[at] === 'BEGIN') isInside = true
+    const isKept = !isInside
+    if (edges[at] === 'END') isInside = false
+    return isKept
+  })
+  const todo = others.length < lines.length ? parse(Ical, others) : undefined
+  if (todo) dropped.add('VALARM')
+  return todo
 }
 
 /** The result, or undefined if the library throws: it parses some values only when they are read. */
@@ -108,7 +123,7 @@ const toRecord = (todo: ICAL.Component, shared: Shared) => {
   const reminders = keptReminders(
     todo
       .getAllSubcomponents('valarm')
-      .map((alarm) => reminderOf(alarm, due, todo.hasProperty('dtstart'), zones)),
+      .map((alarm) => read(() => reminderOf(alarm, due, todo.hasProperty('dtstart'), zones))),
     dropped,
     'VALARM',
   )
