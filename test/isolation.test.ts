@@ -404,6 +404,10 @@ test('what each route sends is bound to the user of the token, and is what docs/
     'any request that is refused before its statement',
     await sentBy(() => here.call('POST', '/api/tasks', { token, body: { user_id: id } })),
   )
+  const soon = { title: 'soon', reminders: [{ at: new Date(Date.now() + 1000).toISOString() }] }
+  await here.call('POST', '/api/tasks', { token, body: soon })
+  pass(2000)
+  list('reminders, when they are due', await sentBy(here.deliverReminders))
   const { body: old } = await here.call('POST', '/api/tasks', { token, body: { title: 'old' } })
   await here.call('DELETE', `/api/tasks/${old.id}`, { token })
   pass(2 * 86_400_000)

@@ -1,8 +1,9 @@
-import { sql } from 'drizzle-orm'
+import { type SQLWrapper, sql } from 'drizzle-orm'
 import {
   bigint,
   boolean,
   check,
+  index,
   integer,
   pgEnum,
   pgTable,
@@ -74,6 +75,10 @@ export const identities = pgTable(
   ],
 )
 
+/** When neither an access token nor a refresh token of a session can be used any more. */
+export const endOf = (session: { expires_at: SQLWrapper; refresh_expires_at: SQLWrapper }) =>
+  sql`greatest(${session.expires_at}, ${session.refresh_expires_at})`
+
 /** One row per live sign-in or personal access token. Ending it deletes the row, or moves both ends to the present. */
 export const sessions = pgTable(
   'sessions',
@@ -100,5 +105,8 @@ export const sessions = pgTable(
     /** Of the secret in the URL of a calendar feed: SHA-256. */
     secret_hash: text(),
   },
-  (session) => [primaryKey({ columns: [session.user_id, session.id] })],
+  (session) => [
+    primaryKey({ columns: [session.user_id, session.id] }),
+    index('sessions_by_end').on(endOf(session)),
+  ],
 )

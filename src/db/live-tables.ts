@@ -46,6 +46,7 @@ export const reminderEvents = pgTable(
   (event) => [
     primaryKey({ columns: [event.user_id, event.id] }),
     index('reminder_events_by_change').on(event.user_id, event.change, event.id),
+    index('reminder_events_by_delivered_at').on(event.delivered_at),
   ],
 )
 

@@ -124,6 +124,8 @@ export const tasks = pgTable(
     index('tasks_by_title')
       .on(task.user_id, sql`${task.title} collate "C"`, task.id)
       .where(isActive(task)),
+    // The indexes by time without a user are for the deletion of expired rows.
+    index('tasks_by_deleted_at').on(task.deleted_at).where(sql`${task.deleted_at} is not null`),
     index('tasks_in_trash')
       .on(task.user_id, task.deleted_at, task.id)
       .where(sql`${task.deleted_at} is not null`),
@@ -165,6 +167,7 @@ export const taskTombstones = pgTable(
   (tombstone) => [
     primaryKey({ columns: [tombstone.user_id, tombstone.id] }),
     index('task_tombstones_by_change').on(tombstone.user_id, tombstone.change, tombstone.id),
+    index('task_tombstones_by_erased_at').on(tombstone.erased_at),
   ],
 )
 
@@ -182,7 +185,10 @@ export const idempotencyKeys = pgTable(
     etag: text(),
     expires_at: timestamp().notNull(),
   },
-  (kept) => [primaryKey({ columns: [kept.user_id, kept.route, kept.key] })],
+  (kept) => [
+    primaryKey({ columns: [kept.user_id, kept.route, kept.key] }),
+    index('idempotency_keys_by_expires_at').on(kept.expires_at),
+  ],
 )
 
 /**

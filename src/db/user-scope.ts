@@ -1,7 +1,7 @@
-import { and, eq, exists, gt, isNull, lte, or, type Placeholder, type SQL, sql } from 'drizzle-orm'
+import { and, eq, exists, gt, or, type Placeholder, type SQL, sql } from 'drizzle-orm'
 import { now } from './clock.ts'
 import type { Db } from './database.ts'
-import { sessions, userChanges } from './schema.ts'
+import { endOf, sessions, userChanges } from './schema.ts'
 
 /** The user and the session that a verified token names. The next SQL statement checks the session. */
 export type Principal = { userId: string; sessionId: string }
@@ -29,11 +29,7 @@ export const isUsable = (at: Value) =>
   or(gt(sessions.expires_at, at), gt(sessions.refresh_expires_at, at))
 
 /** The opposite of `isUsable`: these rows are deleted. */
-export const hasExpired = (at: Value) =>
-  and(
-    lte(sessions.expires_at, at),
-    or(isNull(sessions.refresh_expires_at), lte(sessions.refresh_expires_at, at)),
-  )
+export const hasExpired = (at: Value) => sql`${endOf(sessions)} <= ${at}::timestamptz`
 
 /** Locks the user's row in `user_changes`. Every statement that writes rows of a user does this first. */
 export const lockUser = (db: Db, user: Value, where?: SQL) =>

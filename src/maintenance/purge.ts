@@ -1,7 +1,7 @@
 import { lte } from 'drizzle-orm'
+import { deleteRows } from '../db/batches.ts'
 import { addSeconds, now } from '../db/clock.ts'
 import type { Db } from '../db/database.ts'
-import { runWrite } from '../db/errors.ts'
 import {
   idempotencyKeys,
   listTombstones,
@@ -31,13 +31,13 @@ export const purgeExpired = async (db: Db, trashDays: number) => {
   const daysAgo = addSeconds(at, -trashDays * 86_400)
   const erased_tasks = await purgeTrash(db, daysAgo)
   const unneeded = addSeconds(daysAgo, -graceSeconds)
-  await runWrite(() => db.delete(taskTombstones).where(lte(taskTombstones.erased_at, unneeded)))
-  await runWrite(() => db.delete(listTombstones).where(lte(listTombstones.deleted_at, unneeded)))
-  await runWrite(() => db.delete(reminderEvents).where(lte(reminderEvents.delivered_at, unneeded)))
-  await runWrite(() => db.delete(idempotencyKeys).where(lte(idempotencyKeys.expires_at, at)))
   const longExpired = addSeconds(at, -linkGraceSeconds)
-  await runWrite(() => db.delete(mailLinks).where(lte(mailLinks.expires_at, longExpired)))
-  await runWrite(() => db.delete(usedStreamTickets).where(lte(usedStreamTickets.expires_at, at)))
-  await runWrite(() => db.delete(sessions).where(hasExpired(at)))
+  await deleteRows(db, taskTombstones, lte(taskTombstones.erased_at, unneeded))
+  await deleteRows(db, listTombstones, lte(listTombstones.deleted_at, unneeded))
+  await deleteRows(db, reminderEvents, lte(reminderEvents.delivered_at, unneeded))
+  await deleteRows(db, idempotencyKeys, lte(idempotencyKeys.expires_at, at))
+  await deleteRows(db, mailLinks, lte(mailLinks.expires_at, longExpired))
+  await deleteRows(db, usedStreamTickets, lte(usedStreamTickets.expires_at, at))
+  await deleteRows(db, sessions, hasExpired(at))
   return { erased_tasks }
 }

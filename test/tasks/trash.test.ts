@@ -386,7 +386,7 @@ describe('maintenance', () => {
     )
     pass(7 * day)
 
-    expect(await purgeTrash(db, new Date(Date.now() - 7 * day).toISOString(), 50)).toBe(120)
+    expect(await purgeTrash(db, new Date(Date.now() - 7 * day).toISOString())).toBe(120)
     expect((await call('GET', '/api/tasks/trash')).body.tasks).toEqual([])
     expect(await tombstonesOf(ada.id)).toHaveLength(120)
   })

@@ -1,4 +1,5 @@
-import { and, desc, eq, isNotNull, lte, type SQL, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, isNotNull, lte, notInArray, type SQL, sql } from 'drizzle-orm'
+import { inBatches } from '../../db/batches.ts'
 import { now } from '../../db/clock.ts'
 import type { Db } from '../../db/database.ts'
 import { runRead, runWrite } from '../../db/errors.ts'
@@ -111,58 +112,59 @@ export const createTrashRepository = (db: Db) => {
 
 export type TrashRepository = ReturnType<typeof createTrashRepository>
 
-/** Rows per statement of the purge, so that it ends well within its deadline. */
-const batchRowsMax = 5000
+/** Tasks per read, to find the users with old ones. */
+const foundMax = 1000
 
 /**
  * Erases tasks that were deleted before a time, one user after the other, and returns how many. Any number of
  * instances may run it at once: a user whose row another statement locks is skipped until the next run.
  */
-export const purgeTrash = async (
-  db: Db,
-  before: string,
-  rowsMax = batchRowsMax,
-): Promise<number> => {
+export const purgeTrash = async (db: Db, before: string): Promise<number> => {
   const isOld = and(isNotNull(tasks.deleted_at), lte(tasks.deleted_at, before))
-  const owners = await runWrite(() =>
-    db.selectDistinct({ user_id: tasks.user_id }).from(tasks).where(isOld),
-  )
+  const skipped: string[] = []
   let total = 0
-  for (const { user_id } of owners) {
-    const lockedUser = db
-      .$with('locked_user')
-      .as(
-        db
-          .select({ user_id: userChanges.user_id })
-          .from(userChanges)
-          .where(eq(userChanges.user_id, user_id))
-          .for('update', { skipLocked: true }),
-      )
-    const some = db
-      .select({ id: tasks.id })
+  for (;;) {
+    const oldest = db
+      .select({ user_id: tasks.user_id })
       .from(tasks)
-      .where(and(eq(tasks.user_id, user_id), isOld))
-      .limit(rowsMax)
-    const where = and(
-      eq(tasks.user_id, user_id),
-      sql`${tasks.id} in ${some}`,
-      // Repeated for the row itself: a task that was restored meanwhile is read again, the list of ids is not.
-      isOld,
-      sql`exists (select from ${lockedUser})`,
-    )
-    const { erasedTasks, tombstones, erased } = eraseFromTrash(
-      db,
-      where,
-      sql`${now()}::timestamptz`,
-    )
-    let count = 0
-    do {
-      const [found] = await runWrite(() =>
-        db.with(lockedUser, erasedTasks, tombstones, erased).select().from(erased),
-      )
-      count = found?.count ?? 0
-      total += count
-    } while (count === rowsMax)
+      .where(and(isOld, notInArray(tasks.user_id, skipped)))
+      .orderBy(asc(tasks.deleted_at))
+      .limit(foundMax)
+      .as('oldest')
+    const owners = await runRead(() => db.selectDistinct({ id: oldest.user_id }).from(oldest))
+    for (const { id } of owners) {
+      const erased = await inBatches((rowsMax) => eraseOld(db, id, isOld, rowsMax))
+      total += erased
+      if (erased === 0) skipped.push(id)
+    }
+    if (owners.length === 0) return total
   }
-  return total
+}
+
+/** Erases some of the old tasks of a user; none if another statement has locked the user's row. */
+const eraseOld = async (db: Db, userId: string, isOld: SQL | undefined, rowsMax: number) => {
+  const isOwn = eq(tasks.user_id, userId)
+  const lockedUser = db
+    .$with('locked_user')
+    .as(
+      db
+        .select({ user_id: userChanges.user_id })
+        .from(userChanges)
+        .where(eq(userChanges.user_id, userId))
+        .for('update', { skipLocked: true }),
+    )
+  const some = db.select({ id: tasks.id }).from(tasks).where(and(isOwn, isOld)).limit(rowsMax)
+  const where = and(
+    isOwn,
+    sql`${tasks.id} in ${some}`,
+    // Repeated for the row itself: a task that was restored meanwhile is read again, the list of ids is not.
+    isOld,
+    sql`exists (select from ${lockedUser})`,
+  )
+  const erasedAt = sql`${now()}::timestamptz`
+  const { erasedTasks, tombstones, erased } = eraseFromTrash(db, where, erasedAt)
+  const [found] = await runWrite(() =>
+    db.with(lockedUser, erasedTasks, tombstones, erased).select().from(erased),
+  )
+  return found?.count ?? 0
 }

@@ -64,16 +64,23 @@ const duringJob: Record<string, string> = {
   'read reminder_events, read tasks, read users': 'the reminders that one mail of one user lists',
   'read sessions, read user_changes, read tasks, read task_tombstones, read tasks, read lists, read list_tombstones, read reminder_events, read tasks':
     'the changes of one user, for a stream that a reminder wakes',
-  'delete from reminder_events by delivered_at': 'deletes expired rows of all users',
+  'read reminder_events by delivered_at, delete from reminder_events by delivered_at and id and user_id':
+    'deletes some expired rows of all users',
   'update webhooks': 'the progress of one webhook of one user',
   'update webhooks, read users': 'a failed delivery of one webhook of one user',
   'update webhooks, read users, insert into mail_messages': 'the last one, with a notice',
-  'delete from task_tombstones by erased_at': 'deletes expired rows of all users',
-  'delete from list_tombstones by deleted_at': 'deletes expired rows of all users',
-  'delete from idempotency_keys by expires_at': 'deletes expired rows of all users',
-  'delete from used_stream_tickets by expires_at': 'deletes expired rows of all users',
-  'delete from mail_links by expires_at': 'deletes expired rows of all users',
-  'delete from sessions by expires_at and refresh_expires_at': 'deletes expired rows of all users',
+  'read task_tombstones by erased_at, delete from task_tombstones by erased_at and id and user_id':
+    'deletes some expired rows of all users',
+  'read list_tombstones by deleted_at, delete from list_tombstones by deleted_at and id and user_id':
+    'deletes some expired rows of all users',
+  'read idempotency_keys by expires_at, delete from idempotency_keys by expires_at and key and route and user_id':
+    'deletes some expired rows of all users',
+  'read used_stream_tickets by expires_at, delete from used_stream_tickets by expires_at and id and user_id':
+    'deletes some expired rows of all users',
+  'read mail_links by expires_at, delete from mail_links by expires_at and kind and user_id':
+    'deletes some expired rows of all users',
+  'read sessions by expires_at and refresh_expires_at, delete from sessions by expires_at and id and refresh_expires_at and user_id':
+    'deletes some expired rows of all users',
 }
 
 /** What sends the statements: a request, or a job of the service. */
