@@ -136,6 +136,42 @@ describe.skipIf(missing !== '')(`in Chromium ${missing}`, () => {
       ])
       expect(stored.tasks[0].id).toBe(body.tasks[0].id)
 
+      // A title that is typed in a tab without a connection, while the task is created by the other tab.
+      const protocol = await other.context().newCDPSession(other)
+      const network = (offline: boolean) =>
+        protocol.send('Network.emulateNetworkConditions', {
+          offline,
+          latency: 0,
+          downloadThroughput: -1,
+          uploadThroughput: -1,
+        })
+      await protocol.send('Network.enable')
+      let go = () => {}
+      const held = new Promise<void>((done) => {
+        go = done
+      })
+      await page.route('**/api/tasks', async (route) => {
+        await held
+        await route.continue()
+      })
+      await network(true)
+      await add(page, 'Call')
+      await shows(other, 'Buy oat milk', 'Written offline', 'Call')
+      const third = other.locator('#tasks li:last-child input[aria-label=Title]')
+      await third.fill('Call Ed')
+      go()
+      await page.waitForFunction(nothingWaits)
+      await other.waitForFunction(nothingWaits)
+      expect(await third.inputValue()).toBe('Call Ed')
+      await third.press('Enter')
+      await network(false)
+      for (const tab of [page, other])
+        await shows(tab, 'Buy oat milk', 'Written offline', 'Call Ed')
+      await page.unroute('**/api/tasks')
+      const { body: late } = await ada.call('GET', '/api/tasks?q=Call')
+      await ada.call('DELETE', `/api/tasks/${late.tasks[0].id}`)
+      for (const tab of [page, other]) await shows(tab, 'Buy oat milk', 'Written offline')
+
       await other.close()
       await page.reload()
       await isLive(page)
