@@ -1,4 +1,4 @@
-import { and, type SQL, sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import { getTableConfig, type PgTable } from 'drizzle-orm/pg-core'
 import type { Db } from './database.ts'
 import { DatabaseUnavailable, runWrite } from './errors.ts'
@@ -52,9 +52,7 @@ export const deleteRows = (db: Db, table: PgTable, condition: SQL | undefined): 
       limit ${rowsMax} for update skip locked`
     const gone = db
       .$with('gone', { one: sql<number>`"gone"."one"`.as('one') })
-      .as(
-        sql`delete from ${table} where ${and(sql`${key} in (${some})`, condition)} returning 1 as one`,
-      )
+      .as(sql`delete from ${table} where ${key} in (${some}) returning 1 as one`)
     const [row] = await runWrite(() =>
       db.with(gone).select({ count: sql<number>`count(*)::int` }).from(gone),
     )

@@ -41,6 +41,16 @@ export const lockUser = (db: Db, user: Value, where?: SQL) =>
       .for('update'),
   )
 
+/** Locks the user's row too, and takes the number of the next change. */
+export const takeNextChange = (db: Db, user: Value, where?: SQL) =>
+  db.$with('next_change').as(
+    db
+      .update(userChanges)
+      .set({ last: sql`${userChanges.last} + 1` })
+      .where(and(eq(userChanges.user_id, user), where))
+      .returning({ user_id: userChanges.user_id, change: userChanges.last }),
+  )
+
 /**
  * The CTEs that every user-scoped statement consists of.
  *
@@ -63,16 +73,7 @@ export const createUserScope = (db: Db, scope: UserScopeValues) => {
   const isLive = exists(db.select().from(sessionRow))
   const lockedUser = lockUser(db, scope.user, isLive)
 
-  /** Locks the user's row too, and takes the number of the next change. */
-  const nextChange = db.$with('next_change').as(
-    db
-      .update(userChanges)
-      .set({ last: sql`${userChanges.last} + 1` })
-      .where(and(eq(userChanges.user_id, scope.user), isLive))
-      .returning({ user_id: userChanges.user_id, change: userChanges.last }),
-  )
-
-  return { sessionRow, lockedUser, nextChange }
+  return { sessionRow, lockedUser, nextChange: takeNextChange(db, scope.user, isLive) }
 }
 
 export const TRUE: SQL = sql`true`

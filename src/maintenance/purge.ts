@@ -23,8 +23,9 @@ const graceSeconds = 3600
 const linkGraceSeconds = 2 * 86_400
 
 /**
- * Deletes expired rows: tasks after `trashDays` in the trash, tombstones and delivered reminders after the same time, idempotency keys after 24
- * hours, mailed links, used stream tickets, and ended sessions. Any number of instances may run it at once.
+ * Deletes expired rows: tasks after `trashDays` in the trash, tombstones and delivered reminders after the same time,
+ * idempotency keys after 24 hours, mailed links, used stream tickets, and ended sessions. Any number of instances may run it
+ * at once.
  */
 export const purgeExpired = async (db: Db, trashDays: number) => {
   const at = now()

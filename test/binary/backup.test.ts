@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from 'bun:test'
 import { join } from 'node:path'
+import { running } from '../support/running.ts'
 import { cleanUp, folder, onPostgres, start } from './process.ts'
 
 afterAll(cleanUp)
@@ -13,16 +14,7 @@ const block = async (mark: string) => {
 }
 
 const shell = async (script: string, env: Record<string, string>) => {
-  const child = Bun.spawn(['sh', '-eu', '-c', script], {
-    env: { PATH: process.env.PATH ?? '', ...env },
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
-  const [out, err, code] = await Promise.all([
-    child.stdout.text(),
-    child.stderr.text(),
-    child.exited,
-  ])
+  const { code, out, err } = await running(['sh', '-eu', '-c', script], env)
   expect([code, out, err]).toEqual([0, '', ''])
 }
 

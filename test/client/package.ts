@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { running } from '../examples/running.ts'
+import { running } from '../support/running.ts'
 
 type Package = { folder: string; tarball: string }
 

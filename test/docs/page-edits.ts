@@ -2,6 +2,7 @@ import { expect } from 'bun:test'
 import { cp, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { running } from '../support/running.ts'
 
 /* Applies the blocks of a page to a copy of this project. */
 
@@ -47,18 +48,9 @@ export const applied = async (copy: string, path: string, text: string) => {
 
 /** Always on the embedded database: the copy has a migration that other databases lack. */
 export const ran = async (copy: string, command: string[]) => {
-  const { TEST_DATABASE_URL: _, TEST_DIRECT_DATABASE_URL: __, ...env } = process.env
-  const child = Bun.spawn(command, {
-    cwd: copy,
-    env: { ...env, NO_COLOR: '1' },
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
-  const [out, err, code] = await Promise.all([
-    child.stdout.text(),
-    child.stderr.text(),
-    child.exited,
-  ])
+  const { TEST_DATABASE_URL: _, TEST_DIRECT_DATABASE_URL: __, ...others } = process.env
+  const env = Object.fromEntries(Object.entries(others).map(([name, value = '']) => [name, value]))
+  const { code, out, err } = await running(command, { ...env, NO_COLOR: '1' }, copy)
   return { code, said: code === 0 ? '' : out + err }
 }
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { listening } from '../support/listening.ts'
-import { running } from './running.ts'
+import { running } from '../support/running.ts'
 
 let here: Awaited<ReturnType<typeof listening>>
 beforeAll(async () => {

@@ -8,8 +8,8 @@ import { sync } from '../../examples/offline/sync.ts'
 import { watch } from '../../examples/offline/watch.ts'
 import type { Task as Served } from '../../src/tasks/task/schema.ts'
 import { listening } from '../support/listening.ts'
+import { running } from '../support/running.ts'
 import { pass, realTime, type Someone } from '../support/service.ts'
-import { running } from './running.ts'
 
 let here: Awaited<ReturnType<typeof listening>>
 let folder = ''

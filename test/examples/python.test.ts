@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { listening } from '../support/listening.ts'
-import { running } from './running.ts'
+import { running } from '../support/running.ts'
 
 const named = process.env.PYTHON
 const python = named || Bun.which('python3') || ''

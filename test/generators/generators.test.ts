@@ -2,8 +2,8 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { running } from '../examples/running.ts'
 import { listening } from '../support/listening.ts'
+import { running } from '../support/running.ts'
 
 /*
  * The OpenAPI document as the generators of clients read it: without a warning, and each client runs the same scenario.

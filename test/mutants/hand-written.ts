@@ -408,11 +408,6 @@ export const equivalent = [
   ]),
   ...same('src/tasks/trash/repository.ts', [
     {
-      kind: 'limit',
-      before: '5000',
-      why: 'the batch size affects the duration of a statement only: it is repeated until fewer rows are left',
-    },
-    {
       kind: 'condition',
       before: 'isNotNull(tasks.deleted_at)',
       why: 'null is not before any time: the condition is needed for the partial index only',

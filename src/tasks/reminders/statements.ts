@@ -1,8 +1,8 @@
 import { and, asc, eq, isNotNull, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/database.ts'
 import { nowParam, param } from '../../db/params.ts'
-import { mailMessages, reminderEvents, tasks, userChanges, users } from '../../db/schema.ts'
-import { placeholders, TRUE } from '../../db/user-scope.ts'
+import { mailMessages, reminderEvents, tasks, users } from '../../db/schema.ts'
+import { placeholders, TRUE, takeNextChange } from '../../db/user-scope.ts'
 
 const hasReminder = and(isNull(tasks.deleted_at), isNotNull(tasks.remind_at))
 
@@ -63,13 +63,7 @@ const mailCtes = (db: Db) => {
 export const deliverStatement = (db: Db) => {
   const isOwn = eq(tasks.user_id, placeholders.user)
   const isNamed = sql`${tasks.id} = any(${param('ids', 'uuid[]')})`
-  const nextChange = db.$with('next_change').as(
-    db
-      .update(userChanges)
-      .set({ last: sql`${userChanges.last} + 1` })
-      .where(eq(userChanges.user_id, placeholders.user))
-      .returning({ user_id: userChanges.user_id, change: userChanges.last }),
-  )
+  const nextChange = takeNextChange(db, placeholders.user)
   const due = db.$with('due').as(
     db
       .select({
