@@ -95,7 +95,7 @@ const related: [file: RegExp, tests: string][] = [
   [/tasks\/changes/, 'tasks/changes isolation tasks/trash'],
   [/tasks\/transfer/, 'tasks/transfer isolation http/idempotency'],
   [/tasks\/trash/, 'tasks/trash isolation tasks/changes http/idempotency'],
-  [/tasks\/listing/, 'tasks/listing isolation'],
+  [/tasks\/listing/, 'tasks/listing tasks/days isolation'],
   [/tasks\//, `isolation http/conditional http/idempotency races ${tasks}`],
 ]
 
