@@ -1,6 +1,6 @@
 import { and, asc, eq, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../db/database.ts'
-import { inboxId, listOf, lists, tasks } from '../db/schema.ts'
+import { lists, tasks } from '../db/schema.ts'
 import { createUserScope, placeholders, TRUE } from '../db/user-scope.ts'
 import { activeTasksOf } from '../tasks/task/sql.ts'
 
@@ -20,12 +20,20 @@ export const storedColumns = {
 }
 type ListId = typeof lists.id | SQL
 
-/** Counts the tasks of a list that are not in the trash, by an index that has only these. */
-export const countTasks = (db: Db, id: ListId) =>
-  sql<number>`${db
-    .select({ count: sql`count(*)::int` })
-    .from(tasks)
-    .where(and(activeTasksOf(placeholders.user), sql`${listOf(tasks)} = ${id}`))}`.as('task_count')
+/**
+ * Counts the tasks of a list that are not in the trash: those of each state are one range of an index. As `completed = any(…)`, a
+ * prepared statement read the whole range of the user for each list.
+ */
+export const countTasks = (db: Db, id: ListId) => {
+  const count = (state: SQL) =>
+    sql`${db
+      .select({ count: sql`count(*)::int` })
+      .from(tasks)
+      .where(and(activeTasksOf(placeholders.user), state, sql`${tasks.list_id} = ${id}`))}`
+  return sql<number>`${count(sql`not ${tasks.completed}`)} + ${count(sql`${tasks.completed}`)}`.as(
+    'task_count',
+  )
+}
 
 /** A row of `lists` as the JSON text of a List. */
 export const listJson = (db: Db) => {
@@ -39,27 +47,9 @@ export const listJson = (db: Db) => {
 /** All lists in their order. */
 export const allStatement = (db: Db) => {
   const { sessionRow } = createUserScope(db, placeholders)
-  const counted = db
-    .select({
-      list: sql<string>`${listOf(tasks)}`.as('list'),
-      count: sql<number>`count(*)::int`.as('count'),
-    })
-    .from(tasks)
-    .where(
-      and(
-        activeTasksOf(placeholders.user),
-        sql`${listOf(tasks)} > ${sql.raw(`'${inboxId}'`)}::uuid`,
-      ),
-    )
-    .groupBy(listOf(tasks))
-    .as('counted')
   const list = db
-    .select({
-      ...storedColumns,
-      task_count: sql<number>`coalesce(${counted.count}, 0)`.as('task_count'),
-    })
+    .select({ ...storedColumns, task_count: countTasks(db, lists.id) })
     .from(lists)
-    .leftJoin(counted, sql`${counted.list} = ${lists.id}`)
     .where(isOwn)
     .orderBy(asc(sql`${lists.position} collate "C"`), asc(lists.id))
     .as('list')

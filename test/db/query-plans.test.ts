@@ -226,6 +226,33 @@ describe('with 100 000 tasks and statistics,', () => {
       }
   })
 
+  test('counts read no task, only an index', async () => {
+    // Alone with nearly all tasks of the table, a user may be better served by reading the table.
+    await seed((await (await service()).someone()).id)
+    const { body: list } = await ada.call('POST', '/api/lists', { name: 'x' })
+    const { db } = await database()
+    await db.execute(sql`
+      update tasks set list_id = ${list.id}::uuid where user_id = ${ada.id} and change % 3 = 0`)
+    await db.execute(sql`vacuum analyze tasks`)
+    for (const path of ['/api/tasks/counts', '/api/lists', `/api/lists/${list.id}`]) {
+      const [statement] = await sentBy(async () => {
+        expect((await ada.call('GET', path)).status).toBe(200)
+      })
+
+      for (const mode of modes) {
+        const { scans, skipped } = readingOf(await explain(statement!, mode))
+        expect(scans.length).toBeGreaterThan(0)
+        for (const scan of scans)
+          expect([path, mode, scan]).toEqual([
+            path,
+            mode,
+            expect.stringMatching(/^Index Only Scan/),
+          ])
+        expect(skipped).toBe(0)
+      }
+    }
+  })
+
   test('a batch reads its own rows, by the primary key', async () => {
     const { body } = await ada.call('GET', '/api/tasks?limit=3')
     const [one, two, three] = body.tasks.map(({ id }: { id: string }) => id)

@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS "tasks_counted" ON "tasks" USING btree ("user_id","completed","list_id","due_at","due_on") WHERE "tasks"."deleted_at" is null;
