@@ -205,6 +205,23 @@ describe('counts', () => {
     expect(await found(person, 'overdue=true')).toEqual(['inbox'])
   })
 
+  test('of tags are those of the 1000 most frequent ones, then in the order of their names', async () => {
+    const { call } = await (await service()).someone()
+    const names = Array.from({ length: 1001 }, (_, n) => `tag ${String(n).padStart(4, '0')}`)
+    const create = Array.from({ length: 51 }, (_, n) => ({
+      title: 'x',
+      tags: names.slice(n * 20, n * 20 + 20),
+    }))
+    create.push({ title: 'twice', tags: names.slice(-1) })
+    expect((await call('POST', `${tasks}/batch`, { create })).status).toBe(200)
+
+    const { tags } = (await call('GET', '/api/tags')).body
+    expect(tags).toEqual([
+      { name: 'tag 1000', count: 2 },
+      ...names.slice(0, 999).map((name) => ({ name, count: 1 })),
+    ])
+  })
+
   test('of a user without tasks are zero', async () => {
     const { call } = await (await service()).someone()
     expect((await call('GET', `${tasks}/counts`)).body).toEqual({

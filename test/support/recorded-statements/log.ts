@@ -62,7 +62,7 @@ const duringJob: Record<string, string> = {
   'update user_changes, read users, read tasks, read users, insert into mail_messages, insert into reminder_events, update tasks':
     'delivers the reminders of one user',
   'read reminder_events, read tasks, read users': 'the reminders that one mail of one user lists',
-  'read sessions, read user_changes, read tasks, read task_tombstones, read tasks, read lists, read list_tombstones, read reminder_events, read tasks':
+  'read sessions, read user_changes, read tasks, read task_tombstones, read tasks, read tasks, read lists, read list_tombstones, read reminder_events, read tasks':
     'the changes of one user, for a stream that a reminder wakes',
   'read reminder_events by delivered_at, delete from reminder_events by delivered_at and id and user_id':
     'deletes some expired rows of all users',
