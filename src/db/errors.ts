@@ -41,11 +41,16 @@ export const runWrite = <Result>(run: () => PromiseLike<Result>): Promise<Result
 export const violatesConstraint = (error: unknown, constraint: string): boolean =>
   violated(error) === constraint
 
-/** The name of the violated constraint. */
+/**
+ * The name of the violated constraint. Citus has it in the message only, as the last name in quotes (which differ between languages),
+ * and with the number of the shard if it has an index: `… on table "tasks_102012" violates … constraint "tasks_list_102012"`.
+ */
 const violated = (error: unknown): string | undefined => {
   const cause = causes(error).find(({ code }) => /^235(03|05|14)$/.test(String(code)))
   const name = cause?.constraint_name ?? cause?.constraint
-  return name === undefined ? undefined : String(name)
+  if (name !== undefined) return String(name)
+  const quoted = [...(cause?.message ?? '').matchAll(/["»«„“”]\s?(\w+)\s?["»«„“”]/g)].at(-1)
+  return quoted?.[1]?.replace(/_\d{6,}$/, '')
 }
 
 /** Whether the server does not know a time zone (22023): its IANA database may be older than that of this process. */

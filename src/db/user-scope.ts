@@ -51,6 +51,16 @@ export const takeNextChange = (db: Db, user: Value, where?: SQL) =>
       .returning({ user_id: userChanges.user_id, change: userChanges.last }),
   )
 
+type NextChange = ReturnType<typeof takeNextChange>
+
+/**
+ * The number of the change, for a CTE that locks rows, and the condition that there is one. As a join instead, a statement that
+ * also inserts fails on Citus (`for update of` and another CTE). The condition is evaluated before the first row is locked.
+ */
+export const changeOf = (nextChange: NextChange) =>
+  sql<number>`(select ${nextChange.change} from ${nextChange})`.as('next_number')
+export const isStarted = (nextChange: NextChange): SQL => sql`exists (select from ${nextChange})`
+
 /**
  * The CTEs that every user-scoped statement consists of.
  *

@@ -4,7 +4,7 @@ import { anchorParam, isPlaced, moveCtes } from '../db/moves.ts'
 import { nowParam, param } from '../db/params.ts'
 import { positionAtEnd } from '../db/positions.ts'
 import { lists, listTombstones, tasks } from '../db/schema.ts'
-import { createUserScope, placeholders, TRUE } from '../db/user-scope.ts'
+import { changeOf, createUserScope, isStarted, placeholders, TRUE } from '../db/user-scope.ts'
 import { countTasks, isOne, isOwn, storedColumns } from './reads.ts'
 import { listsMax } from './schema.ts'
 
@@ -32,16 +32,13 @@ export const insertStatement = (db: Db) => {
 /** Locks the current row after the user's counter, as every write does. `isExpected`: its version is an expected one. */
 const lockCurrent = (db: Db) => {
   const { nextChange } = createUserScope(db, placeholders)
-  const current = db
-    .$with('current')
-    .as(
-      db
-        .select({ id: lists.id, version: lists.version, change: nextChange.change })
-        .from(lists)
-        .innerJoin(nextChange, TRUE)
-        .where(isOne)
-        .for('update', { of: lists }),
-    )
+  const current = db.$with('current').as(
+    db
+      .select({ id: lists.id, version: lists.version, change: changeOf(nextChange) })
+      .from(lists)
+      .where(and(isOne, isStarted(nextChange)))
+      .for('update'),
+  )
   const isExpected = sql<boolean>`(${versions} is null or ${current.version} = any(${versions}))`
   return { current, isExpected }
 }
@@ -84,9 +81,8 @@ export const moveStatement = (db: Db) => {
     db
       .select({ id: lists.id, position: lists.position })
       .from(lists)
-      .innerJoin(nextChange, TRUE)
-      .where(and(isOwn, eq(lists.id, anchorParam)))
-      .for('update', { of: lists }),
+      .where(and(isOwn, eq(lists.id, anchorParam), isStarted(nextChange)))
+      .for('update'),
   )
   const target = db.$with('target').as(
     db

@@ -1,4 +1,4 @@
-import { type SQL, type SQLWrapper, type Subquery, sql } from 'drizzle-orm'
+import { type SQL, type Subquery, sql } from 'drizzle-orm'
 import { now } from '../db/clock.ts'
 import type { Db } from '../db/database.ts'
 import { mailLinks } from '../db/schema.ts'
@@ -19,13 +19,13 @@ const lastMessageId = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 const never = '9999-12-31T00:00:00.000Z'
 
 /**
- * Makes all verification links of a user invalid, also future ones: two people have signed up with the address, and a
+ * Makes all verification links of a user invalid, also future ones, if `source` has a row: two people have signed up with the address, and a
  * link would verify the password of the first. Only a new password, which proves the address, ends this.
  */
-export const closeVerificationLinks = (db: Db, lockedUser: Subquery & { user_id: SQLWrapper }) =>
-  upsertInvalid(db, lockedUser, {
+export const closeVerificationLinks = (db: Db, source: Subquery, userId: string) =>
+  upsertInvalid(db, source, {
     name: 'closed',
-    userId: sql`${lockedUser.user_id}`,
+    userId: sql`${userId}::uuid`,
     kind: sql`'verify'`,
     messageId: lastMessageId,
     expiresAt: never,

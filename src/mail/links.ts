@@ -4,7 +4,8 @@ import type { Db } from '../db/database.ts'
 import { runRead, runWrite } from '../db/errors.ts'
 import type { MailLinkKind } from '../db/mail-tables.ts'
 import { arrayLiteral } from '../db/params.ts'
-import { mailLinks, userChanges, users } from '../db/schema.ts'
+import { mailLinks, users } from '../db/schema.ts'
+import { lockUser, TRUE } from '../db/user-scope.ts'
 import { storedSpellings } from '../schema/email.ts'
 import { closeVerificationLinks } from './invalid-links.ts'
 import type { Message } from './outbox.ts'
@@ -29,7 +30,10 @@ export const createMailLinks = (db: Db) => ({
    * newer one, a new password or a new e-mail has made it invalid.
    */
   async issue(message: Message, target: LinkTarget): Promise<LinkAccount | undefined> {
-    return (await runWrite(() => issueStatement(db, message, target)))[0]
+    // First, because only a statement for one user can lock a row on Citus.
+    const [found] = await runRead(() => accountOf(db, message, target))
+    if (found === undefined) return undefined
+    return (await runWrite(() => issueStatement(db, found.id, message, target)))[0]
   },
 
   /** The e-mail of the account that a valid link is for. */
@@ -64,22 +68,15 @@ export const isValidLink = ({ userId, kind, hash }: Link) =>
     gt(mailLinks.expires_at, now()),
   )
 
-const issueStatement = (db: Db, message: Message, target: LinkTarget) => {
-  const account = accountOf(db, message, target)
-  const lockedUser = db
-    .$with('locked_user')
-    .as(
-      db
-        .select({ user_id: userChanges.user_id, address: account.email })
-        .from(userChanges)
-        .innerJoin(account, eq(account.id, userChanges.user_id))
-        .for('update', { of: userChanges }),
-    )
+const issueStatement = (db: Db, userId: string, message: Message, target: LinkTarget) => {
+  const lockedUser = lockUser(db, userId)
+  // From before the lock was granted: a change that it waited for has made links of older messages invalid.
+  const account = db.$with('account').as(accountOf(db, message, target, userId))
   const expires_at = addSeconds(now(), target.seconds)
   const link = {
-    user_id: lockedUser.user_id,
+    user_id: account.id,
     kind: sql`${target.kind}::text`.as('kind'),
-    email: lockedUser.address,
+    email: account.email,
     message_id: sql`${message.id}::uuid`.as('message_id'),
     token_hash: sql`${target.hash}::text`.as('token_hash'),
     expires_at: sql`${expires_at}::timestamptz`.as('expires_at'),
@@ -87,7 +84,7 @@ const issueStatement = (db: Db, message: Message, target: LinkTarget) => {
   const issued = db.$with('issued').as(
     db
       .insert(mailLinks)
-      .select(db.select(link).from(lockedUser))
+      .select(db.select(link).from(account).innerJoin(lockedUser, TRUE))
       .onConflictDoUpdate({
         target: [mailLinks.user_id, mailLinks.kind],
         set: {
@@ -101,15 +98,21 @@ const issueStatement = (db: Db, message: Message, target: LinkTarget) => {
       })
       .returning({ user_id: mailLinks.user_id }),
   )
-  const others = target.of === 'due' ? [closeVerificationLinks(db, lockedUser)] : []
+  const others = target.of === 'due' ? [closeVerificationLinks(db, account, userId)] : []
   return db
-    .with(account, lockedUser, issued, ...others)
+    .with(lockedUser, account, issued, ...others)
     .select({ id: account.id, email: account.email })
     .from(account)
     .innerJoin(issued, eq(issued.user_id, account.id))
 }
 
-const accountOf = (db: Db, { user_id, recipient }: Message, { of }: LinkTarget) => {
+/** The account that a message is for; `userId`: only if it is still this one. */
+const accountOf = (
+  db: Db,
+  { user_id, recipient }: Message,
+  { of }: LinkTarget,
+  userId?: string,
+) => {
   const { id, email, pending_email, password_hash, disabled_at } = users
   const isEnabled = and(isNotNull(password_hash), isNull(disabled_at))
   const spellings = storedSpellings(recipient)
@@ -120,13 +123,14 @@ const accountOf = (db: Db, { user_id, recipient }: Message, { of }: LinkTarget) 
     pending: and(eq(id, user_id), eq(pending_email, recipient)),
   }
   const address = of === 'pending' ? pending_email : email
-  return db.$with('account').as(
+  const isFound = userId === undefined ? undefined : eq(id, userId)
+  return (
     db
       .select({ id, email: sql<string>`${address}`.as('email') })
       .from(users)
-      .where(and(states[of], isEnabled))
+      .where(and(states[of], isEnabled, isFound))
       // The normal spelling first.
       .orderBy(sql`array_position(${arrayLiteral(spellings)}::text[], ${email})`)
-      .limit(1),
+      .limit(1)
   )
 }

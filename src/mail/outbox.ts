@@ -21,20 +21,22 @@ export const createOutbox = (db: Db) => {
     and(eq(mailMessages.user_id, user_id), eq(mailMessages.id, id))
 
   return {
-    /** Claims the messages that are due, oldest first. */
+    /**
+     * Claims the messages that are due, oldest first. Of two instances, the one that waits for the row of the other finds another
+     * time in it, and does not claim it. (`for update skip locked` is impossible on Citus.)
+     */
     async claim(): Promise<Message[]> {
       const at = now()
-      const { user_id, id } = mailMessages
+      const { user_id, id, next_attempt_at } = mailMessages
       const due = db
         .$with('due')
         .as(
           db
-            .select({ user_id, id })
+            .select({ user_id, id, next_attempt_at })
             .from(mailMessages)
             .where(lte(mailMessages.next_attempt_at, at))
             .orderBy(asc(mailMessages.next_attempt_at))
-            .limit(claimedMax)
-            .for('update', { skipLocked: true }),
+            .limit(claimedMax),
         )
       return runWrite(() =>
         db
@@ -45,7 +47,9 @@ export const createOutbox = (db: Db) => {
             next_attempt_at: addSeconds(at, leaseSeconds),
           })
           .from(due)
-          .where(and(eq(user_id, due.user_id), eq(id, due.id)))
+          .where(
+            and(eq(user_id, due.user_id), eq(id, due.id), eq(next_attempt_at, due.next_attempt_at)),
+          )
           .returning(messageColumns),
       )
     },

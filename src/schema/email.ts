@@ -20,9 +20,14 @@ export const normalizeEmail = (text: string): string => {
 export const storedSpellings = (text: string): string[] => {
   const typed = foldCase(text)
   const normal = normalizeEmail(text)
+  return [...new Set([typed, normal, ...earlierSpellings(normal)])]
+}
+
+/** The other spellings of a normal form, with the domain in Unicode; most have none. */
+export const earlierSpellings = (normal: string): string[] => {
   const [local, domain = ''] = splitEmail(normal)
   const unicode = foldCase(`${local}@${domainToUnicode(domain) || domain}`)
-  return [...new Set([typed, normal, `${normal}.`, unicode, `${unicode}.`])]
+  return unicode === normal ? [] : [unicode, `${unicode}.`]
 }
 
 /** NFC again after lower case: J with caron has a composed form only in lower case. */

@@ -20,26 +20,32 @@ type Consequence = { nextAttemptAt: string } | { disabledReason: DisabledReason 
 const isClaimed = ({ user_id, id, lease }: Claim) =>
   and(eq(webhooks.user_id, user_id), eq(webhooks.id, id), eq(webhooks.lease, lease))
 
+/** Of two instances, the one that waits for the row of the other finds another lease in it (as in `mail/outbox.ts`). */
 const claimStatement = (db: Db, limit: number, userId: string | undefined) => {
   const at = now()
-  const { user_id, id } = webhooks
+  const { user_id, id, lease } = webhooks
   const due = db.$with('due').as(
     db
-      .select({ user_id, id })
+      .select({ user_id, id, lease })
       .from(webhooks)
       .innerJoin(userChanges, eq(userChanges.user_id, webhooks.user_id))
       .innerJoin(users, eq(users.id, webhooks.user_id))
       .where(and(isDue(at), isNull(users.disabled_at), userId ? eq(user_id, userId) : undefined))
       .orderBy(asc(webhooks.next_attempt_at))
-      .limit(limit)
-      .for('update', { of: webhooks, skipLocked: true }),
+      .limit(limit),
   )
   return db
     .with(due)
     .update(webhooks)
     .set({ lease: Bun.randomUUIDv7(), leased_until: addSeconds(at, leaseSeconds) })
     .from(due)
-    .where(and(eq(user_id, due.user_id), eq(id, due.id)))
+    .where(
+      and(
+        eq(user_id, due.user_id),
+        eq(id, due.id),
+        sql`${lease} is not distinct from ${due.lease}`,
+      ),
+    )
     .returning(webhookColumns)
 }
 

@@ -164,7 +164,7 @@ describe('sign-up', () => {
     const { call, someone } = await service()
     const { db } = await database()
     const local = Bun.randomUUIDv7()
-    const stored = [`${local}@bücher.example`, `.${local}@b.example`, `${local}@c.example.`]
+    const stored = [`${local}@bücher.example`, `.${local}@b.example`]
 
     for (const email of stored) {
       const ada = await someone()
@@ -178,11 +178,7 @@ describe('sign-up', () => {
       ])
     }
     const bob = await someone()
-    const same = [
-      `${local}@xn--bcher-kva.example`,
-      `${local}@bücher.example.`,
-      `${local}@c.example`,
-    ]
+    const same = [`${local}@xn--bcher-kva.example`, `${local}@bücher.example.`]
     for (const email of same) {
       const signUp = await call('POST', '/api/auth/register', { body: { email, password } })
       const change = await bob.call('PATCH', '/api/auth/me', { email, current_password: password })

@@ -61,7 +61,7 @@ test('embedded: an edited migration and a newer database are refused', async () 
   await pglite.close()
 })
 
-test('embedded: no migration after the first release rewrites the tasks', async () => {
+test('embedded: no migration after the first release rewrites the tasks, and e-mails lose the dot at their ends', async () => {
   const pglite = await openPGlite({})
   const migrations = readMigrations()
   const run = (known: Migration[]) =>
@@ -75,10 +75,17 @@ test('embedded: no migration after the first release rewrites the tasks', async 
     (await pglite.query<{ node: number }>(`select pg_relation_filenode('tasks') as node`)).rows[0]
       ?.node
   await run(migrations.slice(0, 4))
+  for (const email of ['a@b.example.', 'c@d.example', 'c@d.example.'])
+    await pglite.query(
+      `insert into users (id, email, password_hash, created_at) values ($1, $2, 'x', now())`,
+      [Bun.randomUUIDv7(), email],
+    )
   const before = await file()
   expect(before).toBeGreaterThan(0)
   expect(await run(migrations)).toHaveLength(migrations.length - 4)
   expect(await file()).toBe(before)
+  const { rows } = await pglite.query<{ email: string }>('select email from users order by id')
+  expect(rows.map(({ email }) => email)).toEqual(['a@b.example', 'c@d.example', 'c@d.example.'])
   await pglite.close()
 })
 

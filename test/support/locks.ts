@@ -33,11 +33,13 @@ export const locks = () => {
         isDone = true
       }
       work.then(done, done)
-      for (let found = 0; found < count && !isDone; )
-        found = (
-          await sql`select from pg_stat_activity
+      // On Citus, statements wait on the nodes of their rows.
+      const [citus] = await sql`select to_regclass('citus_lock_waits') as view`
+      const waits = citus?.view
+        ? sql`select distinct waiting_gpid from citus_lock_waits`
+        : sql`select from pg_stat_activity
             where datname = current_database() and wait_event_type = 'Lock'`
-        ).length
+      for (let found = 0; found < count && !isDone; ) found = (await sql`${waits}`).length
     },
   }
 }

@@ -6,7 +6,7 @@ import type { LinkTokens } from '../../mail/link-tokens.ts'
 import { createMailLinks, invitationSeconds } from '../../mail/links.ts'
 import { insertMessage, newMessage } from '../../mail/outbox.ts'
 import { insertChangeCounter } from '../sign-in/repository.ts'
-import { uniqueEmail } from './statements.ts'
+import { isStoredOtherwise } from './earlier-spelling.ts'
 
 type Draft = { email: string; name: string | null; hash: string; isMailed: boolean }
 type Invited = { id: string; email: string }
@@ -16,8 +16,9 @@ export const createInvitedAccount = async (
   db: Db,
   { email, name, hash: password_hash, isMailed }: Draft,
 ): Promise<Invited | undefined> => {
+  if (await isStoredOtherwise(db, email)) return undefined
   const id = Bun.randomUUIDv7()
-  const draft = { id, email: uniqueEmail(db, email), name, password_hash, created_at: now() }
+  const draft = { id, email, name, password_hash, created_at: now() }
   const account = db
     .$with('account')
     .as(db.insert(users).values(draft).returning({ id: users.id, email: users.email }))

@@ -56,8 +56,10 @@ export const createOperatedAccount = (db: Db, userId: string, notices: NoticeSta
   const lockedUser = lockUser(db, userId)
   const isAccount = and(eq(users.id, userId), exists(db.select().from(lockedUser)))
   const change = async (changes: PgUpdateSetSource<typeof users>) => {
-    const changing = db.with(lockedUser).update(users).set(changes).where(isAccount)
-    return (await runWrite(() => changing.returning({ id: users.id }))).length > 0
+    const changing = db.update(users).set(changes).where(isAccount).returning({ id: users.id })
+    // As the last part of the statement, Citus refuses to write a table of all nodes.
+    const changed = db.$with('changed').as(changing)
+    return (await runWrite(() => db.with(lockedUser, changed).select().from(changed))).length > 0
   }
 
   /**

@@ -5,6 +5,7 @@ import { users } from '../../db/schema.ts'
 import { createUserScope, type Principal, scopeParameters, TRUE } from '../../db/user-scope.ts'
 import type { NoticeStatements } from '../../mail/notices.ts'
 import { endAllSessions } from '../sessions/repository.ts'
+import { isStoredOtherwise } from './earlier-spelling.ts'
 import type { User } from './schema.ts'
 import { createAccountStatements, credentialColumns, userColumns } from './statements.ts'
 
@@ -60,6 +61,7 @@ export const createAccountRepository =
         changes: Profile & { email: string },
         verifiedHash: string,
       ): Promise<User | 'taken' | undefined> {
+        if (await isStoredOtherwise(db, changes.email, userId)) return 'taken'
         try {
           const changed = statements.changeEmail(changes, isVerified(verifiedHash))
           return (await runWrite(() => changed))[0]

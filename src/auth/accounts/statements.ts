@@ -3,7 +3,6 @@ import {
   eq,
   exists,
   gt,
-  inArray,
   isNotNull,
   isNull,
   ne,
@@ -18,7 +17,6 @@ import { sessions, tasks, users } from '../../db/schema.ts'
 import { type createUserScope, type Principal, TRUE } from '../../db/user-scope.ts'
 import type { NoticeStatements } from '../../mail/notices.ts'
 import { insertMessage } from '../../mail/outbox.ts'
-import { storedSpellings } from '../../schema/email.ts'
 
 /** The columns of `User`. */
 export const userColumns = {
@@ -37,20 +35,6 @@ export const credentialColumns = {
   id: users.id,
   email: sql<string>`${users.email}`,
   password_hash: sql<string>`${users.password_hash}`,
-}
-
-/**
- * The address for a new or changed account. If another account is stored under a spelling of it, the result is that
- * spelling, which violates the unique constraint.
- */
-export const uniqueEmail = (db: Db, email: string, userId?: string): SQL<string> => {
-  const isOther = userId === undefined ? undefined : ne(users.id, userId)
-  const other = db
-    .select({ email: users.email })
-    .from(users)
-    .where(and(inArray(users.email, storedSpellings(email)), isOther))
-    .limit(1)
-  return sql`coalesce(${other}, ${email})`
 }
 
 /** The members to store. The server uses the time zone once, so that one that it does not know is an error (22023). */
@@ -107,7 +91,6 @@ export const createAccountStatements = (
       const { updated, first } = change(
         {
           ...changes,
-          email: uniqueEmail(db, changes.email, userId),
           email_verified_at: null,
           pending_email: null,
         },

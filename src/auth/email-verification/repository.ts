@@ -15,7 +15,6 @@ import { invalidateLinks } from '../../mail/invalid-links.ts'
 import { isValidLink } from '../../mail/links.ts'
 import type { NoticeStatements } from '../../mail/notices.ts'
 import { insertMessage, newMessage, placeholderEmail } from '../../mail/outbox.ts'
-import { uniqueEmail } from '../accounts/statements.ts'
 import { insertChangeCounter } from '../sign-in/repository.ts'
 
 /** Links that prove an address. */
@@ -85,7 +84,7 @@ const signUpStatement = (db: Db, draft: Draft, template: MailTemplate) => {
       .values({
         ...others,
         id,
-        email: uniqueEmail(db, isKnown ? placeholderEmail(id) : recipient),
+        email: isKnown ? placeholderEmail(id) : recipient,
         created_at: now(),
         is_verification_due: true,
       })

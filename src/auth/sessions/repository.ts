@@ -108,7 +108,9 @@ export const createSessionRepository = (db: Db) => (principal: Principal) => {
 
     /** Extends this session by `ttlSeconds`, at most to `sessionMaxDays` after sign-in. Returns the new end. */
     async refresh({ ttlSeconds, sessionMaxDays }: Lifetime): Promise<string | undefined> {
-      const limit = sql`${sessions.created_at} + make_interval(secs => ${sessionMaxDays * 86_400})`
+      const age = sql`make_interval(secs => ${sessionMaxDays * 86_400})`
+      // Without a time zone, the sum is an immutable expression, which Citus needs in an update.
+      const limit = sql`(${sessions.created_at} at time zone 'UTC' + ${age}) at time zone 'UTC'`
       const expiresAt = addSeconds(scope.now, ttlSeconds)
       const updated = db
         .with(sessionRow, lockedUser)

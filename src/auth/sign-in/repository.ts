@@ -5,8 +5,9 @@ import { runRead, runWrite, violatesConstraint } from '../../db/errors.ts'
 import { sessions, userChanges, users } from '../../db/schema.ts'
 import { hasExpired, lockUser } from '../../db/user-scope.ts'
 import { storedSpellings } from '../../schema/email.ts'
+import { isStoredOtherwise } from '../accounts/earlier-spelling.ts'
 import type { User } from '../accounts/schema.ts'
-import { credentialColumns, uniqueEmail, userColumns } from '../accounts/statements.ts'
+import { credentialColumns, userColumns } from '../accounts/statements.ts'
 
 /** The scope of a sign-in token. */
 const fullScope = 'tasks:read tasks:write'
@@ -47,6 +48,7 @@ export const createSignInRepository = (db: Db, { ttlSeconds, sessionMaxDays }: S
   return {
     /** Creates a user and the first session; undefined if the e-mail is taken. */
     async register(draft: NewUser, userAgent: string | null): Promise<StartedSession | undefined> {
+      if (await isStoredOtherwise(db, draft.email)) return undefined
       const session = newSession(userAgent)
       try {
         const [user] = await runWrite(() => registerStatement(db, draft, session))
@@ -96,12 +98,7 @@ const registerStatement = (db: Db, draft: NewUser, session: Session) => {
   const account = db.$with('account').as(
     db
       .insert(users)
-      .values({
-        ...draft,
-        email: uniqueEmail(db, draft.email),
-        id: Bun.randomUUIDv7(),
-        created_at: session.started_at,
-      })
+      .values({ ...draft, id: Bun.randomUUIDv7(), created_at: session.started_at })
       .returning(userColumns),
   )
   const counter = insertChangeCounter(db, account, account.id)

@@ -2,7 +2,7 @@ import { and, eq, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/database.ts'
 import { param } from '../../db/params.ts'
 import { lists, tasks } from '../../db/schema.ts'
-import { createUserScope, placeholders, TRUE } from '../../db/user-scope.ts'
+import { createUserScope, isStarted, placeholders } from '../../db/user-scope.ts'
 import {
   columnDefinitions,
   inZoneOfUser,
@@ -69,9 +69,8 @@ export const createGuards = (db: Db, isFirstUse: SQL | undefined) => {
         completed: tasks.completed,
       })
       .from(tasks)
-      .innerJoin(nextChange, TRUE)
-      .where(and(eq(tasks.user_id, placeholders.user), isActive, isInBatch))
-      .for('update', { of: tasks }),
+      .where(and(eq(tasks.user_id, placeholders.user), isActive, isInBatch, isStarted(nextChange)))
+      .for('update'),
   )
   const refused = db.$with('refused').as(
     db

@@ -6,7 +6,9 @@ import { arrayLiteral, type ExpectedVersions, nowParam, param } from '../../db/p
 import { prepareStatement } from '../../db/prepared-statement.ts'
 import { inboxId, listOf, lists, taskPosition, tasks } from '../../db/schema.ts'
 import {
+  changeOf,
   createUserScope,
+  isStarted,
   type Principal,
   placeholders,
   scopeParameters,
@@ -36,12 +38,11 @@ const lockedRows = (db: Db) => {
         id: tasks.id,
         version: tasks.version,
         list_id: tasks.list_id,
-        change: nextChange.change,
+        change: changeOf(nextChange),
       })
       .from(tasks)
-      .innerJoin(nextChange, TRUE)
-      .where(and(isActiveTask, byId))
-      .for('update', { of: tasks }),
+      .where(and(isActiveTask, byId, isStarted(nextChange)))
+      .for('update'),
   )
   const anchor = db.$with('anchor').as(
     db
@@ -51,9 +52,8 @@ const lockedRows = (db: Db) => {
         position: sql<string>`${taskPosition(tasks)}`.as('position'),
       })
       .from(tasks)
-      .innerJoin(nextChange, TRUE)
-      .where(and(isActiveTask, eq(tasks.id, anchorParam)))
-      .for('update', { of: tasks }),
+      .where(and(isActiveTask, eq(tasks.id, anchorParam), isStarted(nextChange)))
+      .for('update'),
   )
   return { current, anchor }
 }

@@ -2,7 +2,7 @@ import { and, asc, eq, isNotNull, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/database.ts'
 import { nowParam, param } from '../../db/params.ts'
 import { mailMessages, reminderEvents, tasks, users } from '../../db/schema.ts'
-import { placeholders, TRUE, takeNextChange } from '../../db/user-scope.ts'
+import { isStarted, placeholders, takeNextChange } from '../../db/user-scope.ts'
 
 const hasReminder = and(isNull(tasks.deleted_at), isNotNull(tasks.remind_at))
 
@@ -79,9 +79,8 @@ export const deliverStatement = (db: Db) => {
           ),
       })
       .from(tasks)
-      .innerJoin(nextChange, TRUE)
-      .where(and(isOwn, isNamed, hasReminder))
-      .for('update', { of: tasks }),
+      .where(and(isOwn, isNamed, hasReminder, isStarted(nextChange)))
+      .for('update'),
   )
   const all = db.$with('all_times', {}).as(times)
   const fired = db

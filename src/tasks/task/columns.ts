@@ -43,9 +43,9 @@ export const inZoneOfUser =
     const value = memberValue(name)
     return name !== 'recurrence'
       ? value
-      : sql`case when ${value} is not null then ${value} || jsonb_build_object('time_zone',
+      : sql`case when ${value} is not null then ${value} || jsonb_object(array['time_zone',
         coalesce(${value} ->> 'time_zone', (
-          select ${users.time_zone} from ${users} where ${users.id} = ${placeholders.user}))) end`
+          select ${users.time_zone} from ${users} where ${users.id} = ${placeholders.user}))]) end`
   }
 
 /** Whether members need a statement with `inZoneOfUser`. */

@@ -3,7 +3,7 @@ import type { Db } from '../../db/database.ts'
 import { createIdempotencyCtes } from '../../db/idempotency.ts'
 import { nowParam } from '../../db/params.ts'
 import { tasks } from '../../db/schema.ts'
-import { createUserScope, placeholders, TRUE } from '../../db/user-scope.ts'
+import { changeOf, createUserScope, isStarted, placeholders, TRUE } from '../../db/user-scope.ts'
 import { remindAtAfter } from '../reminders/remind-at.ts'
 import { isRecurring, type Recurring, recurringJson, successorCtes } from './recurring.ts'
 import { byId, isActiveTask, taskColumns, taskJson } from './sql.ts'
@@ -24,13 +24,12 @@ const lockCurrentRow = (db: Db, where: SQL | undefined, set?: Columns) => {
       .select({
         id: tasks.id,
         version: tasks.version,
-        change: nextChange.change,
+        change: changeOf(nextChange),
         recurring: sql<Recurring | null>`${recurring}`.as('recurring'),
       })
       .from(tasks)
-      .innerJoin(nextChange, TRUE)
-      .where(where)
-      .for('update', { of: tasks }),
+      .where(and(where, isStarted(nextChange)))
+      .for('update'),
   )
 }
 

@@ -3,7 +3,7 @@ import type { Db } from '../../db/database.ts'
 import { nowParam, param } from '../../db/params.ts'
 import { positionAtEndOf } from '../../db/positions.ts'
 import { tasks } from '../../db/schema.ts'
-import { createUserScope, placeholders, TRUE } from '../../db/user-scope.ts'
+import { createUserScope, isStarted, placeholders, TRUE } from '../../db/user-scope.ts'
 import { remindAtAfter } from '../reminders/remind-at.ts'
 import {
   columnDefinitions,
@@ -40,11 +40,7 @@ const createImportGuards = (db: Db, { isDryRun = false } = {}) => {
   const read = db.select({ id, due_at, due_on, recurrence }).from(tasks)
   const known = db
     .$with('known')
-    .as(
-      isDryRun
-        ? read.where(named)
-        : read.innerJoin(nextChange, TRUE).where(named).for('update', { of: tasks }),
-    )
+    .as(isDryRun ? read.where(named) : read.where(and(named, isStarted(nextChange))).for('update'))
   const isIncomplete = sql`(record.title is null or (record.recurrence is not null and record.due_at is null and record.due_on is null))`
   const refused = db
     .$with('refused', {

@@ -64,6 +64,6 @@ export const namedListCtes = (db: Db, condition: SQL) => {
   /** The id of each named list, by its key. */
   const listOfKey = sql`(
     select ${lists.name_key} as key, ${lists.id} as id from ${lists} where ${isOwn}
-    union all select "made_lists"."name_key", "made_lists"."id" from ${madeLists}) as list_of_key`
+    union select "made_lists"."name_key", "made_lists"."id" from ${madeLists}) as list_of_key`
   return { absent, free, unknown, room, madeLists, proceeds, listOfKey }
 }

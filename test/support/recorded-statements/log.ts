@@ -8,19 +8,13 @@ import { type Mention, mentionsIn } from './mentions.ts'
  */
 const withoutToken: Record<string, string> = {
   'read users by email': 'a sign-in: the account is found by its e-mail',
-  'read users by email, insert into users, insert into user_changes, insert into sessions':
-    'a sign-up: the rows are bound to the id of the new user, and the address must be free',
+  'insert into users, insert into user_changes, insert into sessions':
+    'a sign-up: the rows are bound to the id of the new user',
   'insert into mail_messages': 'a request for a link: bound to an id of its own',
-  'read users by email, insert into users, insert into user_changes, insert into mail_messages':
+  'insert into users, insert into user_changes, insert into mail_messages':
     'a sign-up with verification: bound to the id of the new user',
-  'read sessions, read user_changes, read users by email and id, update users, read users, insert into mail_links':
-    'a change of the e-mail: the update is bound to the user, and the address must be free',
-  'read sessions, read user_changes, read users by email and id, update users, read users, insert into mail_links, insert into mail_messages':
-    'the same with a notice',
-  'read sessions, read user_changes, read users by email and id, update users, update tasks, read users, insert into mail_links':
-    'the same with a time zone',
-  'read sessions, read user_changes, read users by email and id, update users, update tasks, read users, insert into mail_links, insert into mail_messages':
-    'the same with a time zone and a notice',
+  'read users by email and id':
+    'a change of the e-mail: whether another account has an earlier spelling of it',
   'read user_changes, update users, delete from sessions, insert into sessions':
     'a sign-in: bound to the account that was found by its e-mail',
 }
@@ -34,16 +28,18 @@ const duringJob: Record<string, string> = {
   'read tasks by deleted_at': 'finds the users with old tasks in the trash',
   'read user_changes, read tasks, delete from tasks, insert into task_tombstones':
     'erases the old trash of one user',
-  'read mail_messages by next_attempt_at, update mail_messages by id and user_id':
+  'read mail_messages by next_attempt_at, update mail_messages by id and next_attempt_at and user_id':
     'claims messages of any users',
-  'read users by disabled_at and email and password_hash, read user_changes by user_id, insert into mail_links by nothing':
-    'a link is for the account that is found by the address',
-  'read users by disabled_at and email and email_verified_at and password_hash, read user_changes by user_id, insert into mail_links by nothing':
-    'a link is for the account that is found by the address',
-  'read users by disabled_at and email and is_verification_due and password_hash, read user_changes by user_id, insert into mail_links by nothing, insert into mail_links by nothing':
+  'read users by disabled_at and email and password_hash':
+    'finds the account of an address, for a link',
+  'read users by disabled_at and email and email_verified_at and password_hash':
+    'the same, if it is not verified',
+  'read users by disabled_at and email and is_verification_due and password_hash':
+    'the same, if it cannot be used yet',
+  'read users': 'the account whose next address a message is for',
+  'read user_changes, read users, insert into mail_links': 'makes the link of one user',
+  'read user_changes, read users, insert into mail_links, insert into mail_links':
     'the same, and all verification links become invalid',
-  'read users, read user_changes, insert into mail_links':
-    'a link for the next address of the user of the message',
   'read users by email and id': 'whether another account has the next address of a user',
   'delete from users': 'deletes the placeholder of a sign-up',
   'update mail_messages': 'postpones one message of one user',
@@ -51,7 +47,7 @@ const duringJob: Record<string, string> = {
   'update sessions': 'stores the last use of one session of one user',
   'read sessions by expires_at and id and user_id, read user_changes by user_id':
     'which open event streams have missed a change, or the end of their session',
-  'read webhooks by change and change_id and enabled and leased_until and next_attempt_at and user_id, read user_changes by last and user_id, read users by disabled_at and id, update webhooks by id and user_id':
+  'read webhooks by change and change_id and enabled and leased_until and next_attempt_at and user_id, read user_changes by last and user_id, read users by disabled_at and id, update webhooks by id and lease and user_id':
     'claims webhooks of any users',
   'read webhooks, read user_changes, read users, update webhooks':
     'claims the webhooks of one user, after a change',
