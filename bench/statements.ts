@@ -40,6 +40,10 @@ export const createTaskStatements = async (url: string): Promise<Record<string, 
   }
   const { id, title, description, priority, due_at, hash } = given
   const task = { title, description, priority: priority as 'urgent', due_at, tags: ['a tag'] }
+  const user = {
+    ...{ id: given.user, email: given.email, name: null, created_at: '', email_verified: false },
+    ...{ pending_email: null, time_zone: 'UTC', reminders_by_mail: false },
+  }
   const calls = {
     find: () => tasks.find(id),
     list: () => lists.page({}, { sorts: ['-created_at'], rows: given.rows, after: undefined }),
@@ -48,7 +52,7 @@ export const createTaskStatements = async (url: string): Promise<Record<string, 
     complete: () => tasks.complete(id, true, [7]),
     remove: () => tasks.remove(id, [7]),
     credentials: () => accounts.credentials(given.email),
-    signIn: () => accounts.signIn({ userId: given.user, verifiedHash: hash, newHash: hash }, null),
+    signIn: () => accounts.signIn({ user, verifiedHash: hash, newHash: hash }, null),
   }
 
   const statements: Record<string, Statement> = {}

@@ -26,7 +26,7 @@ const advice: [RegExp, string][] = [
   ],
   [
     /^(deadline|ETIMEDOUT|CONNECT_TIMEOUT|EHOSTUNREACH|ENETUNREACH)$/,
-    'no response within DB_TIMEOUT_MS: check host, port and firewall',
+    'no response within DB_TIMEOUT_MS: check host, port and firewall; if the database responds to `doctor`, a statement took longer or waited for a lock',
   ],
   [
     /^53100$|^58/,

@@ -1,3 +1,4 @@
+import { DatabaseUnavailable, toDatabaseError } from './errors.ts'
 import { readMigrations } from './migrations.macro.ts' with { type: 'macro' }
 
 export type Migration = { tag: string; when: number; hash: string; statements: string[] }
@@ -12,6 +13,17 @@ export type SendInTransaction = (
 class MigrationRefused extends Error {
   override readonly name = 'MigrationRefused'
 }
+
+/** A statement of a migration failed. The message is PostgreSQL's: a migration contains no data. */
+class MigrationFailed extends Error {
+  override readonly name = 'MigrationFailed'
+
+  constructor(tag: string, statement: string, { message, code }: Error & { code?: unknown }) {
+    const start = statement.trim().replace(/\s+/g, ' ').slice(0, statementCharactersMax)
+    super(`migration ${tag} failed: ${message} (${code}), in: ${start}`)
+  }
+}
+const statementCharactersMax = 300
 
 const migrations: Migration[] = readMigrations()
 
@@ -32,13 +44,23 @@ export const applyMigrations = async (
 ): Promise<string[]> => {
   await send(`set local lock_timeout = '${lockSeconds}s'`)
   await send(`set local statement_timeout = 0`)
+  // Of Citus, without effect elsewhere: changes of tables that have foreign keys to tables of all nodes need it.
+  await send(`set local citus.multi_shard_modify_mode = 'sequential'`)
   await send(`select pg_advisory_xact_lock(${lockKey})`)
 
   const applied = await appliedBefore(send)
   refuseUnknown(applied, known)
   const missing = known.filter(({ when }) => !applied.has(when))
-  for (const { statements, hash, when } of missing) {
-    for (const statement of statements) await send(statement)
+  for (const { tag, statements, hash, when } of missing) {
+    for (const statement of statements)
+      try {
+        await send(statement)
+      } catch (error) {
+        const reason = toDatabaseError(error)
+        throw reason instanceof DatabaseUnavailable
+          ? reason
+          : new MigrationFailed(tag, statement, error as Error)
+      }
     await send('insert into drizzle.__drizzle_migrations (hash, created_at) values ($1, $2)', [
       hash,
       when,

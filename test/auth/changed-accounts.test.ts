@@ -32,7 +32,7 @@ test.each(changes)(
     await db.update(users).set(change).where(eq(users.id, ada.id))
 
     const hash = String(account?.password_hash)
-    const verified = { userId: ada.id, verifiedHash: hash, newHash: hash }
+    const verified = { user: account!.user, verifiedHash: hash, newHash: hash }
     expect(await signIns.signIn(verified, null)).toBeUndefined()
     expect((await rowsOf(ada.id)).sessions).toHaveLength(1)
   },

@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, test } from 'bun:test'
+import postgres from 'postgres'
 import { cleanUp, embedded, invoke, kinds, onPostgres, patience, start } from './process.ts'
 
 /* The commands of what is shipped: `TEST_BINARY`, or `bun src/main.ts`. */
@@ -111,6 +112,25 @@ test(
     expect(out).toMatch(/^wrong {2}database: .*in use by another process/m)
     expect((await service.call('GET', '/ready')).status).toBe(200)
     await service.stop()
+  },
+  patience,
+)
+
+test.skipIf(!process.env.TEST_DATABASE_URL)(
+  'on PostgreSQL, a failed migration is reported with its statement, and leaves nothing',
+  async () => {
+    const settings = await onPostgres()
+    const sql = postgres(settings.DATABASE_URL, { max: 1, onnotice: () => {} })
+    await sql`create table users (name text)`
+
+    const { code, out, err } = await invoke(['migrate'], settings)
+
+    expect([code, out]).toEqual([1, ''])
+    expect(err).toMatch(
+      /^taskwarden: migration 0000_core failed: relation "users" already exists \(42P07\), in: CREATE TABLE "users" .*; nothing of it was applied\n$/,
+    )
+    expect(await sql`select from pg_tables where tablename = 'tasks'`).toHaveLength(0)
+    await sql.end()
   },
   patience,
 )

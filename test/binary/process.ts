@@ -33,12 +33,16 @@ export const folder = async () => {
 /** Settings that name a new database, by kind. */
 export const embedded = async () => ({ DATA_DIR: await folder() })
 export const onPostgres = async () => {
+  const JWT_SECRET = 'a secret that is long enough for the tests'
+  // The tables of this one are distributed (test:citus).
+  const { CITUS_URL } = process.env
+  if (CITUS_URL !== undefined) return { DATABASE_URL: CITUS_URL, JWT_SECRET }
   const name = `binary_${Bun.randomUUIDv7().replaceAll('-', '')}`
   await administer(`create database ${name}`)
   databases.push(name)
   const url = new URL(process.env.TEST_DATABASE_URL ?? '')
   url.pathname = `/${name}`
-  return { DATABASE_URL: url.href, JWT_SECRET: 'a secret that is long enough for the tests' }
+  return { DATABASE_URL: url.href, JWT_SECRET }
 }
 
 /** The databases to test on. */

@@ -57,15 +57,17 @@ if (run(['bun', 'src/main.ts', 'migrate'], settings) !== 0) process.exit(1)
 await administer(distribution())
 
 const suites = [
-  'isolation.test.ts',
-  'races.test.ts',
-  'auth',
-  'tasks',
-  'lists',
-  'events',
-  'webhooks',
-  'mail',
-  'maintenance',
+  ...[
+    'citus',
+    'isolation.test.ts',
+    'races.test.ts',
+    'auth',
+    'tasks',
+    'lists',
+    'events',
+    'webhooks',
+  ],
+  ...['mail', 'maintenance', 'cli', 'http', 'binary/service.test.ts', 'binary/webhooks.test.ts'],
 ]
 const [, , ...given] = process.argv
 const chosen = given.length > 0 ? given : suites.map((name) => `test/${name}`)

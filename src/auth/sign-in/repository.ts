@@ -7,15 +7,14 @@ import { hasExpired, lockUser } from '../../db/user-scope.ts'
 import { storedSpellings } from '../../schema/email.ts'
 import { isStoredOtherwise } from '../accounts/earlier-spelling.ts'
 import type { User } from '../accounts/schema.ts'
-import { credentialColumns, userColumns } from '../accounts/statements.ts'
+import { userColumns } from '../accounts/statements.ts'
 
 /** The scope of a sign-in token. */
 const fullScope = 'tasks:read tasks:write'
 
 type Settings = { ttlSeconds: number; sessionMaxDays: number }
 type Credentials = {
-  id: string
-  email: string
+  user: User & { email: string }
   password_hash: string
   disabled_at: string | null
   is_verification_due: boolean
@@ -65,16 +64,17 @@ export const createSignInRepository = (db: Db, { ttlSeconds, sessionMaxDays }: S
       const found = await runRead(() =>
         db
           .select({
-            ...credentialColumns,
+            user: userColumns,
+            password_hash: users.password_hash,
             disabled_at: users.disabled_at,
             is_verification_due: users.is_verification_due,
           })
           .from(sql`(select 1) as always`)
           .leftJoin(users, inArray(users.email, spellings)),
       )
-      const rank = (account: { email: string }) => spellings.indexOf(account.email)
+      const rank = ({ user }: (typeof found)[number]) => spellings.indexOf(user?.email ?? '')
       const [account] = found.sort((a, b) => rank(a) - rank(b))
-      return account?.id === null ? undefined : (account as Credentials | undefined)
+      return account?.user ? (account as Credentials) : undefined
     },
 
     /**
@@ -86,8 +86,8 @@ export const createSignInRepository = (db: Db, { ttlSeconds, sessionMaxDays }: S
       userAgent: string | null,
     ): Promise<StartedSession | undefined> {
       const session = newSession(userAgent)
-      const [user] = await runWrite(() => signInStatement(db, verified, session))
-      return user && { user, session }
+      const started = await runWrite(() => signInStatement(db, verified, session))
+      return started.length > 0 ? { user: verified.user, session } : undefined
     },
   }
 }
@@ -107,24 +107,34 @@ const registerStatement = (db: Db, draft: NewUser, session: Session) => {
 }
 
 /** `newHash` replaces a hash of a lower cost; otherwise it is the verified one. */
-type VerifiedPassword = { userId: string; verifiedHash: string; newHash: string }
+type VerifiedPassword = { user: User; verifiedHash: string; newHash: string }
 
-/** Checks password and `disabled_at` again under the row lock: a change since the verification ends the sign-in. */
+/**
+ * Checks password and `disabled_at` again under a row lock: a change since the verification ends the sign-in.
+ *
+ * On Citus, it needs only the node of the user: the account, which is on all nodes, is only written if the hash changes, and the
+ * insertion is the statement itself.
+ */
 const signInStatement = (
   db: Db,
-  { userId, verifiedHash, newHash }: VerifiedPassword,
+  { user: { id: userId }, verifiedHash, newHash }: VerifiedPassword,
   session: Session,
 ) => {
   const lockedUser = lockUser(db, userId)
-  const isAllowed = and(eq(users.password_hash, verifiedHash), isNull(users.disabled_at))
-  const account = db.$with('account').as(
-    db
-      .update(users)
-      .set({ password_hash: newHash })
-      .from(lockedUser)
-      .where(and(eq(users.id, userId), isAllowed))
-      .returning(userColumns),
+  const isAllowed = and(
+    eq(users.id, userId),
+    eq(users.password_hash, verifiedHash),
+    isNull(users.disabled_at),
+    exists(db.select().from(lockedUser)),
   )
+  const update = db.update(users).set({ password_hash: newHash }).where(isAllowed)
+  const account = db
+    .$with('account')
+    .as(
+      newHash === verifiedHash
+        ? db.select({ id: users.id }).from(users).where(isAllowed).for('share')
+        : update.returning({ id: users.id }),
+    )
   const isExpired = and(eq(sessions.user_id, userId), hasExpired(session.started_at))
   const deletedSessions = db.$with('deleted_sessions').as(
     db
@@ -132,8 +142,11 @@ const signInStatement = (
       .where(and(isExpired, exists(db.select().from(account))))
       .returning({ id: sessions.id }),
   )
-  const started = insertSession(db, account, newSessionRow(session, account.id))
-  return db.with(lockedUser, account, deletedSessions, started).select().from(account)
+  return db
+    .with(lockedUser, account, deletedSessions)
+    .insert(sessions)
+    .select(db.select(newSessionRow(session, account.id)).from(account))
+    .returning({ id: sessions.id })
 }
 
 /** A CTE that inserts the change counter of a new user. */

@@ -152,24 +152,24 @@ const signIn = async (
   const account = await signIns.credentials(email)
   const isVerified = await passwords.verify(password, account?.password_hash)
   if (account?.disabled_at === null && isVerified) {
-    const { id, password_hash } = account
+    const { user, password_hash } = account
     const newHash = passwords.needsRehash(password_hash)
       ? await passwords.hash(password)
       : password_hash
-    const verified = { userId: id, verifiedHash: password_hash, newHash }
+    const verified = { user, verifiedHash: password_hash, newHash }
     if (verifiedSignUp && account.is_verification_due) {
       await attempt.succeeded()
-      await verifiedSignUp.sendAgain(account)
+      await verifiedSignUp.sendAgain(user)
       return throwProblem('email-unverified')
     }
     const started = await signIns.signIn(verified, userAgentOf(request))
     if (started !== undefined) {
       await attempt.succeeded()
-      log.info('signed in', { request_id, user_id: id })
+      log.info('signed in', { request_id, user_id: user.id })
       return started
     }
   }
-  log.warn('sign-in failed', { request_id, user_id: account?.id })
+  log.warn('sign-in failed', { request_id, user_id: account?.user.id })
   return undefined
 }
 

@@ -1,6 +1,7 @@
 import postgres, { type Sql } from 'postgres'
 import { type Connection, createConnectPacer, openConnection } from './connection.ts'
 import type { ConnectionTarget } from './connection-url.ts'
+import { supportsPreparing } from './pooler-probe.ts'
 
 export type ConnectionSettings = {
   target: ConnectionTarget
@@ -15,7 +16,25 @@ export const createIdleConnections = (settings: ConnectionSettings) => {
   const { target, prepare, configure } = settings
   const idle: Connection[] = []
   const pace = createConnectPacer()
-  let { pooled } = target
+  let { pooled, preparesThroughPooler } = target
+  /** Opened before the pooler was known to support named statements. */
+  const outdated = new WeakSet<Connection>()
+  let isProbing = false
+
+  const prepares = () => (prepare === 'auto' ? !pooled || preparesThroughPooler : prepare)
+  /** Asks an unknown pooler, and until then sends statements without names. After an error it asks again. */
+  const probe = (opening: Parameters<typeof supportsPreparing>[0]) => {
+    if (prepare !== 'auto' || prepares() || isProbing) return
+    isProbing = true
+    supportsPreparing(opening).then(
+      (isSupported) => {
+        preparesThroughPooler = isSupported
+      },
+      () => {
+        isProbing = false
+      },
+    )
+  }
 
   const open = (timeoutMs: number) => {
     // A pooler refuses `statement_timeout` as a startup parameter (08P01), but passes on the time zone.
@@ -26,11 +45,17 @@ export const createIdleConnections = (settings: ConnectionSettings) => {
       DateStyle: 'ISO, YMD',
       ...(!pooled && { statement_timeout: timeoutMs }),
     }
-    const prepares = prepare === 'auto' ? !pooled || target.preparesThroughPooler : prepare
-    const connection = openConnection({ target, parameters, prepare: prepares, timeoutMs, pace })
+    const opening = { target, parameters, timeoutMs, pace }
+    probe(opening)
+    const connection = openConnection({ ...opening, prepare: prepares() })
+    if (!prepares()) outdated.add(connection)
     configure(connection.sql)
     return connection
   }
+  const isUsable = (connection: Connection) =>
+    !connection.closed &&
+    performance.now() < connection.retireAt &&
+    !(outdated.has(connection) && prepares())
 
   return {
     /** With `longDeadlineMs`, opens a new connection whose server ends a statement after that time. */
@@ -40,7 +65,7 @@ export const createIdleConnections = (settings: ConnectionSettings) => {
         // The most recently used one, so that unneeded connections age.
         const connection = idle.pop()
         if (!connection) return open(settings.timeoutMs)
-        if (!connection.closed && performance.now() < connection.retireAt) return connection
+        if (isUsable(connection)) return connection
         connection.destroy()
       }
     },

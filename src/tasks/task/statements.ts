@@ -91,13 +91,20 @@ const findStatement = (db: Db) => {
   return db.with(sessionRow, task).select().from(sessionRow).leftJoin(task, TRUE)
 }
 
+/**
+ * The insertion is the statement itself, not a part of it: then Citus runs all of it on the node of the user, and needs no other
+ * node. Without a row, the session has ended.
+ */
 const insertStatement = (db: Db, memberValue: MemberValue) => {
   const { sessionRow, nextChange } = createUserScope(db, placeholders)
-  const task = insertTask(db, memberValue)
-  return db.with(sessionRow, nextChange, task).select().from(task)
+  return db
+    .with(sessionRow, nextChange)
+    .insert(tasks)
+    .select(newRows(db, memberValue))
+    .returning(taskColumns)
 }
 
-const insertTask = (db: Db, memberValue: MemberValue, condition?: SQL) => {
+const newRows = (db: Db, memberValue: MemberValue, condition?: SQL) => {
   const { nextChange } = createUserScope(db, placeholders)
   const row = newTaskRow(nextChange, {
     id: param('id', 'uuid'),
@@ -105,14 +112,14 @@ const insertTask = (db: Db, memberValue: MemberValue, condition?: SQL) => {
     series_id: ownSeries(parameterOf('recurrence'), param('id', 'uuid')),
     ...insertColumns(memberValue),
   })
-  const rows = sql`select ${row} from ${nextChange} where ${condition ?? TRUE}`
-  return db.$with('task').as(db.insert(tasks).select(rows).returning(taskColumns))
+  return sql`select ${row} from ${nextChange} where ${condition ?? TRUE}`
 }
 
 const idempotentInsertStatement = (db: Db, memberValue: MemberValue) => {
   const { sessionRow, nextChange } = createUserScope(db, placeholders)
   const { earlierResponse, expired, storeResponse, isFirstUse } = createIdempotencyCtes(db)
-  const task = insertTask(db, memberValue, isFirstUse)
+  const rows = newRows(db, memberValue, isFirstUse)
+  const task = db.$with('task').as(db.insert(tasks).select(rows).returning(taskColumns))
   const storedResponse = storeResponse(taskJson(task), sql`'"1"'`, sql`${task}`)
   return db
     .with(sessionRow, nextChange, earlierResponse, expired, task, storedResponse)

@@ -15,8 +15,10 @@ const withoutToken: Record<string, string> = {
     'a sign-up with verification: bound to the id of the new user',
   'read users by email and id':
     'a change of the e-mail: whether another account has an earlier spelling of it',
-  'read user_changes, update users, delete from sessions, insert into sessions':
+  'read user_changes, read users, delete from sessions, insert into sessions':
     'a sign-in: bound to the account that was found by its e-mail',
+  'read user_changes, update users, delete from sessions, insert into sessions':
+    'the same with another cost of the hash',
 }
 /** The same for a token of a trusted issuer: its user is found by the subject. */
 const withFederatedToken: Record<string, string> = {
