@@ -1,6 +1,3 @@
-import { constants } from 'node:fs'
-import { access, stat } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
 import { type Config, readConfig } from '../config/config.ts'
 import { ConfigError } from '../config/environment.ts'
 import { readStoredSecret, SecretDamaged } from '../config/jwt-secret.ts'
@@ -10,6 +7,8 @@ import { parseConnectionUrl } from '../db/pool/connection-url.ts'
 import { readServerInfo } from '../db/server-info.ts'
 import { parseArguments } from './arguments.ts'
 import type { Command } from './command-context.ts'
+import { diagnoseDataDir, exists } from './data-dir-diagnostic.ts'
+import { diagnoseContents } from './database-diagnostics.ts'
 import { type Diagnostic, explainDatabaseError } from './diagnostics.ts'
 import { exitCodes } from './exit-codes.ts'
 import { diagnoseMail } from './mail-diagnostic.ts'
@@ -82,38 +81,6 @@ const checkSecret = async (dataDir: string | undefined, { jwt }: Config) => {
   })
 }
 
-const exists = async (dataDir: string | undefined) =>
-  dataDir === undefined || succeeds(stat(join(dataDir, 'cluster')))
-
-const succeeds = (work: Promise<unknown>): Promise<boolean> =>
-  work.then(
-    () => true,
-    () => false,
-  )
-
-/** Whether the first start can create the data directory: checks it, or its nearest existing parent. */
-const diagnoseDataDir = async (dataDir: string): Promise<Diagnostic> => {
-  const subject = 'database'
-  let directory = resolve(dataDir)
-  let found = await stat(directory).catch(() => undefined)
-  while (found === undefined && directory !== dirname(directory)) {
-    directory = dirname(directory)
-    found = await stat(directory).catch(() => undefined)
-  }
-  const mayWrite = await succeeds(access(directory, constants.W_OK))
-  return found?.isDirectory() && mayWrite
-    ? {
-        level: 'note',
-        subject,
-        message: 'there is no embedded database yet; the first start creates it',
-      }
-    : {
-        level: 'wrong',
-        subject,
-        message: `${directory} is not a directory that this user may write to: set DATA_DIR to one`,
-      }
-}
-
 /** Checks MIGRATION_DATABASE_URL, if it is set: the next start needs it. */
 async function* diagnoseMigrationUrl({ database: settings }: Config): AsyncGenerator<Diagnostic> {
   if (settings.kind !== 'postgres' || settings.migrationUrl === settings.url) return
@@ -151,7 +118,9 @@ async function* diagnoseOpenDatabase(
         message: `${answers}; versions before 15 are not tested`,
       }
   if (config.database.kind === 'postgres') yield diagnoseTls(config.database.url, server.tls)
-  yield await diagnoseMigrations(database, config)
+  const migrations = await diagnoseMigrations(database, config)
+  yield migrations
+  if (migrations.level === 'ok') yield* diagnoseContents(database, config.trashDays)
   yield diagnoseClock(server.clockMs - (sentAtMs + receivedAtMs) / 2)
 }
 

@@ -19,8 +19,8 @@ Usage: taskwarden [command]
 
   serve                    run the service; the default command
   migrate                  apply the missing migrations
-  doctor                   check settings, database, TLS, migrations, mail server, rate-limit
-                           store and clock, and print what to do
+  doctor                   check settings, database, TLS, migrations, tables, mail server,
+                           rate-limit store and clock, and print what to do
   healthcheck              check whether the service on this machine's PORT responds
   user list                list all accounts: id, creation time, state, e-mail
   user create --email EMAIL [--name NAME] [--print-link]

@@ -24,6 +24,8 @@ class MigrationFailed extends Error {
   }
 }
 const statementCharactersMax = 300
+const hasCode = (error: unknown, code: string) =>
+  error instanceof Error && 'code' in error && error.code === code
 
 const migrations: Migration[] = readMigrations()
 
@@ -57,7 +59,8 @@ export const applyMigrations = async (
         await send(statement)
       } catch (error) {
         const reason = toDatabaseError(error)
-        throw reason instanceof DatabaseUnavailable
+        // For a missing permission there is better advice.
+        throw reason instanceof DatabaseUnavailable || hasCode(error, '42501')
           ? reason
           : new MigrationFailed(tag, statement, error as Error)
       }

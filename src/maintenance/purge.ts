@@ -1,13 +1,16 @@
-import { lte } from 'drizzle-orm'
+import { lte, type SQL, sql } from 'drizzle-orm'
+import type { PgTable } from 'drizzle-orm/pg-core'
 import { deleteRows } from '../db/batches.ts'
 import { addSeconds, now } from '../db/clock.ts'
 import type { Db } from '../db/database.ts'
+import { runRead } from '../db/errors.ts'
 import {
   idempotencyKeys,
   listTombstones,
   mailLinks,
   reminderEvents,
   sessions,
+  tasks,
   taskTombstones,
   usedStreamTickets,
 } from '../db/schema.ts'
@@ -29,16 +32,39 @@ const linkGraceSeconds = 2 * 86_400
  */
 export const purgeExpired = async (db: Db, trashDays: number) => {
   const at = now()
-  const daysAgo = addSeconds(at, -trashDays * 86_400)
-  const erased_tasks = await purgeTrash(db, daysAgo)
-  const unneeded = addSeconds(daysAgo, -graceSeconds)
-  const longExpired = addSeconds(at, -linkGraceSeconds)
-  await deleteRows(db, taskTombstones, lte(taskTombstones.erased_at, unneeded))
-  await deleteRows(db, listTombstones, lte(listTombstones.deleted_at, unneeded))
-  await deleteRows(db, reminderEvents, lte(reminderEvents.delivered_at, unneeded))
-  await deleteRows(db, idempotencyKeys, lte(idempotencyKeys.expires_at, at))
-  await deleteRows(db, mailLinks, lte(mailLinks.expires_at, longExpired))
-  await deleteRows(db, usedStreamTickets, lte(usedStreamTickets.expires_at, at))
-  await deleteRows(db, sessions, hasExpired(at))
+  const erased_tasks = await purgeTrash(db, addSeconds(at, -trashDays * 86_400))
+  for (const [table, isExpired] of expiredAt(at, trashDays)) await deleteRows(db, table, isExpired)
   return { erased_tasks }
+}
+
+/** The tables with rows that expire, except the trash. */
+const expiredAt = (at: string, trashDays: number): [PgTable, SQL | undefined][] => {
+  const unneeded = addSeconds(at, -trashDays * 86_400 - graceSeconds)
+  const longExpired = addSeconds(at, -linkGraceSeconds)
+  return [
+    [taskTombstones, lte(taskTombstones.erased_at, unneeded)],
+    [listTombstones, lte(listTombstones.deleted_at, unneeded)],
+    [reminderEvents, lte(reminderEvents.delivered_at, unneeded)],
+    [idempotencyKeys, lte(idempotencyKeys.expires_at, at)],
+    [mailLinks, lte(mailLinks.expires_at, longExpired)],
+    [usedStreamTickets, lte(usedStreamTickets.expires_at, at)],
+    [sessions, hasExpired(at)],
+  ]
+}
+
+/** How many rows `purgeExpired` would delete. At most `max` are counted in each table. */
+export const countExpired = async (db: Db, trashDays: number, max: number): Promise<number> => {
+  const at = now()
+  const isOldTrash = lte(tasks.deleted_at, addSeconds(at, -trashDays * 86_400))
+  let total = 0
+  for (const [table, isExpired] of [...expiredAt(at, trashDays), [tasks, isOldTrash] as const]) {
+    const some = db
+      .select({ one: sql`1`.as('one') })
+      .from(table)
+      .where(isExpired)
+      .limit(max)
+    const counting = db.select({ count: sql<number>`count(*)::int` }).from(some.as('some'))
+    total += (await runRead(() => counting))[0]?.count ?? 0
+  }
+  return total
 }

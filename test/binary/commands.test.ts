@@ -117,6 +117,81 @@ test(
 )
 
 test.skipIf(!process.env.TEST_DATABASE_URL)(
+  'on PostgreSQL, the documented rights of a role suffice, and doctor names a missing one',
+  async () => {
+    const page = await Bun.file('docs/operations.md').text()
+    const role = `app_${Bun.randomUUIDv7().replaceAll('-', '')}`
+    const { DATABASE_URL: owner, JWT_SECRET } = await onPostgres()
+    const sql = postgres(owner, { max: 1, onnotice: () => {} })
+    expect((await invoke(['migrate'], { DATABASE_URL: owner })).code).toBe(0)
+    const [, grants = ''] = /```sql roles\n([^`]+)```/.exec(page) ?? []
+    await sql.unsafe(grants.replaceAll('taskwarden_app', role))
+    await sql`create table later (id integer)`
+    const url = new URL(owner)
+    url.username = role
+    const settings = { DATABASE_URL: url.href, MIGRATION_DATABASE_URL: owner, JWT_SECRET }
+
+    const service = await start({ ...settings, RATE_LIMIT_STORE: 'postgres' })
+    const { email, password, token } = await service.someone()
+    const requests = [
+      ['POST', '/api/tasks', { title: 'x' }],
+      ['GET', '/api/tasks', undefined],
+      ['POST', '/api/lists', { name: 'x' }],
+      ['POST', '/api/auth/login', { email, password }],
+      ['DELETE', '/api/auth/me', { current_password: password }],
+    ] as const
+    for (const [method, path, body] of requests) {
+      const { status } = await service.call(method, path, { token, body })
+      expect([method, path, status < 300]).toEqual([method, path, true])
+    }
+    await service.stop()
+    for (const args of [['purge'], ['user', 'list'], ['doctor']])
+      expect(await invoke(args, settings)).toMatchObject({ code: 0, err: '' })
+
+    await sql.unsafe(`revoke update on tasks from ${role}; revoke all on later from ${role}`)
+    const { code, out } = await invoke(['doctor'], settings)
+    expect(code).toBe(1)
+    expect(out).toMatch(
+      /^wrong {2}grants: the role in DATABASE_URL lacks (select|insert|update|delete) on later, .*, and 2 more: see/m,
+    )
+    await sql.unsafe(`drop owned by ${role}; drop role ${role}`)
+    await sql.end()
+  },
+  patience,
+)
+
+test.skipIf(!process.env.TEST_DATABASE_URL)(
+  'on PostgreSQL, doctor shows the size of tables, rows that autovacuum left, and expired rows',
+  async () => {
+    const settings = await onPostgres()
+    expect((await invoke(['migrate'], settings)).code).toBe(0)
+    const sql = postgres(settings.DATABASE_URL, { max: 1, onnotice: () => {} })
+    const dead = 60_000
+    const expired = 10_001
+    await sql`alter table idempotency_keys set (autovacuum_enabled = false)`
+    await sql`insert into users (id, email, password_hash, created_at)
+      values (gen_random_uuid(), 'a@b.example', 'x', now())`
+    const add = (count: number) => sql`
+      insert into idempotency_keys (user_id, route, key, fingerprint, body, etag, expires_at)
+      select id, 'x', n::text, 'x', '{}', null, now() - interval '1 hour' from users, generate_series(1, ${count}) n`
+    await add(dead)
+    await sql`delete from idempotency_keys`
+    await add(expired)
+    await sql`select pg_stat_force_next_flush()`
+
+    const { code, out } = await invoke(['doctor'], settings)
+    expect(code).toBe(0)
+    expect(out).toMatch(/^ok {5}tables: \d+\.\d MB: idempotency_keys \d+\.\d MB, /m)
+    expect(out).toMatch(/^note {3}tables: idempotency_keys has 60000 dead rows beside 10001 live/m)
+    expect(out).toMatch(/^note {3}maintenance: more than 10000 expired rows/m)
+    expect(await invoke(['purge'], settings)).toMatchObject({ code: 0, err: '' })
+    expect((await invoke(['doctor'], settings)).out).toMatch(/^ok {5}maintenance: 0 expired rows/m)
+    await sql.end()
+  },
+  patience,
+)
+
+test.skipIf(!process.env.TEST_DATABASE_URL)(
   'on PostgreSQL, a failed migration is reported with its statement, and leaves nothing',
   async () => {
     const settings = await onPostgres()
