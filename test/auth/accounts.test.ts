@@ -177,6 +177,12 @@ describe('sign-up', () => {
         { ...me.body, email, id: ada.id },
       ])
     }
+    const own = await someone()
+    const mine = `${Bun.randomUUIDv7()}@b`
+    await db.update(users).set({ email: `${mine}ücher.example` }).where(eq(users.id, own.id))
+    const normal = `${mine.slice(0, -1)}xn--bcher-kva.example`
+    const renamed = { email: normal, current_password: password }
+    expect((await own.call('PATCH', '/api/auth/me', renamed)).body.email).toBe(normal)
     const bob = await someone()
     const same = [`${local}@xn--bcher-kva.example`, `${local}@bücher.example.`]
     for (const email of same) {

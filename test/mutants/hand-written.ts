@@ -27,6 +27,12 @@ export const handWritten = [
       '${expiresAt}::timestamptz + (${limit} - ${limit})',
     ],
   ]),
+  // Claims of two instances.
+  ...inFile('src/mail/outbox.ts', [['eq(next_attempt_at, due.next_attempt_at)', 'undefined']]),
+  ...inFile('src/webhooks/queue.ts', [
+    ['        sql`${lease} is not distinct from ${due.lease}`,\n', ''],
+  ]),
+  ...inFile('src/db/user-scope.ts', [['sql`exists (select from ${nextChange})`', 'TRUE']]),
   // Calendar feeds.
   ...inFile('src/tasks/calendar/routes.ts', [
     ['known === first.change ? await read({ rows: exportRows }) : first', 'first'],
@@ -82,7 +88,7 @@ export const handWritten = [
       "(due.due_on + time '09:00') at time zone 'UTC'",
     ],
     [' and later.remind_at > ${nowParam})', ')'],
-    ["      .for('update', { of: tasks }),\n", ''],
+    ["      .for('update'),\n", ''],
   ]),
   ...inFile('src/tasks/changes/sources.ts', [
     ['sql`${isActive} and not ${tasks.completed}`', 'isActive'],

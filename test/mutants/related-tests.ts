@@ -47,6 +47,7 @@ const related: [file: RegExp, tests: string][] = [
   [/auth\/.*schema/, `http/limits-of-input ${auth} http/body-parser`],
   [/auth\/access-tokens/, `auth/access-tokens auth/personal-tokens http/rate-limit ${auth}`],
   [/auth\/login-throttle/, `auth/login-throttle http/rate-limit ${auth}`],
+  [/accounts\/earlier-spelling/, 'auth/accounts auth/password-reset'],
   [/auth\/passwords/, `auth/accounts auth/login-throttle`],
   [/auth\/personal-tokens/, `auth/personal-tokens isolation cli/commands ${auth}`],
   [

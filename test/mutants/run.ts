@@ -135,6 +135,7 @@ const affectsUserScope = ({ kind, before }: Mutant) =>
 const wholeSuite = [
   'test/binary/**',
   'test/attack/**',
+  'test/citus/**',
   'test/image/**',
   'test/browser/**',
   'test/generators/**',
