@@ -179,7 +179,10 @@ describe('sign-up', () => {
     }
     const own = await someone()
     const mine = `${Bun.randomUUIDv7()}@b`
-    await db.update(users).set({ email: `${mine}ücher.example` }).where(eq(users.id, own.id))
+    await db
+      .update(users)
+      .set({ email: `${mine}ücher.example` })
+      .where(eq(users.id, own.id))
     const normal = `${mine.slice(0, -1)}xn--bcher-kva.example`
     const renamed = { email: normal, current_password: password }
     expect((await own.call('PATCH', '/api/auth/me', renamed)).body.email).toBe(normal)
