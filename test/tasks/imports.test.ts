@@ -427,6 +427,38 @@ test('a calendar with too many tasks is refused before its tasks are parsed', as
   expect((await user.call('POST', '/api/tasks/import?from=taskwarrior', items)).status).toBe(413)
 })
 
+test('an ISO 8601 duration of Taskwarrior is a rule, a reminder of Outlook that is off is none, and Graph may have no pattern', async () => {
+  const user = await ada()
+  const due = '20261224T090000Z'
+  const title = 'x'
+  const csv = { 'content-type': 'text/csv' }
+  const outlook = [
+    '"Subject","Due Date","Reminder On/Off","Reminder Date","Reminder Time"',
+    '"x","12/24/2026","False","12/23/2026","4:30:00 PM"',
+  ].join('\r\n')
+  const due_ = { dateTime: '2026-12-24T00:00:00.0000000', timeZone: 'UTC' }
+  const graph = { value: [{ title, dueDateTime: due_, recurrence: {} }] }
+  const sent = [
+    await user.call('POST', '/api/tasks/import?from=taskwarrior', [
+      { description: title, due, recur: 'P2W' },
+    ]),
+    await user.call('POST', '/api/tasks/import?from=microsoft', outlook, csv),
+    await user.call('POST', '/api/tasks/import?from=microsoft', graph),
+  ]
+
+  const found = []
+  for (const { status, body } of sent) {
+    expect(status).toBe(200)
+    const task = (await user.call('GET', `/api/tasks/${body.ids[0]}`)).body
+    found.push([task.recurrence?.rrule, task.reminders, body.dropped])
+  }
+  expect(found).toEqual([
+    ['FREQ=WEEKLY;INTERVAL=2', [], []],
+    [undefined, [], []],
+    [undefined, [], [{ member: 'recurrence', count: 1 }]],
+  ])
+})
+
 test('a rule that a task cannot have is reported, and does not refuse the file', async () => {
   const user = await ada()
   const due_date = '2026-12-24T09:00:00Z'
