@@ -34,7 +34,6 @@ type Fly = {
 type Railway = {
   build: { builder: string; dockerfilePath: string }
   deploy: {
-    preDeployCommand: string[]
     healthcheckPath: string
     overlapSeconds: number
     drainingSeconds: number
@@ -92,12 +91,11 @@ test('commands exist in the binary', async () => {
     /HEALTHCHECK .*CMD \["\/taskwarden", "(\w+)"\]/.exec(dockerfile) ?? []
   const documented = [
     fly.deploy.release_command,
-    ...railway.deploy.preDeployCommand.map((command) => command.replace(/^\/taskwarden /, '')),
     ...instances.flatMap(([, { command = [] }]) => command),
     healthcheck,
   ]
 
-  expect(documented).toEqual(['migrate', 'migrate', 'migrate', 'healthcheck'])
+  expect(documented).toEqual(['migrate', 'migrate', 'healthcheck'])
   for (const command of documented) expect(String(help)).toMatch(new RegExp(`^  ${command} `, 'm'))
 })
 
