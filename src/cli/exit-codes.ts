@@ -21,6 +21,7 @@ export class CommandFailed extends Error {
 const userErrors: Record<string, string> = {
   ListenError: '',
   CommandFailed: '',
+  CopyDiffers: '; nothing was copied: please report this',
   DataDirectoryDamaged: '',
   DataDirectoryInUse: '; stop that process first',
   MigrationFailed: '; nothing of it was applied',

@@ -9,6 +9,7 @@ const commands: Record<string, () => Promise<Command>> = {
   doctor: async () => (await import('./doctor.ts')).doctor,
   healthcheck: async () => (await import('./healthcheck.ts')).healthcheck,
   user: async () => (await import('./user.ts')).user,
+  'move-to': async () => (await import('./move-to.ts')).moveTo,
   purge: async () => (await import('./purge.ts')).purge,
   openapi: async () => (await import('./openapi.ts')).openapi,
 }
@@ -31,6 +32,7 @@ Usage: taskwarden [command]
   user disable WHO         end all sessions and refuse sign-in
   user enable WHO          permit sign-in again
   user delete WHO          erase the account and all its data
+  move-to DATABASE_URL     copy the embedded database to an empty PostgreSQL
   purge                    delete expired rows, as the service does every hour
   openapi                  print the OpenAPI document
 

@@ -2,7 +2,7 @@ import { drizzle } from 'drizzle-orm/postgres-js'
 import postgres, { type Sql } from 'postgres'
 import type { Database, StatementObserver } from './database.ts'
 import { DatabaseUnavailable, runRead, toDatabaseError } from './errors.ts'
-import { applyMigrations, readMigrationStatus } from './migrations.ts'
+import { applyMigrations, readMigrationStatus, type SendInTransaction } from './migrations.ts'
 import { parseConnectionUrl } from './pool/connection-url.ts'
 import { copyParsers, createParserModel, sendStatement } from './pool/driver.ts'
 import { createPool } from './pool/pool.ts'
@@ -81,10 +81,10 @@ export const openPostgres = (settings: PostgresSettings, observe?: StatementObse
 type Row = Record<string, unknown>
 type Prepare = { prepare?: boolean | undefined }
 
-/** Uses a connection of its own with the default options of postgres.js: its transactions need pipelining. */
-const migrate = async (url: string) => {
+/** With a connection of its own and the default options of postgres.js: its transactions need pipelining. */
+const connectForTransaction = (url: string) => {
   const { options, parameters } = parseConnectionUrl(url)
-  const sql = postgres({
+  return postgres({
     ...options,
     max: 1,
     fetch_types: false,
@@ -92,6 +92,26 @@ const migrate = async (url: string) => {
     connection: { application_name: 'taskwarden migration', ...parameters },
     onnotice: () => {},
   })
+}
+
+/** Runs work of any duration in one transaction. */
+export const inOneTransaction = async <Result>(
+  url: string,
+  work: (send: SendInTransaction) => Promise<Result>,
+): Promise<Result> => {
+  const sql = connectForTransaction(url)
+  try {
+    const done = sql.begin((tx) => work((text, params) => tx.unsafe<Row[]>(text, params)))
+    return (await done) as Result
+  } catch (error) {
+    throw toDatabaseError(error)
+  } finally {
+    await sql.end({ timeout: 1 })
+  }
+}
+
+const migrate = async (url: string) => {
+  const sql = connectForTransaction(url)
   const late = Promise.withResolvers<never>()
   const timer = setTimeout(
     () => late.reject(new DatabaseUnavailable('deadline')),

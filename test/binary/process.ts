@@ -62,12 +62,8 @@ const administer = async (statement: string) => {
 
 type Line = Record<string, unknown>
 
-/** Runs a command to its end, with exactly these settings. */
-export const invoke = async (
-  args: string[],
-  settings: Record<string, string> = {},
-  input?: string,
-) => {
+/** Starts a command with exactly these settings. */
+export const begin = (args: string[], settings: Record<string, string> = {}, input?: string) => {
   const child = Bun.spawn([...command, ...args], {
     cwd: root,
     env: { PATH: process.env.PATH ?? '', HOME: '/nonexistent', BCRYPT_COST: '4', ...settings },
@@ -76,6 +72,12 @@ export const invoke = async (
     stderr: 'pipe',
   })
   running.add(child)
+  return child
+}
+
+/** Runs a command to its end. */
+export const invoke = async (...given: Parameters<typeof begin>) => {
+  const child = begin(...given)
   const [out, err, code] = await Promise.all([
     child.stdout.text(),
     child.stderr.text(),
