@@ -23,6 +23,7 @@ const userErrors: Record<string, string> = {
   CommandFailed: '',
   CopyDiffers: '; nothing was copied: please report this',
   DataDirectoryDamaged: '',
+  DataDirectoryNotEmpty: '',
   DataDirectoryInUse: '; stop that process first',
   MigrationFailed: '; nothing of it was applied',
   MigrationRefused: '; use the version that migrated the database, or restore a backup',

@@ -9,6 +9,8 @@ const commands: Record<string, () => Promise<Command>> = {
   doctor: async () => (await import('./doctor.ts')).doctor,
   healthcheck: async () => (await import('./healthcheck.ts')).healthcheck,
   user: async () => (await import('./user.ts')).user,
+  backup: async () => (await import('./backup.ts')).backup,
+  restore: async () => (await import('./backup.ts')).restore,
   'move-to': async () => (await import('./move-to.ts')).moveTo,
   purge: async () => (await import('./purge.ts')).purge,
   openapi: async () => (await import('./openapi.ts')).openapi,
@@ -32,6 +34,8 @@ Usage: taskwarden [command]
   user disable WHO         end all sessions and refuse sign-in
   user enable WHO          permit sign-in again
   user delete WHO          erase the account and all its data
+  backup FILE              write a backup of the embedded database, while the service runs or not
+  restore FILE             create the embedded database of a backup in an empty DATA_DIR
   move-to DATABASE_URL     copy the embedded database to an empty PostgreSQL
   purge                    delete expired rows, as the service does every hour
   openapi                  print the OpenAPI document

@@ -40,6 +40,7 @@ export const serve: Command = async (args, context) => {
   const background = createBackground({ config, db: database.db, log })
 
   let migrated = false
+  let stopBackups: (() => Promise<void>) | undefined
   const server = createServer(config, (request) => app.fetch(request), log)
   const app = createApp({
     config,
@@ -67,6 +68,7 @@ export const serve: Command = async (args, context) => {
     // The times of many sessions, or a database that is slow, do not delay the stop by more.
     await Promise.race([background.stop(), Bun.sleep(lastWorkMsMax)])
     await Promise.race([notifications.stop(), Bun.sleep(lastWorkMsMax)])
+    await stopBackups?.()
     await Promise.all([database.close(), rateLimitStore.close()])
     log.info('stopped')
   })
@@ -76,6 +78,7 @@ export const serve: Command = async (args, context) => {
     void database.ping().catch(() => {})
     await migrateWhenPossible(config, database, log)
     migrated = true
+    stopBackups = await serveBackups(config, database, log)
     log.info('ready')
     await checkStores()
     background.start()
@@ -84,6 +87,12 @@ export const serve: Command = async (args, context) => {
   await stopped
   return exitCodes.done
 }
+
+/** Loaded for the embedded database only. */
+const serveBackups = async ({ database: settings }: Config, database: Database, log: Log) =>
+  settings.kind === 'embedded' && settings.dataDir !== undefined
+    ? (await import('./backup.ts')).serveBackups(database, settings.dataDir, log)
+    : undefined
 
 /** Settles when `stopService` has finished after a signal. A second signal exits at once. */
 const stopOnSignal = (context: CommandContext, stopService: () => Promise<void>): Promise<void> => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isEmbedded } from './database.ts'
 import type { EnvReader } from './environment.ts'
@@ -37,6 +37,17 @@ export const loadOrCreateSecret = async (dataDir: string): Promise<string> => {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
   }
   return readStoredSecret(dataDir)
+}
+
+/** Replaces the stored secret. */
+export const storeSecret = async (dataDir: string, secret: string): Promise<void> => {
+  const draft = join(dataDir, `${fileName}.partial`)
+  await rm(draft, { force: true })
+  const file = await open(draft, 'wx', 0o600)
+  await file.writeFile(secret)
+  await file.sync()
+  await file.close()
+  await rename(draft, join(dataDir, fileName))
 }
 
 /** The stored secret; `SecretDamaged` if it is incomplete. */

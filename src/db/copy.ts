@@ -31,7 +31,7 @@ export type Copied = { table: string; rows: number }
 type Digest = Copied & { digest: string }
 
 /** The copy differs from its source, which no known cause explains. */
-export class CopyDiffers extends Error {
+class CopyDiffers extends Error {
   override readonly name = 'CopyDiffers'
 }
 

@@ -24,6 +24,8 @@ export type Database = {
   /** Applies missing migrations and returns their names; `MigrationRefused` or `DatabaseUnavailable` otherwise. */
   migrate(): Promise<string[]>
   migrationStatus(): Promise<MigrationStatus>
+  /** A tarball of the files of the embedded database, at one moment. */
+  dump?(): Promise<Blob>
   /** Waits for running statements (until their deadline) and refuses waiting ones. */
   close(): Promise<void>
 }

@@ -27,7 +27,8 @@ const statementCharactersMax = 300
 const hasCode = (error: unknown, code: string) =>
   error instanceof Error && 'code' in error && error.code === code
 
-const migrations: Migration[] = readMigrations()
+/** The migrations of this version. */
+export const knownMigrations: Migration[] = readMigrations()
 
 /** The key of the advisory lock. Any number that no other program locks in this database. */
 const lockKey = 7_274_915_001
@@ -42,7 +43,7 @@ const lockSeconds = 60
  */
 export const applyMigrations = async (
   send: SendInTransaction,
-  known = migrations,
+  known = knownMigrations,
 ): Promise<string[]> => {
   await send(`set local lock_timeout = '${lockSeconds}s'`)
   await send(`set local statement_timeout = 0`)
@@ -72,13 +73,16 @@ export const applyMigrations = async (
   return missing.map(({ tag }) => tag)
 }
 
-/** `unknown`: the number of applied migrations that this version does not have, or has with another hash. */
-export type MigrationStatus = { missing: string[]; unknown: number }
+/**
+ * `applied`: the hashes of the applied migrations. `unknown`: the number of those that this version does not have, or has with
+ * another hash.
+ */
+export type MigrationStatus = { applied: string[]; missing: string[]; unknown: number }
 
 /** The state of the database. Without a migrations table, all migrations are missing. */
 export const readMigrationStatus = async (
   send: SendInTransaction,
-  known = migrations,
+  known = knownMigrations,
 ): Promise<MigrationStatus> => {
   const [found] = await send(`select to_regclass('drizzle.__drizzle_migrations') as name`)
   const rows = found?.name
@@ -87,6 +91,7 @@ export const readMigrationStatus = async (
   const applied = new Map(rows.map((row) => [Number(row.created_at), String(row.hash)]))
   const hashes = new Set(known.map(({ hash }) => hash))
   return {
+    applied: [...applied.values()],
     missing: known.filter(({ when }) => !applied.has(when)).map(({ tag }) => tag),
     unknown: [...applied.values()].filter((hash) => !hashes.has(hash)).length,
   }

@@ -59,7 +59,9 @@ describe('a command', () => {
       const { code, out, err } = await command(line)
 
       expect([code, err]).toEqual([0, []])
-      for (const name of 'serve migrate doctor healthcheck user move-to purge openapi'.split(' '))
+      for (const name of 'serve migrate doctor healthcheck user backup restore move-to purge openapi'.split(
+        ' ',
+      ))
         expect(out.join('\n')).toMatch(new RegExp(`^  ${name}\\b`, 'm'))
     },
   )

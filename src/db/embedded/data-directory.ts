@@ -26,6 +26,15 @@ export class DataDirectoryDamaged extends Error {
   }
 }
 
+/** A backup is only restored to a directory without a database. */
+class DataDirectoryNotEmpty extends Error {
+  override readonly name = 'DataDirectoryNotEmpty'
+
+  constructor(directory: string) {
+    super(`${directory} has a database already: move it away, or set DATA_DIR to another directory`)
+  }
+}
+
 export type DataDirectory = { cluster: string; release(): Promise<void> }
 
 /** LOCK_EX and LOCK_NB of flock(2). */
@@ -47,6 +56,27 @@ export const lockDataDirectory = async (directory: string): Promise<DataDirector
   }
 }
 
+/**
+ * Creates a cluster from a tarball in a directory that has none. `prepare` runs before the cluster is there, so that after a
+ * crash the directory still has none.
+ */
+export const unpackCluster = async (
+  directory: string,
+  tarball: Uint8Array<ArrayBuffer>,
+  prepare: () => Promise<void>,
+): Promise<void> => {
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const handle = await open(directory, constants.O_RDONLY)
+  try {
+    lock(handle.fd, directory)
+    const cluster = join(directory, 'cluster')
+    if (await stat(cluster).catch(() => undefined)) throw new DataDirectoryNotEmpty(directory)
+    await unpack(tarball, cluster, prepare)
+  } finally {
+    await handle.close()
+  }
+}
+
 const lock = (fd: number, directory: string) => {
   const library = dlopen(platform() === 'darwin' ? 'libSystem.B.dylib' : 'libc.so.6', {
     flock: { args: ['i32', 'i32'], returns: 'i32' },
@@ -59,10 +89,19 @@ const lock = (fd: number, directory: string) => {
 /** Unpacks beside the final path and renames, so that a crash leaves no partial cluster there. */
 const createCluster = async (cluster: string) => {
   if (await stat(cluster).catch(() => undefined)) return
+  await unpack(await (await loadTemplate()).bytes(), cluster)
+}
+
+const unpack = async (
+  tarball: Uint8Array<ArrayBuffer>,
+  cluster: string,
+  prepare = async () => {},
+) => {
   const draft = `${cluster}.unpacking`
   await rm(draft, { recursive: true, force: true })
   await mkdir(draft, { mode: 0o700 })
-  await new Bun.Archive(await (await loadTemplate()).bytes()).extract(draft)
+  await new Bun.Archive(tarball).extract(draft)
   await chmod(draft, 0o700)
+  await prepare()
   await rename(draft, cluster)
 }

@@ -79,6 +79,11 @@ export const openEmbedded = async (
     },
     migrate: () => migrate(pglite),
     migrationStatus: () => readMigrationStatus(createSend(pglite)),
+    dump: () =>
+      runExclusive(async () => {
+        await query('checkpoint')
+        return pglite.dumpDataDir('none')
+      }),
     close: async () => {
       rejectAll()
       await pglite.close()
