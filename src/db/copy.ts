@@ -96,7 +96,7 @@ async function* pagesOf(send: SendInTransaction, table: string, key: string[]) {
 /** The same for the same rows in any order, on any version of PostgreSQL. */
 const digestOf = async (send: SendInTransaction, table: string): Promise<Digest> => {
   const [row] = await send(`
-    select count(*)::int as rows, md5(coalesce(string_agg(digest, '' order by digest collate "C"), '')) as digest
-    from (select md5(to_jsonb(one)::text) as digest from "${table}" as one) as digests`)
+    select count(*)::int as rows, encode(sha256(coalesce(string_agg(digest, '' order by digest), '')), 'hex') as digest
+    from (select sha256(convert_to(to_jsonb(one)::text, 'UTF8')) as digest from "${table}" as one) as digests`)
   return { table, rows: Number(row?.rows), digest: String(row?.digest) }
 }

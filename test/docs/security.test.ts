@@ -117,7 +117,8 @@ const named = [
   // The keys of trusted issuers.
   /^src\/auth\/issuers\/key-set\.ts$/,
   // `/health` on this machine; the app's own `fetch` for the server.
-  /^src\/(cli\/healthcheck|http\/server)\.ts$/,
+  // A socket of this machine.
+  /^src\/(cli\/healthcheck|cli\/backup|http\/server)\.ts$/,
 ]
 
 test('only the named files connect to other hosts, and no file starts a process or evaluates text', () => {
