@@ -1,6 +1,7 @@
-import { chmod, open, readFile, rename, rm } from 'node:fs/promises'
+import { chmod, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readStoredSecret, storeSecret } from '../config/jwt-secret.ts'
+import { writePrivateFile } from '../config/private-file.ts'
 import { now } from '../db/clock.ts'
 import type { Database } from '../db/database.ts'
 import {
@@ -37,7 +38,10 @@ const createBackup = async (database: Database, dataDir: string) => {
   return encodeBackup({
     created_at: now(),
     migrations: status.applied,
-    secret: await readStoredSecret(dataDir).catch(() => null),
+    secret: await readStoredSecret(dataDir).catch((error) => {
+      if (error.code === 'ENOENT') return null
+      throw error
+    }),
     cluster: await cluster.bytes(),
   })
 }
@@ -53,7 +57,9 @@ export const serveBackups = async (database: Database, dataDir: string, log: Log
   await rm(unix, { force: true })
   const server = Bun.serve({
     unix,
-    fetch: async () => {
+    fetch: async (request, server) => {
+      // A large database takes longer than the ten seconds after which Bun closes a silent connection.
+      server.timeout(request, 0)
       try {
         const bytes = await createBackup(database, dataDir)
         log.info('backup made', { bytes: bytes.length })
@@ -91,22 +97,9 @@ export const backup: Command = async (args, context) => {
   const bytes =
     (await fromService(dataDir)) ??
     (await withMigratedDatabase(context, (database) => createBackup(database, dataDir)))
-  await usingFile(path, () => write(path, bytes))
-  context.print(
-    `${path}: ${(bytes.length / 1e6).toFixed(1)} MB; it contains the secret of the tokens`,
-  )
+  await usingFile(path, () => writePrivateFile(path, bytes))
+  context.print(`${path}: ${(bytes.length / 1e6).toFixed(1)} MB; keep it as safe as the database`)
   return exitCodes.done
-}
-
-/** It contains password hashes and the secret. A backup that was cut off does not get the name. */
-const write = async (path: string, bytes: Uint8Array) => {
-  const draft = `${path}.partial`
-  await rm(draft, { force: true })
-  const file = await open(draft, 'wx', 0o600)
-  await file.writeFile(bytes)
-  await file.sync()
-  await file.close()
-  await rename(draft, path)
 }
 
 const usingFile = <Result>(path: string, work: () => Promise<Result>): Promise<Result> =>

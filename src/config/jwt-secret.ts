@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isEmbedded } from './database.ts'
 import type { EnvReader } from './environment.ts'
+import { writePrivateFile } from './private-file.ts'
 
 const fileName = 'jwt-secret'
 
@@ -40,15 +41,8 @@ export const loadOrCreateSecret = async (dataDir: string): Promise<string> => {
 }
 
 /** Replaces the stored secret. */
-export const storeSecret = async (dataDir: string, secret: string): Promise<void> => {
-  const draft = join(dataDir, `${fileName}.partial`)
-  await rm(draft, { force: true })
-  const file = await open(draft, 'wx', 0o600)
-  await file.writeFile(secret)
-  await file.sync()
-  await file.close()
-  await rename(draft, join(dataDir, fileName))
-}
+export const storeSecret = (dataDir: string, secret: string): Promise<void> =>
+  writePrivateFile(join(dataDir, fileName), secret)
 
 /** The stored secret; `SecretDamaged` if it is incomplete. */
 export const readStoredSecret = async (dataDir: string): Promise<string> => {

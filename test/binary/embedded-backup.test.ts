@@ -31,7 +31,7 @@ test(
     isOver = true
     await writing
     expect([code, err]).toEqual([0, ''])
-    expect(out).toMatch(/^\S+backup: \d+\.\d MB; it contains the secret of the tokens\n$/)
+    expect(out).toMatch(/^\S+backup: \d+\.\d MB; keep it as safe as the database\n$/)
     expect((await stat(file)).mode & 0o777).toBe(0o600)
     const after = [...acknowledged]
     expect(await service.stop()).toBe(0)
