@@ -4,17 +4,21 @@ export type LogFields = Record<string, unknown>
 export type Log = Record<Level, (event: string, fields?: LogFields) => void>
 
 /**
- * A log with one JSON object per line. Of an `error` among the fields, only class, code and stack frames are
+ * A log with one JSON object per line, each with the fields `always`. Of an `error` among the fields, only class, code and stack frames are
  * written: messages of database errors contain SQL and parameters.
  */
-export const createLog = (write: (line: string) => void, levelMin: Level | 'silent'): Log => {
+export const createLog = (
+  write: (line: string) => void,
+  levelMin: Level | 'silent',
+  always: LogFields = {},
+): Log => {
   const logAt =
     (level: Level) =>
     (event: string, fields: LogFields = {}) => {
       if (levelMin === 'silent' || levels.indexOf(level) < levels.indexOf(levelMin)) return
       const line = { time: new Date().toISOString(), level, event }
       const error = fields.error !== undefined && errorFields(fields.error)
-      write(JSON.stringify(Object.assign(line, fields, error)))
+      write(JSON.stringify(Object.assign(line, always, fields, error)))
     }
   return { debug: logAt('debug'), info: logAt('info'), warn: logAt('warn'), error: logAt('error') }
 }

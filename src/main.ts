@@ -20,6 +20,13 @@ const context: CommandContext = {
   printError: (line) => console.error(line),
   readStdin: () => Bun.stdin.text(),
   onSignal: (handler) => void process.on('SIGTERM', handler).on('SIGINT', handler),
+  ...(process.send && {
+    parent: {
+      send: (message) => void process.send?.(message),
+      onMessage: (handler) => void process.on('message', handler),
+      onEnd: (handler) => void process.on('disconnect', handler),
+    },
+  }),
   exit: (code) => process.exit(code),
 }
 

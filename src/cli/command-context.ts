@@ -1,5 +1,13 @@
 import type { Environment } from '../config/environment.ts'
 
+/** The process that started this one with a channel between both. */
+type ParentProcess = {
+  send(message: unknown): void
+  onMessage(handler: (message: unknown) => void): void
+  /** Calls `handler` when the parent has ended. */
+  onEnd(handler: () => void): void
+}
+
 /** The process as a command sees it. `main.ts` creates the real one, tests pass their own. */
 export type CommandContext = {
   env: Environment
@@ -13,6 +21,7 @@ export type CommandContext = {
   readStdin(): Promise<string>
   /** Calls `handler` for each SIGTERM and SIGINT, which then do not end the process. */
   onSignal(handler: () => void): void
+  parent?: ParentProcess
   /** Exits at once. */
   exit(code: number): never
 }

@@ -14,6 +14,8 @@ const commands: Record<string, () => Promise<Command>> = {
   'move-to': async () => (await import('./move-to.ts')).moveTo,
   purge: async () => (await import('./purge.ts')).purge,
   openapi: async () => (await import('./openapi.ts')).openapi,
+  // Not in the help: `serve` starts it.
+  worker: async () => (await import('./workers/worker.ts')).worker,
 }
 
 const help = `taskwarden ${version}: a task management REST API for many users

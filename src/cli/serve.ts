@@ -7,28 +7,66 @@ import { DatabaseUnavailable } from '../db/errors.ts'
 import { createServer } from '../http/server.ts'
 import { createLog, formatForTerminal, type Log } from '../log.ts'
 import { watchEventLoopLag } from '../metrics/event-loop-lag.ts'
+import type { Fleet } from '../metrics/fleet.ts'
 import { loadMetrics } from '../metrics/load-metrics.ts'
 import { openNotifications } from '../notifications/open.ts'
 import { openRateLimitStore } from '../rate-limit/open-store.ts'
+import type { RateLimitStore } from '../rate-limit/store.ts'
 import { parseArguments } from './arguments.ts'
 import { createBackground } from './background.ts'
-import type { Command, CommandContext } from './command-context.ts'
+import type { Command } from './command-context.ts'
 import { databaseUrlSetting } from './database.ts'
 import { explainDatabaseError } from './diagnostics.ts'
 import { exitCodes } from './exit-codes.ts'
 import { createReadinessCheck } from './readiness.ts'
+import { stopOnSignal } from './stop-on-signal.ts'
 
-/** Runs the service: settings, database, HTTP server and signals. */
+/** Runs the service: in this process, or in several that this one supervises. */
 export const serve: Command = async (args, context) => {
   parseArguments(args)
-  const config = await withSecret(readConfig(context.env))
+  const config = readConfig(context.env)
   const write = (line: string) => context.print(context.isTerminal ? formatForTerminal(line) : line)
   const log = createLog(write, config.log.level)
   for (const { variable, likely } of config.misspelled)
     log.warn('unknown setting', { variable, likely })
+  const onListening = (url: URL) => {
+    log.info('listening', { url: url.href, docs: new URL('/docs', url).href })
+    if (config.host === loopback && !context.env.HOST)
+      log.info('other machines cannot connect', {
+        advice: 'set HOST=:: to listen on all addresses',
+      })
+  }
+  const onReady = () => log.info('ready')
+  if (config.workers > 1) {
+    const { supervise } = await import('./workers/supervisor.ts')
+    return supervise({ config, log, write, context, onListening, onReady })
+  }
+  await runService({ config, log, onListening, onReady, onSignal: stopOnSignal(context) })
+  return exitCodes.done
+}
+
+export type ServiceNeeds = {
+  config: Config
+  log: Log
+  /** The URL is one that a browser can open. */
+  onListening: (url: URL) => void
+  onReady: () => void
+  /** Settles when `stop` has finished after a signal. */
+  onSignal: (stop: () => Promise<void>) => Promise<void>
+  /** The counters in memory that this process shares with others. */
+  sharedCounters?: RateLimitStore
+  /** The processes that this one shares its port with. */
+  fleet?: Fleet
+}
+
+/** Opens the database, serves requests, and returns when a signal has stopped it. */
+export const runService = async ({ log, fleet, ...needs }: ServiceNeeds): Promise<void> => {
+  const config = await withSecret(needs.config)
   const database = await openDatabase(config.database)
-  const rateLimitStore = openRateLimitStore(config.rateLimitStore)
-  const createMetrics = await loadMetrics(config.metrics.token)
+  const isShared = config.rateLimitStore.kind === 'memory' && needs.sharedCounters !== undefined
+  const rateLimitStore =
+    (isShared && needs.sharedCounters) || openRateLimitStore(config.rateLimitStore)
+  const createMetrics = await loadMetrics(config.metrics.token, fleet)
 
   const notifications = openNotifications({
     config: config.notifications,
@@ -41,7 +79,8 @@ export const serve: Command = async (args, context) => {
 
   let migrated = false
   let stopBackups: (() => Promise<void>) | undefined
-  const server = createServer(config, (request) => app.fetch(request), log)
+  const listener = { ...config, sharesPort: fleet !== undefined }
+  const server = createServer(listener, (request) => app.fetch(request), log)
   const app = createApp({
     config,
     db: database.db,
@@ -58,12 +97,9 @@ export const serve: Command = async (args, context) => {
   })
 
   const { url, stop } = server.start()
-  // The log shows a URL that a browser can open.
   if (url.hostname === '[::]' || url.hostname === '0.0.0.0') url.hostname = 'localhost'
-  log.info('listening', { url: url.href, docs: new URL('/docs', url).href })
-  if (config.host === loopback && !context.env.HOST)
-    log.info('other machines cannot connect', { advice: 'set HOST=:: to listen on all addresses' })
-  const stopped = stopOnSignal(context, async () => {
+  needs.onListening(url)
+  const stopped = needs.onSignal(async () => {
     await stop()
     // The times of many sessions, or a database that is slow, do not delay the stop by more.
     await Promise.race([background.stop(), Bun.sleep(lastWorkMsMax)])
@@ -79,13 +115,12 @@ export const serve: Command = async (args, context) => {
     await migrateWhenPossible(config, database, log)
     migrated = true
     stopBackups = await serveBackups(config, database, log)
-    log.info('ready')
+    needs.onReady()
     await checkStores()
     background.start()
   }
   await Promise.race([becomeReady(), stopped])
   await stopped
-  return exitCodes.done
 }
 
 /** Loaded for the embedded database only. */
@@ -93,20 +128,6 @@ const serveBackups = async ({ database: settings }: Config, database: Database, 
   settings.kind === 'embedded' && settings.dataDir !== undefined
     ? (await import('./backup.ts')).serveBackups(database, settings.dataDir, log)
     : undefined
-
-/** Settles when `stopService` has finished after a signal. A second signal exits at once. */
-const stopOnSignal = (context: CommandContext, stopService: () => Promise<void>): Promise<void> => {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  let signalledAtMs: number | undefined
-  context.onSignal(() => {
-    if (signalledAtMs === undefined) {
-      signalledAtMs = performance.now()
-      resolve(stopService())
-      // A Ctrl-C arrives twice if a runner forwards what the terminal has already sent.
-    } else if (performance.now() - signalledAtMs > 1000) context.exit(exitCodes.interrupted)
-  })
-  return promise
-}
 
 const withSecret = async (config: Config): Promise<Config> => {
   if (config.jwt.secrets.length > 0 || config.database.kind === 'postgres') return config

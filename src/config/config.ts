@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { readDatabaseConfig, readDataDir } from './database.ts'
 import { ConfigError, createEnvReader, type Environment } from './environment.ts'
 import { readJwtSecrets } from './jwt-secret.ts'
@@ -8,6 +9,7 @@ import { readNotificationConfig } from './notifications.ts'
 import { readRateLimitStoreConfig } from './rate-limit-store.ts'
 import { readTrustedIssuers } from './trusted-issuers.ts'
 import { readWebhookConfig } from './webhooks.ts'
+import { readWorkerCount } from './workers.ts'
 
 /** All settings of the process, checked before anything is opened; `ConfigError` reports all invalid ones. */
 export const readConfig = (env: Environment) => {
@@ -21,6 +23,7 @@ export const readConfig = (env: Environment) => {
   const config = {
     host: matching('HOST', production ? '::' : loopback, hostForm, 'an address or a host name'),
     port,
+    workers: readWorkerCount(read, database),
     database,
     dataDir,
     migrateOnStart: choice('MIGRATE_ON_START', 'true', ['true', 'false']) === 'true',
@@ -40,6 +43,8 @@ export const readConfig = (env: Environment) => {
       lengthMin: integer('PASSWORD_MIN', 8, [8, 128]),
       // Each step doubles the time: a sign-in at 16 takes 4 s. Less than 10 is for tests only.
       bcryptCost: integer('BCRYPT_COST', 12, [production ? 10 : 4, 16]),
+      /** One core stays free for task requests. */
+      hashingMax: Math.max(1, availableParallelism() - 1),
       queueMax: integer('BCRYPT_QUEUE_MAX', 32, [1, 10_000]),
     },
     rateLimit: {

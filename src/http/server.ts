@@ -1,6 +1,12 @@
 import type { Log } from '../log.ts'
 
-type Settings = { host: string; port: number; drainMs: number }
+type Settings = {
+  host: string
+  port: number
+  drainMs: number
+  /** Other processes listen on the same port; the kernel distributes the connections. */
+  sharesPort?: boolean
+}
 type Fetch = (request: Request) => Response | Promise<Response>
 
 /** The service cannot listen on the address or the port; the message says what to do. */
@@ -26,7 +32,11 @@ export const idleSeconds = 30
  * `stop` drains. For `drainMs`, `/ready` is 503 and every response has `Connection: close`, so that load balancers
  * stop sending requests. Then streams end, the listener closes, and requests in flight finish.
  */
-export const createServer = ({ host, port, drainMs }: Settings, fetch: Fetch, log: Log) => {
+export const createServer = (
+  { host, port, drainMs, sharesPort = false }: Settings,
+  fetch: Fetch,
+  log: Log,
+) => {
   const stopping = new AbortController()
   let peerOf = (_: Request): string | undefined => undefined
   let extendIdleTimeout = (_request: Request, _seconds: number): void => {}
@@ -52,6 +62,7 @@ export const createServer = ({ host, port, drainMs }: Settings, fetch: Fetch, lo
       const server = startServer({
         hostname: host,
         port,
+        reusePort: sharesPort,
         idleTimeout: idleSeconds,
         // Route guard and body parser enforce the limits with a problem; Bun's own 413 has no body.
         maxRequestBodySize: Number.MAX_SAFE_INTEGER,
@@ -73,6 +84,14 @@ export const createServer = ({ host, port, drainMs }: Settings, fetch: Fetch, lo
       }
     },
   }
+}
+
+/** The port that processes can share: a free one for 0. `ListenError` if another program listens on it. */
+export const findSharedPort = async ({ host, port }: Pick<Settings, 'host' | 'port'>) => {
+  const server = startServer({ hostname: host, port, fetch: () => new Response() })
+  const found = Number(server.port)
+  await server.stop(true)
+  return found
 }
 
 const startServer = (options: Parameters<typeof Bun.serve<undefined>>[0]) => {

@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import { availableParallelism } from 'node:os'
 import { readConfig } from '../../src/config/config.ts'
 import { ConfigError } from '../../src/config/environment.ts'
 import { idleSeconds } from '../../src/http/server.ts'
@@ -38,6 +39,7 @@ test('without variables, the embedded database runs with the defaults of the con
   expect(readConfig({})).toEqual({
     host: '127.0.0.1',
     port: 3000,
+    workers: 1,
     database: { kind: 'embedded', dataDir: './data', timeoutMs: 5000 },
     dataDir: './data',
     links: {
@@ -61,7 +63,12 @@ test('without variables, the embedded database runs with the defaults of the con
     },
     trustedIssuers: [],
     registration: 'open',
-    passwords: { lengthMin: 8, bcryptCost: 12, queueMax: 32 },
+    passwords: {
+      lengthMin: 8,
+      bcryptCost: 12,
+      hashingMax: Math.max(1, availableParallelism() - 1),
+      queueMax: 32,
+    },
     rateLimit: { limit: 100, windowSeconds: 3600 },
     rateLimitStore: { kind: 'memory' },
     notifications: { kind: 'none' },
@@ -228,7 +235,10 @@ test.each([
   ])
 })
 
-const numbers = Object.keys(example).filter((name) => /^\d+$/.test(example[name] ?? ''))
+/** WORKERS may also be a word: `invalid-settings.test.ts`. */
+const numbers = Object.keys(example).filter(
+  (name) => /^\d+$/.test(example[name] ?? '') && name !== 'WORKERS',
+)
 
 test.each(numbers)('%s accepts only whole numbers in its range', (name) => {
   const bad = [
@@ -366,16 +376,15 @@ test('rate limit and statement deadlines end before the idle timeout of the serv
 })
 
 test('every number has a range that includes both ends', () => {
-  // A variable that accepts 1 but not -1 is a number; TRUST_PROXY is a number or a name.
+  // A variable that accepts 1 but not -1 is a number; TRUST_PROXY and WORKERS are a number or a name.
   const numbers = [...namesRead()].filter((name) =>
     problemsOf({ [name]: '-1' }).some((problem) => /from \d+ to \d+/.test(problem)),
   )
   const isRefused = (name: string, value: number) =>
     problemsOf({ [name]: String(value) }).some((problem) => problem.startsWith(`${name}: `))
 
-  expect(numbers.filter((name) => name !== 'TRUST_PROXY').sort()).toEqual(
-    Object.keys(ranges).sort(),
-  )
+  const mixed = ['TRUST_PROXY', 'WORKERS']
+  expect(numbers.filter((name) => !mixed.includes(name)).sort()).toEqual(Object.keys(ranges).sort())
   for (const [name, [least, most]] of Object.entries(ranges))
     expect([name, ...[least - 1, least, most, most + 1].map((n) => isRefused(name, n))]).toEqual([
       ...[name, true, false, false, true],

@@ -114,6 +114,15 @@ const wrong: Record<string, Wrong[]> = {
     ...address('MIGRATION_DATABASE_URL', postgres),
     [{ MIGRATION_DATABASE_URL: 'postgres://canary@db/x' }, /is used only with .*; set both$/],
   ],
+  WORKERS: [
+    ...['canary', '0', '-1', '65', '1e1', ' 2', 'AUTO'].map(
+      (value): Wrong => [
+        { WORKERS: value },
+        /is not a whole number from 1 to 64, or auto; unset it for 1$/,
+      ],
+    ),
+    [{ WORKERS: '2' }, /needs PostgreSQL, because .*; unset it for 1$/],
+  ],
   DB_POOL_MAX: number('DB_POOL_MAX', '0', '1001'),
   DB_TIMEOUT_MS: number('DB_TIMEOUT_MS', '0', '25001'),
   DB_PREPARE: choice('DB_PREPARE', 'TRUE', 'yes'),

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import { throwProblem } from '../../http/problem.ts'
 import { normalizeEmail } from '../../schema/email.ts'
 import { countCodePoints } from '../../schema/validators.ts'
@@ -7,6 +6,8 @@ type Settings = {
   /** Code points. */
   lengthMin: number
   bcryptCost: number
+  /** How many passwords are hashed at once. */
+  hashingMax: number
   /** How many passwords may wait for a core; the next one is refused. */
   queueMax: number
 }
@@ -20,8 +21,8 @@ type Settings = {
  * `Bun.password` hashes passwords over 72 bytes with SHA-512 first, so that no byte is ignored. These hashes verify
  * with Bun only.
  */
-export const createPasswordHasher = ({ lengthMin, bcryptCost, queueMax }: Settings) => {
-  const queue = createQueue(Math.max(1, availableParallelism() - 1), queueMax)
+export const createPasswordHasher = ({ lengthMin, bcryptCost, hashingMax, queueMax }: Settings) => {
+  const queue = createQueue(hashingMax, queueMax)
   const dummyHash = `$2b$${String(bcryptCost).padStart(2, '0')}$${'u'.repeat(21)}u${'e'.repeat(31)}`
 
   return {
