@@ -24,7 +24,8 @@ LABEL org.opencontainers.image.title="Taskwarden" \
   org.opencontainers.image.licenses="MIT"
 COPY --from=build /root-fs/ /
 COPY --from=build --chown=65532:65532 /owned/ /
-ENV NODE_ENV=production DATA_DIR=/data
+# The garbage collector assumes 256 MiB of memory, not that of the host: a third less is used, at the same speed.
+ENV NODE_ENV=production DATA_DIR=/data BUN_JSC_forceRAMSize=268435456
 USER 65532:65532
 EXPOSE 3000
 STOPSIGNAL SIGTERM
