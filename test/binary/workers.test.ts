@@ -233,6 +233,24 @@ describe.skipIf(!process.env.TEST_DATABASE_URL || process.platform !== 'linux')(
       const here = await start(await withWorkers())
       const [victim = 0] = workersOf(here)
       process.kill(victim, 'SIGSTOP')
+      // The other worker shows its metrics without those of the frozen one, which gets some of the connections.
+      const attempts = await Promise.all(
+        Array.from({ length: 12 }, () =>
+          fetch(`${here.origin}/metrics`, {
+            headers: { authorization: `Bearer ${token}`, connection: 'close' },
+            signal: AbortSignal.timeout(10_000),
+          }).then(
+            async (response) => ({ status: response.status, text: await response.text() }),
+            () => undefined,
+          ),
+        ),
+      )
+      const answered = attempts.filter((attempt) => attempt !== undefined)
+      expect(answered.length).toBeGreaterThan(0)
+      for (const { status, text } of answered) {
+        expect(status).toBe(200)
+        expect(seriesOf(text, 'process_resident_memory_bytes')).toHaveLength(1)
+      }
       await until(() => !isAlive(victim), 50_000)
       expect(await here.logged('worker ended')).toMatchObject({
         signal: 'SIGKILL',

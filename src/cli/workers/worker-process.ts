@@ -16,6 +16,8 @@ export type WorkerProcess = ReturnType<typeof startWorker>
 /** How often a worker is asked whether its event loop runs, and after how many questions it is ended. */
 const pingMs = 5000
 const unansweredMax = 6
+/** How long a worker may take to read its metrics, the readiness check included. */
+const metricsMsMax = 2000
 
 /** Starts `taskwarden worker` with the environment of this process. */
 export const startWorker = ({ functions, env, write }: Needs) => {
@@ -66,8 +68,12 @@ export const startWorker = ({ functions, env, write }: Needs) => {
     ended,
     ranMs: () => performance.now() - startedAtMs,
     kill: (signal: NodeJS.Signals) => child.kill(signal),
-    /** Undefined if the worker does not respond in time. */
-    metrics: (): Promise<MetricsSnapshot | undefined> => channel.metrics().catch(() => undefined),
+    /** Undefined if the worker does not respond in time: earlier than the call of the worker that asks for all. */
+    metrics: (): Promise<MetricsSnapshot | undefined> =>
+      Promise.race([
+        channel.metrics().catch(() => undefined),
+        Bun.sleep(metricsMsMax).then(() => undefined),
+      ]),
   }
 }
 
