@@ -63,9 +63,9 @@ export type ServiceNeeds = {
 export const runService = async ({ log, fleet, ...needs }: ServiceNeeds): Promise<void> => {
   const config = await withSecret(needs.config)
   const database = await openDatabase(config.database)
-  const isShared = config.rateLimitStore.kind === 'memory' && needs.sharedCounters !== undefined
+  const isInMemory = config.rateLimitStore.kind === 'memory'
   const rateLimitStore =
-    (isShared && needs.sharedCounters) || openRateLimitStore(config.rateLimitStore)
+    (isInMemory ? needs.sharedCounters : undefined) ?? openRateLimitStore(config.rateLimitStore)
   const createMetrics = await loadMetrics(config.metrics.token, fleet)
 
   const notifications = openNotifications({

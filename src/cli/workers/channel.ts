@@ -18,7 +18,8 @@ export type WorkerPlace = { worker: number; workers: number; port: number }
 /** What the supervisor does for a worker. */
 export type SupervisorFunctions = {
   hello: () => WorkerPlace
-  listening: () => void
+  /** The URL of the service, which is the same for all workers. */
+  listening: (url: string) => void
   ready: () => void
   /** The counters in the memory of the supervisor, which are those of all workers. */
   add: (key: string, windowMs: number, limit: number) => Counted

@@ -44,16 +44,16 @@ export const supervise = async ({ config, log, context, write, ...needs }: Needs
     log.info('stopped')
   })
 
-  const first = Promise.withResolvers<void>()
-  const onListening = whenAll(workers, () => needs.onListening(urlOf(config.host, port)))
-  const onReady = whenAll(workers, needs.onReady)
+  const isListening = Promise.withResolvers<void>()
+  const onListening = whenAll<string>(workers, (url) => needs.onListening(new URL(url)))
+  const onReady = whenAll<void>(workers, needs.onReady)
   const counting = createCounting()
   const functionsOf = (worker: number): SupervisorFunctions => ({
     ...counting,
     hello: () => ({ worker, workers, port }),
-    listening: () => {
-      first.resolve()
-      onListening(worker)
+    listening: (url) => {
+      isListening.resolve()
+      onListening(worker, url)
     },
     ready: () => onReady(worker),
     metrics: async () => {
@@ -83,29 +83,29 @@ export const supervise = async ({ config, log, context, write, ...needs }: Needs
     }
   }
 
-  const pioneer = begin(1)
-  const early = await Promise.race<Ending | undefined>([
-    first.promise.then(() => undefined),
-    pioneer.ended,
+  const first = begin(1)
+  const failure = await Promise.race<Ending | undefined>([
+    isListening.promise.then(() => undefined),
+    first.ended,
   ])
-  if (early && !isStopping) return early.code || exitCodes.failed
+  if (failure && !isStopping) return failure.code || exitCodes.failed
   if (!isStopping) {
     const others = Array.from({ length: workers - 1 }, (_, index) => keep(index + 2))
-    await Promise.all([keep(1, pioneer), ...others])
+    await Promise.all([keep(1, first), ...others])
   }
   await stopped
   return exitCodes.done
 }
 
-/** Calls `tell` once, when it was called for each worker. */
-const whenAll = (workers: number, tell: () => void) => {
+/** Calls `tell` once, when it was called for each worker, with what the last one said. */
+const whenAll = <Said>(workers: number, tell: (said: Said) => void) => {
   const done = new Set<number>()
   let isTold = false
-  return (worker: number) => {
+  return (worker: number, said: Said) => {
     done.add(worker)
     if (isTold || done.size < workers) return
     isTold = true
-    tell()
+    tell(said)
   }
 }
 
@@ -124,11 +124,4 @@ const createCounting = (): Pick<SupervisorFunctions, 'add' | 'decrement' | 'rese
     decrement,
     reset,
   }
-}
-
-/** A URL that a browser can open. */
-const urlOf = (host: string, port: number) => {
-  const isAll = host === '::' || host === '0.0.0.0'
-  const name = host.includes(':') ? `[${host}]` : host
-  return new URL(`http://${isAll ? 'localhost' : name}:${port}`)
 }

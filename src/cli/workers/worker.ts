@@ -24,7 +24,7 @@ export const worker: Command = async (_args, context) => {
   await runService({
     config,
     log,
-    onListening: () => void supervisor.listening.asEvent(),
+    onListening: (url) => void supervisor.listening.asEvent(url.href),
     onReady: () => void supervisor.ready.asEvent(),
     onSignal: stopOnSignal({
       onSignal: (handler) => {
